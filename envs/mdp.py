@@ -1,0 +1,189 @@
+"""What a task, a tokenizer and two limits make together: the rules that every view of the task shares.
+
+Openings, answers, rewards and ends are computed here and nowhere else, for one row or for many; the views differ in
+what they call an action. That is why they agree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Generic
+
+import numpy as np
+from gymnasium import spaces
+from numpy.typing import NDArray
+
+from textmdp.envs.episode import Episode
+from textmdp.envs.randomness import TurnGenerators, problem_indices
+from textmdp.envs.spaces import UnicodeText
+from textmdp.envs.task import END_OF_TURN, S, Task
+from textmdp.envs.tokenizers import make_tokenizer
+
+REWARDS = ("sparse", "dense")
+
+
+class TextMDP(Generic[S]):
+    """The rules of a task at the level of tokens; immutable.
+
+    Args:
+        task: the task.
+        tokenizer: None for the task's own compact one, "bytes", a `Tokenizer`, or a pretrained tokenizer by name,
+            path or object.
+        max_response_tokens: the budget of one response, its end-of-turn token included; the task's own when None.
+            A rule of the task: what has been said by then is graded as it stands.
+        context_length: the most tokens of an episode (L). Running out is a limit of the machine: the episode is
+            truncated. When None, long enough for any episode.
+        reward: "sparse", the score of a turn on its last action; or "dense", the same plus potential-based shaping
+            (Ng, Harada & Russell 1999), which moves reward to the token that made progress and leaves the optimal
+            policy as it is.
+        shaping_discount: the discount that the shaping is made for: the agent's own. With the default of 1 the
+            undiscounted return of an episode that terminates is the same, less the potential of its first state.
+    """
+
+    def __init__(
+        self,
+        task: Task[S],
+        tokenizer: Any = None,
+        max_response_tokens: int | None = None,
+        context_length: int | None = None,
+        reward: str = "sparse",
+        shaping_discount: float = 1.0,
+    ) -> None:
+        if reward not in REWARDS:
+            raise ValueError(f"reward={reward!r} is not one of {REWARDS}")
+        if not 0.0 <= shaping_discount <= 1.0:
+            raise ValueError(f"shaping_discount={shaping_discount} must lie in [0, 1]")
+        self.task = task
+        self.tokenizer = make_tokenizer(tokenizer, task.vocabulary())
+        self.max_response_tokens = _at_least(
+            1, "max_response_tokens", task.max_response_tokens if max_response_tokens is None else max_response_tokens
+        )
+        if context_length is None:
+            turn = self.max_response_tokens + self.tokenizer.turn_overhead()
+            context_length = task.max_text_bytes + task.max_turns * turn + self.tokenizer.turn_overhead()
+        self.context_length = _at_least(2, "context_length", context_length)
+        self.dense = reward == "dense"
+        self.shaping_discount = float(shaping_discount)
+        if self.dense and type(task).potential is Task.potential:
+            task.potential(task.problem(0)[0], "")  # raises, with the reason and the fix
+        self.has_grammar = type(task).continuations is not Task.continuations
+        if self.has_grammar:
+            texts = [self.tokenizer.token_text(i) for i in range(self.tokenizer.vocab_size)]
+            self._id_of = {text: i for i, text in enumerate(texts) if i not in self.tokenizer.unusable_ids}
+            self._id_of[END_OF_TURN] = self.tokenizer.end_id
+        self.usable = np.ones(self.tokenizer.vocab_size, bool)  # (V,)
+        self.usable[list(self.tokenizer.unusable_ids)] = False
+
+    # Spaces
+
+    def token_observations(self) -> spaces.Dict:
+        """Token ids and roles, left-aligned, padded to the context length."""
+        return spaces.Dict(
+            tokens=spaces.Box(0, self.tokenizer.vocab_size - 1, (self.context_length,), np.int64),
+            roles=spaces.Box(0, 2, (self.context_length,), np.int8),
+        )
+
+    def text_observations(self) -> UnicodeText:
+        """The transcript so far."""
+        return UnicodeText(self.context_length * self.tokenizer.max_token_bytes + self.task.max_text_bytes)
+
+    # Chance
+
+    def problem_indices(self, keys: NDArray[np.uint64], wanted: Any = None) -> list[int]:
+        """The problems of the episodes with these keys: those wanted (one number, or one a row), or drawn."""
+        if wanted is None:
+            return problem_indices(keys, self.task.num_problems).tolist()
+        indices = np.broadcast_to(np.asarray(wanted), keys.shape)
+        if indices.dtype.kind not in "iu":
+            raise TypeError(f'options={{"problem": {wanted!r}}} must be a whole number, or one for each environment')
+        stop = self.task.num_problems
+        if indices.min() < 0 or (stop is not None and indices.max() >= stop):
+            count = "a non-negative number" if stop is None else f"in 0..{stop - 1}: the split has {stop} problems"
+            raise ValueError(f'options={{"problem": {wanted!r}}} must be {count}')
+        return indices.tolist()
+
+    # Turns
+
+    def begin(self, keys: NDArray[np.uint64], indices: list[int]) -> tuple[list[Episode[S]], list[list[int]]]:
+        """Fresh episodes, and the tokens that each opens with."""
+        problems = self.task.problems(indices)
+        openings = self.tokenizer.opening_many([text for _, text in problems])
+        longest = max(map(len, openings))
+        if longest >= self.context_length:
+            raise ValueError(
+                f"a problem's opening takes {longest} tokens, and the context has context_length="
+                f"{self.context_length}, which leaves no room for a response; use a longer context_length"
+            )
+        episodes = [
+            Episode(key, index, state, [text], [])
+            for key, index, (state, text) in zip(keys.tolist(), indices, problems, strict=True)
+        ]
+        if self.dense:
+            for episode in episodes:
+                episode.potential = self.task.potential(episode.state, "")
+        return episodes, openings
+
+    def answer(self, episodes: Sequence[Episode[S]], responses: list[str]) -> tuple[list[float], list[bool]]:
+        """Let the task answer one response in each episode; its side of the episodes moves on.
+
+        Returns the rewards and whether the task is over. `messages[-1]` of each episode is what the task said back.
+        """
+        rngs = TurnGenerators([e.key for e in episodes], [len(e.scores) for e in episodes])
+        replies = self.task.reply_many([e.state for e in episodes], responses, rngs)
+        rewards, dones = [], []
+        for episode, response, reply in zip(episodes, responses, replies, strict=True):
+            episode.state = reply.state
+            episode.messages += (response, reply.text)
+            episode.scores.append(reply.score)
+            rewards.append(reply.score.total)
+            dones.append(reply.done)
+        if self.dense:
+            for i, (episode, done) in enumerate(zip(episodes, dones, strict=True)):
+                # A terminal state has potential 0: otherwise shaping would change which policy is best.
+                rewards[i] += self.shape(episode, 0.0 if done else self.task.potential(episode.state, ""))
+        return rewards, dones
+
+    def shape(self, episode: Episode[S], potential: float) -> float:
+        """The shaping reward of a step to a state of this potential: discount × new potential − old one."""
+        reward = self.shaping_discount * potential - episode.potential
+        episode.potential = potential
+        return reward
+
+    def follow(self, text: str, done: bool, room: int) -> tuple[list[int], bool]:
+        """The tokens of what the task said back, cut to the `room` left, and whether that truncates the episode.
+
+        A task that goes on needs all of its words and a place for the policy's next token.
+        """
+        ids = [] if done and not text else self.tokenizer.following(text)
+        return ids[:room], not done and len(ids) >= room
+
+    def turn_info(self, episode: Episode[S], finish_reason: str) -> dict[str, Any]:
+        """What a view tells when a turn ends: its ledger, why it ended, what was said and what was said back."""
+        return {
+            "turn": episode.turn,
+            "finish_reason": finish_reason,
+            "response": episode.messages[-2],
+            "message": episode.messages[-1],
+            "score": dict(episode.scores[-1].parts),
+        }
+
+    def action_mask(self, episode: Episode[S], partial: str) -> NDArray[np.bool_]:
+        """The legal next tokens, (V,): those of the task's grammar, or all but padding and its like."""
+        allowed = self.task.continuations(episode.state, partial) if self.has_grammar else None
+        if allowed is None:
+            return self.usable.copy()
+        mask = np.zeros_like(self.usable)
+        try:
+            mask[[self._id_of[text] for text in allowed]] = True
+        except KeyError as error:
+            raise ValueError(
+                f"{type(self.task).__name__}.continuations allows {error.args[0]!r}, which is no token of "
+                f"{self.tokenizer!r}; grammars need the task's own tokenizer"
+            ) from None
+        return mask
+
+
+def _at_least(least: int, name: str, value: int) -> int:
+    if value < least:
+        raise ValueError(f"{name}={value} must be at least {least}")
+    return int(value)

@@ -1,0 +1,71 @@
+"""Where chance comes from: counters and keys, never a generator that remembers.
+
+Seeding an environment draws one 64-bit *root* from `env.np_random`. Episode `e` has the key `hash(root, e)`; the
+problem, and the generator of every turn, are functions of that key. So a snapshot holds two integers instead of a
+generator's state, rows of a vector environment need no loop, and a branch repeats its noise or draws fresh.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+#: 2^64 divided by the golden ratio: the increment of splitmix64.
+_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+_PROBLEM = np.uint64(0xD1B54A32D192ED03)
+_NOISE = np.uint64(0x8CB92BA72F3D8DD7)
+
+
+def mix(words: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """The finaliser of splitmix64 (Steele, Lea & Flood 2014): a bijection that spreads every bit over all 64."""
+    words = (words ^ (words >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    words = (words ^ (words >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return words ^ (words >> np.uint64(31))
+
+
+def draw_root(np_random: np.random.Generator) -> int:
+    """The root of all episodes until the next seeding."""
+    return int(np_random.integers(2**64, dtype=np.uint64))
+
+
+def episode_keys(roots: NDArray[np.uint64], episodes: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """The key of episode `episodes[i]` under `roots[i]`, shape (n,)."""
+    return mix(roots + episodes * _GOLDEN)
+
+
+def problem_indices(keys: NDArray[np.uint64], num_problems: int | None) -> NDArray[np.int64]:
+    """A problem for each key, shape (n,): uniform below `num_problems`, or below 2^62 where the supply has no end."""
+    words = mix(keys ^ _PROBLEM)
+    # The remainder favours low indices by num_problems / 2^64: nothing, for any set that fits a disk.
+    return (words >> np.uint64(2) if num_problems is None else words % np.uint64(num_problems)).astype(np.int64)
+
+
+def fresh_key(key: int, noise: int) -> int:
+    """The key of a branch that replays the episode's turns with other noise; noise 0 keeps the key."""
+    # Arrays, since numpy warns when a scalar overflows, which is what multiplying hashes do.
+    return key if noise == 0 else int(mix(np.array([key], np.uint64) + np.array([noise], np.uint64) * _NOISE)[0])
+
+
+def turn_generator(key: int, turn: int) -> np.random.Generator:
+    """The generator of turn `turn` (from 0) in the episode of `key`."""
+    # The turn sits in the highest word of the 256-bit counter: the streams of two turns lie 2^192 blocks apart. In
+    # the lowest word they would be one stream, shifted by a block.
+    return np.random.Generator(np.random.Philox(key=[key, 0], counter=[0, 0, 0, turn]))
+
+
+class TurnGenerators(Sequence[np.random.Generator]):
+    """The generators of many turns, each made when it is asked for."""
+
+    def __init__(self, keys: Sequence[int], turns: Sequence[int]) -> None:
+        self._keys = keys
+        self._turns = turns
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+    def __getitem__(self, index):  # type: ignore[no-untyped-def]  # an int gives one, a slice gives a list
+        if isinstance(index, slice):
+            return TurnGenerators(self._keys[index], self._turns[index])
+        return turn_generator(self._keys[index], self._turns[index])
