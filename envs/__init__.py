@@ -1,0 +1,70 @@
+"""Environments in which writing text is the Markov decision process; importing this registers their ids.
+
+    import gymnasium as gym
+    import textmdp.envs
+
+    env = gym.make("TextMath-v0")                  # token by token
+    env = gym.make("TextMathResponse-v0")          # reply by reply
+    envs = gym.make_vec("TextMath-v0", 1024)       # token by token, many at once
+"""
+
+from gymnasium.envs.registration import register, registry
+
+from textmdp.envs.episode import Episode, Snapshot
+from textmdp.envs.response_env import ResponseEnv
+from textmdp.envs.spaces import UnicodeText
+from textmdp.envs.task import END_OF_TURN, Reply, Score, Task
+from textmdp.envs.token_env import TokenEnv
+from textmdp.envs.tokenizers import ByteTokenizer, LexiconTokenizer, Tokenizer
+from textmdp.envs.vector_env import TokenVectorEnv
+
+__all__ = [
+    "END_OF_TURN",
+    "TASKS",
+    "ByteTokenizer",
+    "Episode",
+    "LexiconTokenizer",
+    "Reply",
+    "ResponseEnv",
+    "Score",
+    "Snapshot",
+    "Task",
+    "TokenEnv",
+    "TokenVectorEnv",
+    "Tokenizer",
+    "UnicodeText",
+    "register_task",
+]
+
+#: The registered tasks: a name, and where the class is. Each gives two ids, `NAME-v0` and `NAMEResponse-v0`.
+TASKS: dict[str, str] = {}
+
+
+def register_task(name: str, task: str, reward_threshold: float | None = None) -> None:
+    """Register the views of a task: `NAME-v0`, token by token, and `NAMEResponse-v0`, reply by reply.
+
+    Args:
+        name: what the ids begin with.
+        task: where the class is, "module:Class": a string, so that nothing is imported before it is used.
+        reward_threshold: the mean return at which the task counts as solved.
+    """
+    TASKS[name] = task
+    for env_id in (f"{name}-v0", f"{name}Response-v0"):
+        registry.pop(env_id, None)  # importing twice, or registering again, replaces
+    register(
+        f"{name}-v0",
+        entry_point="textmdp.envs.views:token_env",
+        vector_entry_point="textmdp.envs.views:token_vector_env",
+        reward_threshold=reward_threshold,
+        kwargs={"task": task},
+    )
+    register(
+        f"{name}Response-v0",
+        entry_point="textmdp.envs.views:response_env",
+        reward_threshold=reward_threshold,
+        kwargs={"task": task},
+    )
+
+
+register_task("TextMath", "textmdp.envs.tasks.text_math:TextMath", reward_threshold=0.95)
+register_task("TextGuess", "textmdp.envs.tasks.text_guess:TextGuess", reward_threshold=0.95)
