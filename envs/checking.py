@@ -71,8 +71,9 @@ def run_checks(env: str | Task[Any], **kwargs: Any) -> Iterator[str]:
     for check in CHECKS:
         try:
             check(subject)
-        except AssertionError as error:
-            raise AssertionError(f"{check.__name__.replace('_', ' ')}: {error}") from error
+        except Exception as error:  # whatever a task does wrong, the check that met it is named
+            kind = "" if isinstance(error, AssertionError) else f"{type(error).__name__}: "
+            raise AssertionError(f"{check.__name__.replace('_', ' ')}: {kind}{error}") from error
         yield (check.__doc__ or "").partition("\n")[0].rstrip(".")
 
 
@@ -268,7 +269,9 @@ def grading_is_pure(subject: Subject) -> None:
         assert replies == again, f"seed {seed}: grading {texts} again gives {again} after {replies}"
         assert replies == list(many), f"seed {seed}: reply_many gives {many}, reply gives {replies}"
         assert pickle.dumps(state) == before, f"seed {seed}: grading changed the hidden state"
-        assert hash(state) == hash(pickle.loads(before)), f"seed {seed}: the hidden state hashes by identity"
+        for hidden in (state, *(reply.state for reply in replies)):
+            same = hash(hidden) == hash(pickle.loads(pickle.dumps(hidden)))
+            assert same, f"seed {seed}: the hidden state {hidden!r} hashes by identity"
         index = env.episode.problem
         assert task.problem(index) == task.problems([index, index])[1], f"problem {index} differs when drawn with others"
 
@@ -293,17 +296,17 @@ def renders_are_text(subject: Subject) -> None:
 
 
 CHECKS: tuple[Callable[[Subject], None], ...] = (
-    gymnasium_is_content,
     problems_are_repeatable,
-    texts_round_trip,
-    expert_has_full_marks,
     grading_is_pure,
+    texts_round_trip,
     ends_are_right,
+    expert_has_full_marks,
     tokens_are_append_only,
     views_are_equivalent,
     vector_is_singles,
     snapshots_are_complete,
     renders_are_text,
+    gymnasium_is_content,
 )
 
 # What they are built of

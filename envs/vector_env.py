@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import chain
 from typing import Any, ClassVar, Generic
 
 import gymnasium as gym
@@ -324,7 +325,7 @@ class TokenVectorEnv(VectorEnv[Observations, NDArray[np.int64], NDArray[Any]], G
         lengths = np.fromiter(map(len, openings), np.int64, len(openings))
         filled = np.arange(self.mdp.context_length) < lengths[:, None]  # (m, L)
         block = np.zeros(filled.shape, np.int64)
-        block[filled] = np.fromiter((token for ids in openings for token in ids), np.int64, int(lengths.sum()))
+        block[filled] = np.fromiter(chain.from_iterable(openings), np.int64, int(lengths.sum()))
         self.tokens[rows] = block
         self.roles[rows] = filled  # True is 1, which is ENVIRONMENT
         self.lengths[rows] = self.turn_starts[rows] = lengths

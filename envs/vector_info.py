@@ -22,6 +22,10 @@ def scatter(
         else:
             if key not in info:
                 info[key] = _empty(num_envs, values)
+            if info[key].dtype == object:  # numpy would make an array of fixed-length strings of them first
+                objects = np.empty(len(rows), object)
+                objects[:] = values
+                values = objects
             info[key][rows] = values
         info.setdefault(f"_{key}", np.zeros(num_envs, bool))[rows] = True
 
