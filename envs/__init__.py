@@ -1,11 +1,13 @@
 """Environments in which writing text is the Markov decision process; importing this registers their ids.
 
-    import gymnasium as gym
-    import textmdp.envs
+```python
+import gymnasium as gym
+import textmdp.envs
 
-    env = gym.make("TextMath-v0")                  # token by token
-    env = gym.make("TextMathResponse-v0")          # reply by reply
-    envs = gym.make_vec("TextMath-v0", 1024)       # token by token, many at once
+env = gym.make("TextMath-v0")                  # token by token
+env = gym.make("TextMathResponse-v0")          # reply by reply
+envs = gym.make_vec("TextMath-v0", 1024)       # token by token, many at once
+```
 """
 
 from gymnasium.envs.registration import register, registry

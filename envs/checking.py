@@ -1,9 +1,9 @@
 """What Gymnasium's checker can't see: that a text environment is the MDP that it says it is.
 
-    from textmdp.envs.checking import check_text_env
+from textmdp.envs.checking import check_text_env
 
-    check_text_env("TextMath-v0", difficulty="brackets")   # a registered id, with its arguments
-    check_text_env(MyTask())                               # or a task of your own
+check_text_env("TextMath-v0", difficulty="brackets")   # a registered id, with its arguments
+check_text_env(MyTask())                               # or a task of your own
 """
 
 from __future__ import annotations
@@ -112,7 +112,8 @@ def views_are_equivalent(subject: Subject) -> None:
             total_response += reward
             where = f"seed {seed}, response {text!r}"
             assert (terminated, truncated) == (terminated_too, truncated_too), f"{where}: the views end differently"
-            assert _same(_told(info), _told(info_too)), f"{where}: {info} in the token view, {info_too} in the response's"
+            differs = difference(_told(info), _told(info_too))
+            assert not differs, f"{where}: token view and response view: info{differs}"
             assert token.episode.messages == response.episode.messages, f"{where}: the views show different texts"
         if token.mdp.dense and token.mdp.shaping_discount != 1.0:
             continue  # the shaping of a response counts its tokens' discounts as one: equal in policy, not in sum
@@ -197,7 +198,8 @@ def tokens_are_append_only(subject: Subject) -> None:
                     break
         kept = env.tokens[env.roles == POLICY].tolist()
         assert kept == chosen, f"seed {seed}: the policy chose {chosen}, and the state holds {kept}"
-        assert (env.roles[: len(env.tokens)] != 0).all() and env.roles[0] == ENVIRONMENT
+        assert env.roles.all(), f"seed {seed}: a token of nobody"
+        assert env.roles[0] == ENVIRONMENT, f"seed {seed}: the environment doesn't speak first"
 
 
 def texts_round_trip(subject: Subject) -> None:
@@ -234,7 +236,7 @@ def ends_are_right(subject: Subject) -> None:
         while not ended:
             for spoken, action in enumerate(policy(env, rng), start=1):
                 _, _, terminated, truncated, info = env.step(action)
-                assert type(terminated) is bool and type(truncated) is bool
+                assert {type(terminated), type(truncated)} == {bool}, f"seed {seed}: ends must be Python bools"
                 assert not (terminated and truncated), f"seed {seed}: terminated and truncated at once"
                 ended = terminated or truncated
                 reason = "stop" if action == end_id else "length" if spoken == budget else None
@@ -273,7 +275,8 @@ def grading_is_pure(subject: Subject) -> None:
             same = hash(hidden) == hash(pickle.loads(pickle.dumps(hidden)))
             assert same, f"seed {seed}: the hidden state {hidden!r} hashes by identity"
         index = env.episode.problem
-        assert task.problem(index) == task.problems([index, index])[1], f"problem {index} differs when drawn with others"
+        same = task.problem(index) == task.problems([index, index])[1]
+        assert same, f"problem {index} differs when drawn with others"
 
 
 def problems_are_repeatable(subject: Subject) -> None:
@@ -291,7 +294,7 @@ def renders_are_text(subject: Subject) -> None:
     env = TokenEnv(subject.task, **subject.options, render_mode="ansi")
     env.reset(seed=0)
     assert isinstance(env.render(), str)
-    _, _, terminated, truncated, _ = env.step(env.mdp.tokenizer.end_id)
+    env.step(env.mdp.tokenizer.end_id)
     assert isinstance(env.render(), str)
 
 
@@ -384,7 +387,9 @@ def difference(a: Any, b: Any, where: str = "") -> str:
     if isinstance(a, (tuple, list)) and isinstance(b, (tuple, list)):
         if len(a) != len(b):
             return f"{where} has the lengths {len(a)} and {len(b)}"
-        return next(filter(None, (difference(x, y, f"{where}[{i}]") for i, (x, y) in enumerate(zip(a, b)))), "")
+        return next(
+            filter(None, (difference(x, y, f"{where}[{i}]") for i, (x, y) in enumerate(zip(a, b, strict=True)))), ""
+        )
     if isinstance(a, np.ndarray) and isinstance(b, np.ndarray):
         if a.dtype != b.dtype or a.shape != b.shape:
             return f"{where} is {a.dtype} {a.shape} and {b.dtype} {b.shape}"

@@ -20,6 +20,7 @@ from textmdp.envs.task import END_OF_TURN, S, Task
 from textmdp.envs.tokenizers import make_tokenizer
 
 REWARDS = ("sparse", "dense")
+_MOST_OPENINGS = 1 << 14
 
 
 class TextMDP(Generic[S]):
@@ -59,7 +60,7 @@ class TextMDP(Generic[S]):
             1, "max_response_tokens", task.max_response_tokens if max_response_tokens is None else max_response_tokens
         )
         if context_length is None:
-            turn = self.max_response_tokens + self.tokenizer.turn_overhead()
+            turn = self.max_response_tokens + 1 + self.tokenizer.turn_overhead()
             context_length = task.max_text_bytes + task.max_turns * turn + self.tokenizer.turn_overhead()
         self.context_length = _at_least(2, "context_length", context_length)
         self.dense = reward == "dense"
@@ -71,6 +72,7 @@ class TextMDP(Generic[S]):
             texts = [self.tokenizer.token_text(i) for i in range(self.tokenizer.vocab_size)]
             self._id_of = {text: i for i, text in enumerate(texts) if i not in self.tokenizer.unusable_ids}
             self._id_of[END_OF_TURN] = self.tokenizer.end_id
+        self._openings: dict[str, tuple[int, ...]] = {}
         self.usable = np.ones(self.tokenizer.vocab_size, bool)  # (V,)
         self.usable[list(self.tokenizer.unusable_ids)] = False
 
@@ -104,10 +106,11 @@ class TextMDP(Generic[S]):
 
     # Turns
 
-    def begin(self, keys: NDArray[np.uint64], indices: list[int]) -> tuple[list[Episode[S]], list[list[int]]]:
+    def begin(self, keys: NDArray[np.uint64], indices: list[int]) -> tuple[list[Episode[S]], list[tuple[int, ...]]]:
         """Fresh episodes, and the tokens that each opens with."""
         problems = self.task.problems(indices)
-        openings = self.tokenizer.opening_many([text for _, text in problems])
+        known = self._openings
+        openings = [known.get(text) or self._open(text) for _, text in problems]
         longest = max(map(len, openings))
         if longest >= self.context_length:
             raise ValueError(
@@ -122,6 +125,13 @@ class TextMDP(Generic[S]):
             for episode in episodes:
                 episode.potential = self.task.potential(episode.state, "")
         return episodes, openings
+
+    def _open(self, text: str) -> tuple[int, ...]:
+        """The tokens of an opening, remembered: groups ask for the same problem, and small sets come round again."""
+        if len(self._openings) >= _MOST_OPENINGS:
+            self._openings.clear()
+        ids = self._openings[text] = tuple(self.tokenizer.opening(text))
+        return ids
 
     def answer(self, episodes: Sequence[Episode[S]], responses: list[str]) -> tuple[list[float], list[bool]]:
         """Let the task answer one response in each episode; its side of the episodes moves on.
@@ -149,12 +159,17 @@ class TextMDP(Generic[S]):
         episode.potential = potential
         return reward
 
-    def follow(self, text: str, done: bool, room: int) -> tuple[list[int], bool]:
+    def follow(self, text: str, finish_reason: str, done: bool, room: int) -> tuple[list[int], bool]:
         """The tokens of what the task said back, cut to the `room` left, and whether that truncates the episode.
 
-        A task that goes on needs all of its words and a place for the policy's next token.
+        A task that goes on needs all of its words and a place for the policy's next token. A turn that the budget cut
+        is closed first: what the policy reads later looks the same however its turn ended.
         """
-        ids = [] if done and not text else self.tokenizer.following(text)
+        if done and not text:
+            return [], False
+        ids = self.tokenizer.following(text)
+        if finish_reason == "length":
+            ids = [self.tokenizer.end_id, *ids]
         return ids[:room], not done and len(ids) >= room
 
     def turn_info(self, episode: Episode[S], finish_reason: str) -> dict[str, Any]:

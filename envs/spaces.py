@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, SupportsIndex, TypeAlias
 
 import numpy as np
-from gymnasium.spaces import Box, Text, Tuple
+from gymnasium.spaces import Box, Text
 from gymnasium.spaces.utils import flatdim, flatten, flatten_space, is_space_dtype_shape_equiv, unflatten
 from gymnasium.vector.utils import (
     batch_differing_spaces,
@@ -84,14 +84,14 @@ def _flatten_space(space: UnicodeText) -> Box:
 
 
 @flatten.register(UnicodeText)
-def _flatten(space: UnicodeText, x: str) -> NDArray[np.int32]:
+def _flatten(space: UnicodeText, x: str) -> NDArray[np.int32]:  # type: ignore[misc]
     codes = np.full(space.max_length, _PADDING, np.int32)
     codes[: len(x)] = np.frombuffer(x.encode("utf-32-le"), "<i4")
     return codes
 
 
 @unflatten.register(UnicodeText)
-def _unflatten(space: UnicodeText, x: NDArray[Any]) -> str:
+def _unflatten(space: UnicodeText, x: NDArray[Any]) -> str:  # type: ignore[misc]
     codes = np.asarray(x)
     return codes[codes >= 0].astype("<i4").tobytes().decode("utf-32-le")
 
@@ -106,7 +106,7 @@ def _is_equivalent(space_1: UnicodeText, space_2: Any) -> bool:
 
 
 @batch_differing_spaces.register(UnicodeText)
-def _batch_differing(spaces: Sequence[UnicodeText]) -> Tuple:
+def _batch_differing(spaces: Sequence[UnicodeText]) -> Any:  # type: ignore[misc]
     # Registered anew because Gymnasium looks the exact type up here.
     return batch_differing_spaces.dispatch(Text)(spaces)
 

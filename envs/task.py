@@ -70,7 +70,7 @@ class Score:
 
 @dataclass(frozen=True, slots=True)
 class Reply(Generic[S]):
-    """A task's answer to one response: the next hidden state, what is said back, what was earned, and whether it ends."""
+    """The answer to one response: the next hidden state, what is said back, what was earned, and whether it ends."""
 
     state: S
     text: str

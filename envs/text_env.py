@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 from typing import Any, ClassVar, Generic
 
 import gymnasium as gym
@@ -165,7 +166,7 @@ class TextEnv(gym.Env[Any, Any], Generic[S]):
         """The unfinished response."""
         return self.mdp.tokenizer.decode(self._tokens[self._turn_start : self.length].tolist())
 
-    def _append(self, ids: list[int], role: int) -> None:
+    def _append(self, ids: Sequence[int], role: int) -> None:
         stop = self.length + len(ids)
         self._tokens[self.length : stop] = ids
         self._roles[self.length : stop] = role
@@ -181,7 +182,7 @@ class TextEnv(gym.Env[Any, Any], Generic[S]):
         """Let the task answer: the reward of the turn, and its info."""
         (reward,), (self._terminated,) = self.mdp.answer([self.episode], [response])
         room = self.mdp.context_length - self.length
-        ids, self._truncated = self.mdp.follow(self.episode.messages[-1], self._terminated, room)
+        ids, self._truncated = self.mdp.follow(self.episode.messages[-1], finish_reason, self._terminated, room)
         self._append(ids, ENVIRONMENT)
         self._turn_start = self.length
         return reward, self.mdp.turn_info(self.episode, finish_reason)

@@ -279,28 +279,33 @@ class TokenVectorEnv(VectorEnv[Observations, NDArray[np.int64], NDArray[Any]], G
         rewards[rows], dones = self.mdp.answer(episodes, self._partials(rows))
         self._terminated[rows] = dones
         self.turn_starts[rows] = self.lengths[rows]
-        for row, episode, done in zip(rows.tolist(), episodes, dones, strict=True):
-            text = episode.messages[-1]
-            if text or not done:
-                start = int(self.lengths[row])
-                ids, self._truncated[row] = self.mdp.follow(text, done, self.mdp.context_length - start)
-                stop = start + len(ids)
-                self.tokens[row, start:stop] = ids
-                self.roles[row, start:stop] = ENVIRONMENT
-                self.lengths[row] = self.turn_starts[row] = stop
+        reasons = ["stop" if stop else "length" for stop in stopped.tolist()]
+        messages = [episode.messages[-1] for episode in episodes]
+        if not all(dones) or any(messages):
+            self._follow(rows, messages, reasons, dones)
         columns = {
-            "turn": [episode.turn for episode in episodes],
-            "finish_reason": ["stop" if stop else "length" for stop in stopped.tolist()],
+            "turn": [len(episode.scores) for episode in episodes],
+            "finish_reason": reasons,
             "response": [episode.messages[-2] for episode in episodes],
-            "message": [episode.messages[-1] for episode in episodes],
+            "message": messages,
         }
         scatter(self.num_envs, info, rows, columns)
-        parts = [episode.scores[-1].parts for episode in episodes]
-        names = [tuple(part) for part in parts]
+        ledgers = [episode.scores[-1].parts for episode in episodes]
+        names = [tuple(ledger) for ledger in ledgers]
         for name in set(names):  # a task may name other parts at other times
             members = [i for i, other in enumerate(names) if other == name]
-            ledger = {part: [parts[i][part] for i in members] for part in name}
-            scatter(self.num_envs, info, rows[members], {"score": ledger})
+            parts = {part: [ledgers[i][part] for i in members] for part in name}
+            scatter(self.num_envs, info, rows[members], {"score": parts})
+
+    def _follow(self, rows: NDArray[np.int64], messages: list[str], reasons: list[str], dones: list[bool]) -> None:
+        """Append what the task said back."""
+        for row, text, reason, done in zip(rows.tolist(), messages, reasons, dones, strict=True):
+            start = int(self.lengths[row])
+            ids, self._truncated[row] = self.mdp.follow(text, reason, done, self.mdp.context_length - start)
+            stop = start + len(ids)
+            self.tokens[row, start:stop] = ids
+            self.roles[row, start:stop] = ENVIRONMENT
+            self.lengths[row] = self.turn_starts[row] = stop
 
     def _run_out(self, rows: NDArray[np.int64], info: dict[str, Any]) -> None:
         self._truncated[rows] = True
@@ -353,7 +358,8 @@ class TokenVectorEnv(VectorEnv[Observations, NDArray[np.int64], NDArray[Any]], G
 
     def _masks(self, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
         partials = self._partials(rows)
-        return np.stack([self.mdp.action_mask(self.episodes[r], p) for r, p in zip(rows.tolist(), partials, strict=True)])
+        episodes = [self.episodes[row] for row in rows.tolist()]
+        return np.stack([self.mdp.action_mask(*pair) for pair in zip(episodes, partials, strict=True)])
 
     def _add_masks(self, rows: NDArray[np.int64], info: dict[str, Any]) -> None:
         if self.mdp.has_grammar and len(rows):

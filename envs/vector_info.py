@@ -40,7 +40,7 @@ def _empty(num_envs: int, values: Sequence[Any] | NDArray[Any]) -> NDArray[Any]:
 def split_finals(
     num_envs: int, rows: NDArray[np.int64], info: dict[str, Any], arrays: Mapping[str, NDArray[Any]]
 ) -> dict[str, Any]:
-    """Move what `info` tells of `rows`, whose episodes ended, to `final_info`, and their observations to `final_obs`."""
+    """Move what is told of `rows`, whose episodes ended, to `final_info`, their observations to `final_obs`."""
     finals = np.full(num_envs, None, object)
     for row in rows.tolist():
         finals[row] = {key: array[row].copy() for key, array in arrays.items()}
@@ -63,7 +63,5 @@ def _part(info: Mapping[str, Any], ended: NDArray[np.bool_]) -> tuple[dict[str, 
             if isinstance(values, Mapping):
                 part[key] = _part(values, ~rows)[0]
             else:
-                part[key] = np.where(
-                    rows.reshape(-1, *[1] * (values.ndim - 1)), values, _empty(len(rows), values)
-                )
+                part[key] = np.where(rows.reshape(-1, *[1] * (values.ndim - 1)), values, _empty(len(rows), values))
     return parts

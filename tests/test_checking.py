@@ -63,7 +63,7 @@ def broken(fault):
         ("endless", "ends are right: seed [0-9]: more than max_turns=1 turns"),
         ("batch", "grading is pure: seed 0: reply_many gives"),
         ("expert", "expert has full marks: seed"),
-        ("unspeakable", "texts round trip: ValueError: can't encode|problems are repeatable: ValueError: can't encode 'z'"),
+        ("unspeakable", "problems are repeatable: ValueError: can't encode 'z'"),
         ("drifting", "problems are repeatable: seed 0 gives two different episodes"),
     ],
 )

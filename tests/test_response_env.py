@@ -38,7 +38,7 @@ def test_characters_that_the_tokenizer_lacks_count_one_each_and_reach_the_task()
 def test_the_context_limits_both_views_alike(context_length):
     env = ResponseEnv(Echo(), context_length=context_length)
     env.reset(options={"problem": 12})
-    _, reward, terminated, truncated, info = env.step("12")
+    _, _, terminated, truncated, info = env.step("12")
     assert (terminated, truncated) == (context_length == 11, context_length < 11)
     assert info["finish_reason"] == ("stop" if terminated else "context")
 
@@ -69,9 +69,7 @@ def test_the_equivalence_theorem(task, tokenizer, seed, budget, room, words, rew
     """Same task, seed and text: the same messages, ends and undiscounted return, whatever the limits."""
     if isinstance(task, Counting):
         words = [word.translate(str.maketrans("", "", "sayx:")) for word in words]
-    options = {
-        "tokenizer": tokenizer, "max_response_tokens": budget, "context_length": room, "reward": reward
-    }
+    options = {"tokenizer": tokenizer, "max_response_tokens": budget, "context_length": room, "reward": reward}
     token, response = TokenEnv(task, **options), ResponseEnv(task, **options)
     rows = ResponseEnv(task, action="tokens", **options)
     opened = [env.reset(seed=seed)[1] for env in (token, response, rows)]

@@ -41,7 +41,8 @@ def test_replies_together_are_replies_one_by_one():
     states = [task.problem(i)[0] for i in range(5)]
     responses = [str(i % 3) for i in range(5)]
     together = task.reply_many(states, responses, TurnGenerators(range(5), [2] * 5))
-    assert together == [task.reply(s, r, turn_generator(k, 2)) for k, (s, r) in enumerate(zip(states, responses))]
+    alone = [task.reply(states[k], responses[k], turn_generator(k, 2)) for k in range(5)]
+    assert together == alone
 
 
 @given(st.integers(0, 2**64 - 1), st.integers(0, 2**32))

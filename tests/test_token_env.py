@@ -140,7 +140,7 @@ def test_bad_arguments_name_the_rule(arguments, message):
 @pytest.mark.parametrize("options", [{"problem": 40}, {"problem": -1}, {"problem": 1.0}, {"problm": 1}])
 def test_bad_options_are_errors(options):
     env = TokenEnv(Echo())
-    with pytest.raises((ValueError, TypeError), match="problem|problm"):
+    with pytest.raises((ValueError, TypeError), match=r"problem|problm"):
         env.reset(options=options)
 
 
@@ -217,7 +217,7 @@ def test_a_grammar_needs_the_tokens_that_it_names():
             return {"zebra"}
 
     env = TokenEnv(Words())
-    with pytest.raises(ValueError, match="Words.continuations allows 'zebra', which is no token"):
+    with pytest.raises(ValueError, match=r"Words\.continuations allows 'zebra', which is no token"):
         env.reset(seed=0)
 
 

@@ -28,7 +28,7 @@ class Echo(Task[str]):
 
     def potential(self, state, partial):
         same = [a == b for a, b in zip(state, partial, strict=False)]
-        return (same + [False]).index(False) / len(state)
+        return [*same, False].index(False) / len(state)
 
     def vocabulary(self):
         return tuple("0123456789sayx: ")

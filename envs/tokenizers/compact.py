@@ -1,8 +1,7 @@
 r"""Compact tokenizers: a lexicon of the task's own words, or bytes.
 
 They need no download and no transformers, make short episodes and action spaces that fit classic algorithms, and become
-transformers tokenizers, id for id, when a language model wants one. A pretrained tokenizer is the third kind: see
-`textmdp.envs.pretrained`.
+transformers tokenizers, id for id, when a language model wants one.
 
 Both kinds begin with the same three ids: 0 `<pad>`, 1 `<end>` (of turn), 2 `<unk>` (a character that can't be encoded).
 """
@@ -10,85 +9,15 @@ Both kinds begin with the same three ids: 0 `<pad>`, 1 `<end>` (of turn), 2 `<un
 from __future__ import annotations
 
 import re
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
-from functools import lru_cache
-from os import PathLike
 from typing import TYPE_CHECKING, Any, NoReturn
+
+from textmdp.envs.tokenizers.base import REPLACEMENT, Tokenizer
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
 PAD, END, UNK = SPECIALS = ("<pad>", "<end>", "<unk>")
-
-#: What decoding gives for padding and unknown tokens, so that garbage stays visible.
-REPLACEMENT = "\ufffd"
-
-
-class Tokenizer(ABC):
-    """Between text and token ids; immutable, picklable, and equal to another that does the same.
-
-    Attributes:
-        pad_id: fills rows up. Roles, not ids, tell what is padding: a pretrained tokenizer may have no token for it.
-        end_id: ends a turn of the policy.
-        vocab_size: ids are 0..vocab_size-1.
-        max_token_bytes: the most UTF-8 bytes that decoding adds for one token.
-        unusable_ids: tokens that a policy has no use for: padding, unknown, other specials, holes in the vocabulary.
-    """
-
-    pad_id: int
-    end_id: int
-    vocab_size: int
-    max_token_bytes: int
-    unusable_ids: tuple[int, ...]
-
-    @abstractmethod
-    def encode(self, text: str, *, errors: str = "strict") -> list[int]:
-        """The ids of a text.
-
-        A character that can't be encoded is a `ValueError` if `errors` is "strict", and one unknown token each if it
-        is "replace".
-        """
-
-    def encode_many(self, texts: Sequence[str]) -> list[list[int]]:
-        """`encode`, strict, for each text."""
-        return [self.encode(text) for text in texts]
-
-    @abstractmethod
-    def decode(self, ids: Sequence[int]) -> str:
-        """The text of ids: nothing for the end of turn, U+FFFD for padding, unknown tokens and broken UTF-8."""
-
-    def decode_many(self, rows: Sequence[Sequence[int]]) -> list[str]:
-        """`decode` for each row."""
-        return [self.decode(row) for row in rows]
-
-    @abstractmethod
-    def token_text(self, id: int) -> str:
-        """A token for display: its own text, or a name such as "<end>" if it has none."""
-
-    def cut(self, text: str, count: int) -> str:
-        """The text of the first `count` tokens of a text."""
-        return self.decode(self.encode(text, errors="replace")[:count])
-
-    def opening(self, text: str) -> list[int]:
-        """What an episode starts with: the prompt; a chat template may wrap it."""
-        return self.encode(text)
-
-    def opening_many(self, texts: Sequence[str]) -> list[list[int]]:
-        """`opening` for each text."""
-        return [self.opening(text) for text in texts]
-
-    def following(self, text: str) -> list[int]:
-        """What a turn of the environment appends after the policy's end-of-turn token."""
-        return self.encode(text)
-
-    def turn_overhead(self) -> int:
-        """The most tokens that `opening` or `following` add to the encoding of the text itself."""
-        return 0
-
-    @abstractmethod
-    def to_transformers(self) -> PreTrainedTokenizerFast:
-        """The same tokenizer for transformers: same ids, same texts, special tokens named."""
 
 
 class _Compact(Tokenizer):
@@ -96,10 +25,6 @@ class _Compact(Tokenizer):
 
     pad_id, end_id, unk_id = 0, 1, 2
     unusable_ids = (0, 2)
-
-    def opening_many(self, texts: Sequence[str]) -> list[list[int]]:
-        """`opening` for each text."""
-        return self.encode_many(texts)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Tokenizer:
         return self  # immutable
@@ -138,14 +63,6 @@ class LexiconTokenizer(_Compact):
             return [*map(self._id_of, self._split(text))]
         except KeyError:
             return self._encode_unknown(text, errors)
-
-    def encode_many(self, texts: Sequence[str]) -> list[list[int]]:
-        """`encode`, strict, for each text."""
-        id_of, split = self._id_of, self._split
-        try:
-            return [[*map(id_of, split(text))] for text in texts]
-        except KeyError:
-            return [self.encode(text) for text in texts]
 
     def decode(self, ids: Sequence[int]) -> str:
         """The text of ids. See `Tokenizer.decode`."""
@@ -265,38 +182,6 @@ class ByteTokenizer(_Compact):
 
     def __repr__(self) -> str:
         return "ByteTokenizer()"
-
-
-def make_tokenizer(source: Any, vocabulary: Sequence[str] | None) -> Tokenizer:
-    """The tokenizer that the argument `tokenizer=` of an environment stands for.
-
-    Args:
-        source: None for the task's own compact one, "bytes", a `Tokenizer`, or a pretrained tokenizer by its name or
-            path, or as a transformers object.
-        vocabulary: the tokens of the task's own; None for bytes.
-    """
-    if isinstance(source, Tokenizer):
-        return source
-    if source == "bytes" or (source is None and vocabulary is None):
-        return ByteTokenizer()
-    if source is None:
-        return _lexicon(tuple(vocabulary or ()))
-    if isinstance(source, str | PathLike) or any(
-        parent.__module__.startswith("transformers.") for parent in type(source).__mro__
-    ):
-        from textmdp.envs.pretrained import PretrainedTokenizer
-
-        return PretrainedTokenizer(source)
-    raise TypeError(
-        f'tokenizer={source!r} is none: give None (the task\'s own), "bytes", a textmdp Tokenizer, '
-        "the name or path of a pretrained tokenizer, or a transformers tokenizer"
-    )
-
-
-@lru_cache(maxsize=64)
-def _lexicon(tokens: tuple[str, ...]) -> LexiconTokenizer:
-    # Shared by the environments of a task: tokenizers are immutable.
-    return LexiconTokenizer(tokens)
 
 
 def _checked(tokens: Sequence[str]) -> tuple[str, ...]:

@@ -1,0 +1,157 @@
+"""How fast the environments step: ratios within one run, since machines are noisy.
+
+    python -m textmdp.benchmarks.throughput
+
+Random actions on TextMath-v0, grading included. Each round times every environment once, in turn; a ratio is taken
+within a round, and the median over rounds is what is printed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+
+from textmdp.envs import Reply, Score, Task, TokenVectorEnv
+
+ENV_ID = "TextMath-v0"
+IMPORT = "import time; t = time.perf_counter(); import textmdp.envs; print(time.perf_counter() - t)"
+
+
+def vector_steps(num_envs: int, seconds: float, native: bool, **options: Any) -> float:
+    """Steps a second of a vector environment, all rows counted."""
+    mode = {} if native else {"vectorization_mode": "sync"}
+    envs = gym.make_vec(ENV_ID, num_envs, **mode, **options)
+    rng = np.random.default_rng(0)
+    actions = rng.integers(envs.single_action_space.n, size=(97, num_envs))  # type: ignore[attr-defined]
+    envs.reset(seed=0)
+    return num_envs * _rate(lambda i: envs.step(actions[i % 97]), seconds)
+
+
+def single_steps(seconds: float) -> float:
+    """Steps a second of one environment through `gym.make`, resets included."""
+    env = gym.make(ENV_ID)
+    actions = np.random.default_rng(0).integers(env.action_space.n, size=997).tolist()  # type: ignore[attr-defined]
+    env.reset(seed=0)
+
+    def step(i: int) -> None:
+        _, _, terminated, truncated, _ = env.step(actions[i % 997])
+        if terminated or truncated:
+            env.reset()
+
+    return _rate(step, seconds)
+
+
+class Endless(Task[int]):
+    """A response that is never over: for the cost of a step as the episode grows."""
+
+    max_response_tokens = 4096
+    max_text_bytes = 8
+
+    def problem(self, index: int) -> tuple[int, str]:
+        """Every problem is the same."""
+        return 0, "go: "
+
+    def reply(self, state: int, response: str, rng: np.random.Generator) -> Reply[int]:
+        """Worth nothing."""
+        return Reply(0, "", Score({}), True)
+
+    def demonstrate(self, state: int, rng: np.random.Generator) -> str:
+        """Silence."""
+        return ""
+
+
+def cost_by_length(num_envs: int = 256, tokens: int = 4000, repeats: int = 5) -> tuple[float, float]:
+    """The cost of a step in µs at the start of a response, and what 1,000 tokens more add to it, by least squares."""
+    envs = TokenVectorEnv(Endless(), num_envs, copy=False)
+    action = np.full(num_envs, 50)
+    times = np.empty((repeats, tokens))
+    for repeat in range(repeats):
+        envs.reset(seed=0)
+        for i in range(tokens):
+            start = time.perf_counter()
+            envs.step(action)
+            times[repeat, i] = time.perf_counter() - start
+    fastest = times.min(axis=0)[100:] * 1e6
+    slope, start = np.polyfit(np.arange(100, tokens), fastest, 1)
+    return float(start), float(slope * 1000)
+
+
+def import_seconds() -> float:
+    """How long `import textmdp.envs` takes in a fresh interpreter."""
+    return float(subprocess.run([sys.executable, "-c", IMPORT], capture_output=True, text=True, check=True).stdout)
+
+
+def _rate(step: Callable[[int], Any], seconds: float) -> float:
+    start, done = time.perf_counter(), 0
+    while (elapsed := time.perf_counter() - start) < seconds:
+        for _ in range(50):
+            step(done)
+            done += 1
+    return done / elapsed
+
+
+def measure(rounds: int, seconds: float) -> dict[str, Any]:
+    """All figures: medians over rounds, and ratios within rounds."""
+    rows: dict[str, list[float]] = {}
+    for _ in range(rounds):
+        for name, run in {
+            "native vector, n = 1024": lambda: vector_steps(1024, seconds, native=True),
+            "native vector, n = 1024, autoreset SameStep": lambda: vector_steps(
+                1024, seconds, native=True, autoreset_mode="SameStep"
+            ),
+            "native vector, n = 64": lambda: vector_steps(64, seconds, native=True),
+            "SyncVectorEnv, n = 64": lambda: vector_steps(64, seconds, native=False),
+            "single, gym.make": lambda: single_steps(seconds),
+        }.items():
+            rows.setdefault(name, []).append(run())
+    native, sync = np.array(rows["native vector, n = 1024"]), np.array(rows["SyncVectorEnv, n = 64"])
+    start, per_thousand = cost_by_length()
+    return {
+        "steps_per_second": {name: float(np.median(values)) for name, values in rows.items()},
+        "native_over_sync": {
+            "median": float(np.median(native / sync)),
+            "rounds": (native / sync).round(2).tolist(),
+        },
+        "step_us_n256": start,
+        "step_us_n256_added_by_1000_tokens": per_thousand,
+        "import_seconds": float(np.median([import_seconds() for _ in range(5)])),
+        "python": platform.python_version(),
+        "gymnasium": gym.__version__,
+        "numpy": np.__version__,
+    }
+
+
+def main() -> None:
+    """Measure and print; with `--out`, write the figures as JSON."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=7, help="rounds, each timing everything once (default 7)")
+    parser.add_argument("--seconds", type=float, default=1.0, help="of each timing (default 1)")
+    parser.add_argument("--out", type=Path, help="a JSON file for the figures")
+    arguments = parser.parse_args()
+    figures = measure(arguments.rounds, arguments.seconds)
+    print(f"{ENV_ID}, random actions, grading included; medians of {arguments.rounds} rounds\n")
+    for name, rate in figures["steps_per_second"].items():
+        print(f"  {name:45} {rate:12,.0f} steps/s")
+    ratio = figures["native_over_sync"]
+    print(f"\n  native (1024) over SyncVectorEnv (64)         {ratio['median']:12.1f} ×   by round: {ratio['rounds']}")
+    print(
+        f"  a step of 256 rows takes {figures['step_us_n256']:.1f} µs at the start of a response; "
+        f"1,000 tokens more add {figures['step_us_n256_added_by_1000_tokens']:+.2f} µs"
+    )
+    print(f"  import textmdp.envs takes {figures['import_seconds']:.2f} s")
+    if arguments.out:
+        arguments.out.write_text(json.dumps(figures, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,254 @@
+r"""Pretrained tokenizers from transformers, with or without a chat template.
+
+A row of tokens only grows: the prompt, what the policy said, what the user said then, never encoded again. A chat
+template fits that if a longer conversation begins with the tokens of the shorter one. Many don't: they drop the
+thoughts of earlier turns, or write today's date. Training on those compares log-probabilities of two different texts,
+and nothing raises an error; so `PretrainedTokenizer` tries the template on small conversations first, and says what is
+wrong.
+
+Texts are untrusted. "<|im_end|>" in a prompt or in an answer is ten characters, not the end of a turn.
+"""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from os import PathLike
+from typing import TYPE_CHECKING, Any
+
+from textmdp.envs.tokenizers.base import REPLACEMENT, Tokenizer
+from textmdp.envs.tokenizers.chat_template import PROBE, ChatTemplate
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
+
+
+class PretrainedTokenizer(Tokenizer):
+    """A fast transformers tokenizer.
+
+    With a chat template, `opening` is the first user turn up to where the policy begins to write, `following` is a
+    later one, from behind the policy's end-of-turn token, and `end_id` is the token that the template ends a turn of
+    the policy with. Without one, texts are encoded as they are (after the token that begins a sequence, where the
+    tokenizer adds one), and `end_id` is the tokenizer's own end of sequence.
+
+    Special tokens within texts are encoded as ordinary characters. Lone surrogates become U+FFFD under
+    `errors="replace"`. Whether decoding gives the text back is up to the tokenizer: some change case or spaces.
+
+    Args:
+        source: a name on the Hugging Face hub, a path, or a transformers tokenizer (a copy is kept).
+        chat_template: None for the tokenizer's own, if it has one; a Jinja template; False for none.
+        template_options: further variables for the template, such as `{"date_string": "1 Jan 2025"}`.
+
+    Raises:
+        ValueError: if the chat template doesn't fit an append-only state; the message tells why, and what to do.
+    """
+
+    def __init__(
+        self,
+        source: str | PathLike[str] | Any,
+        *,
+        chat_template: str | bool | None = None,
+        template_options: Mapping[str, Any] | None = None,
+    ) -> None:
+        fast = _load(source)
+        self.name = str(fast.name_or_path or type(fast).__name__)
+        if chat_template is True or not isinstance(chat_template, str | bool | None):
+            raise TypeError(
+                f"chat_template={chat_template!r}: give a Jinja template, None for the tokenizer's own, or False"
+            )
+        if chat_template is not None:
+            fast.chat_template = chat_template or None
+        self._fast, self._backend = fast, fast.backend_tokenizer
+        self._options = dict(template_options or {})
+
+        self._tokens: dict[int, str] = {
+            i: token for token, i in self._backend.get_vocab(with_added_tokens=True).items()
+        }
+        self.vocab_size = max(self._tokens) + 1
+        added = self._backend.get_added_tokens_decoder()
+        special = {i for i, token in added.items() if token.special} | set(fast.all_special_ids)
+        # What a text must not be able to say. Some templates' own marks, such as "<tool_call>", are not "special".
+        marks = {i for i, token in added.items() if re.fullmatch(r"[<\[].*[>\]]", token.content.strip(), re.DOTALL)}
+        self._control = frozenset(special | marks)
+        self._unk_id: int | None = fast.unk_token_id
+        self._forbidden = self._control - {self._unk_id}
+
+        self._template: ChatTemplate | None = None
+        end_id = fast.eos_token_id
+        self._begin: list[int] = []
+        if fast.chat_template:
+            self._template = ChatTemplate(self)
+            end_id = end_id if self._template.end_id is None else self._template.end_id
+        elif fast.bos_token_id is not None and fast.encode("")[:1] == [fast.bos_token_id]:
+            self._begin = [fast.bos_token_id]
+        if end_id is None:
+            raise ValueError(f"the tokenizer {self.name} has no token that ends a turn; set its eos_token")
+        self.end_id: int = end_id
+        # Padding is told by roles, so a token that no policy needs will do where there is none for it.
+        spare = [fast.pad_token_id, fast.eos_token_id, fast.unk_token_id]
+        self.pad_id: int = next((i for i in spare if i not in (None, end_id)), end_id)
+        holes = set(range(self.vocab_size)) - self._tokens.keys()
+        self._garbage = frozenset((special | holes | {self.pad_id}) - {end_id})
+        self.unusable_ids = tuple(sorted(self._garbage))
+        # An ordinary token, to see what others look like in the middle of a text.
+        self._neighbour = self.encode("a", errors="replace")[-1:]
+
+    def encode(self, text: str, *, errors: str = "strict") -> list[int]:
+        """The ids of a text, special tokens within it as ordinary characters. See `Tokenizer.encode`."""
+        if errors not in ("strict", "replace"):
+            raise ValueError(f'errors={errors!r} is neither "strict" nor "replace"')
+        text = self._unicode(text, errors)
+        ids: list[int] = self._backend.encode(text, add_special_tokens=False).ids
+        if self._control.isdisjoint(ids):
+            return ids
+        ids = self._defuse(text)
+        if errors == "strict" and self._unk_id in ids:
+            bad = next((i for i, c in enumerate(text) if self._unk_id in self._defuse(c)), 0)
+            raise ValueError(
+                f"can't encode {text[bad]!r} at position {bad}: {self!r} has no token for it; "
+                'use errors="replace" for the unknown token instead'
+            )
+        return ids
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """The text of ids: nothing for the end of turn, U+FFFD for special tokens. See `Tokenizer.decode`."""
+        pieces: list[list[int]] = [[]]
+        for id in ids:
+            if id in self._garbage:
+                pieces.append([])
+            elif id in self._tokens:
+                if id != self.end_id:
+                    pieces[-1].append(int(id))
+            else:
+                raise ValueError(
+                    f"{id!r} is no token id of {self!r}: ids are whole numbers in 0..{self.vocab_size - 1}"
+                )
+        return REPLACEMENT.join(self._backend.decode(piece, skip_special_tokens=False) for piece in pieces)
+
+    def token_text(self, id: int) -> str:
+        """A token for display: its text, or the name that the vocabulary has for it."""
+        if id in self._garbage or id == self.end_id:
+            return self._tokens.get(id, f"<{id}>")
+        text = self._text_in_context(id)
+        return self._tokens[id] if REPLACEMENT in text or not text else text
+
+    @cached_property
+    def max_token_bytes(self) -> int:  # type: ignore[override]
+        """The most UTF-8 bytes that decoding adds for one token."""
+        most = len(REPLACEMENT.encode())
+        # From the longest names down. A byte of a name stands for at most one that is broken, which decodes to three.
+        for id, token in sorted(self._tokens.items(), key=lambda item: -len(item[1].encode())):
+            if 3 * len(token.encode()) + 1 <= most:
+                break
+            if id not in self._garbage:
+                most = max(most, len(self.decode([id]).encode()), len(self._text_in_context(id).encode()))
+        return most
+
+    def opening(self, text: str) -> list[int]:
+        """The first turn of the user, up to where the policy begins to write."""
+        if self._template is None:
+            return self._begin + self.encode(text)
+        return self._template.opening(self._unicode(text, "strict"))
+
+    def following(self, text: str) -> list[int]:
+        """A later turn of the user: from behind the policy's end of turn to where the policy writes again."""
+        return self.encode(text) if self._template is None else self._template.following(self._unicode(text, "strict"))
+
+    def turn_overhead(self) -> int:
+        """The most tokens that `opening` or `following` add to the encoding of the text itself."""
+        text = PROBE
+        around = max(len(self.opening(text)), len(self.following(text))) - len(self.encode(text))
+        if self._template is not None:
+            around = max(around, *map(len, self._template.separately("")))
+        return around + 2  # where a text meets the template, it may merge less well than this one
+
+    def to_transformers(self) -> PreTrainedTokenizerFast:
+        """The transformers tokenizer itself (a copy)."""
+        return copy.deepcopy(self._fast)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, PretrainedTokenizer) and self._fingerprint == other._fingerprint
+
+    def __hash__(self) -> int:
+        return hash(self._fingerprint)
+
+    def __repr__(self) -> str:
+        return f"PretrainedTokenizer({self.name!r})"
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> PretrainedTokenizer:
+        return self  # immutable
+
+    @cached_property
+    def _fingerprint(self) -> str:
+        parts = (
+            self._backend.to_str(),
+            self._fast.chat_template,
+            sorted(self._options.items()),
+            self.end_id,
+            self.pad_id,
+        )
+        return hashlib.sha256(repr(parts).encode()).hexdigest()
+
+    def _unicode(self, text: str, errors: str) -> str:
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            if errors == "replace":
+                return re.sub("[\ud800-\udfff]", REPLACEMENT, text)
+            raise ValueError(
+                f"can't encode {text[error.start]!r} at position {error.start}: a lone surrogate is no Unicode text; "
+                f'use errors="replace" for {REPLACEMENT!r} instead'
+            ) from None
+        return text
+
+    def _defuse(self, text: str) -> list[int]:
+        """The ids of a text that names control tokens, without those: added tokens are left out of the pipeline."""
+        if self._backend.normalizer is not None:
+            text = self._backend.normalizer.normalize_str(text)
+        words = [text]
+        if self._backend.pre_tokenizer is not None:
+            words = [word for word, _ in self._backend.pre_tokenizer.pre_tokenize_str(text)]
+        ids: list[int] = []
+        for word in words:
+            new = [token.id for token in self._backend.model.tokenize(word)]
+            if not self._forbidden.isdisjoint(new):
+                # The model itself knows the name. Broken off after its first character, it means nothing.
+                names = "|".join(re.escape(self._tokens[i]) for i in self._forbidden)
+                pieces = re.split(rf"(?<=(?={names})[\s\S])", word)
+                new = [token.id for piece in pieces for token in self._backend.model.tokenize(piece)]
+            ids += new
+        if not self._forbidden.isdisjoint(ids):
+            raise ValueError(f"{self!r} makes special tokens of the text {text!r}, and can't be kept from it")
+        return ids
+
+    def _text_in_context(self, id: int) -> str:
+        """What a token adds to the text before it: at the very start some tokenizers drop a space."""
+        before = self._backend.decode(self._neighbour, skip_special_tokens=False)
+        after: str = self._backend.decode([*self._neighbour, id], skip_special_tokens=False)
+        return after[len(before) :] if after.startswith(before) else after
+
+
+def _load(source: Any) -> Any:
+    """A fast tokenizer of our own: no padding, no truncation, and nobody else changes it."""
+    if isinstance(source, str | PathLike):
+        try:
+            from transformers import AutoTokenizer
+        except ImportError as error:
+            raise ImportError('a pretrained tokenizer needs transformers: pip install "textmdp[agents]"') from error
+        fast = AutoTokenizer.from_pretrained(source)
+    else:
+        fast = source
+    if not getattr(fast, "is_fast", False):
+        raise TypeError(
+            f"tokenizer={source!r} is no fast tokenizer ({type(fast).__name__}), which this needs; "
+            "use the fast one of the same model: AutoTokenizer.from_pretrained(name)"
+        )
+    if fast is source:
+        fast = copy.deepcopy(source)
+    fast.backend_tokenizer.no_padding()
+    fast.backend_tokenizer.no_truncation()
+    fast.backend_tokenizer.encode_special_tokens = False
+    return fast
