@@ -1,9 +1,11 @@
 """What Gymnasium's checker can't see: that a text environment is the MDP that it says it is.
 
+```python
 from textmdp.envs.checking import check_text_env
 
 check_text_env("TextMath-v0", difficulty="brackets")   # a registered id, with its arguments
 check_text_env(MyTask())                               # or a task of your own
+```
 """
 
 from __future__ import annotations
@@ -336,7 +338,7 @@ def _episodes(subject: Subject) -> Iterator[tuple[int, Policy]]:
 
 
 def _expert(env: TokenEnv[Any], rng: np.random.Generator) -> list[int]:
-    return _within_budget(env, env.mdp.tokenizer.encode(env.demonstrate()))
+    return env.actions_for(env.demonstrate())
 
 
 def _random(env: TokenEnv[Any], rng: np.random.Generator) -> list[int]:
@@ -344,21 +346,18 @@ def _random(env: TokenEnv[Any], rng: np.random.Generator) -> list[int]:
     usable = np.flatnonzero(env.mdp.usable)
     ids = rng.choice(usable, size=int(rng.integers(1, env.mdp.max_response_tokens + 1))).tolist()
     ids = ids[: ids.index(env.mdp.tokenizer.end_id)] if env.mdp.tokenizer.end_id in ids else ids
-    return _within_budget(env, env.mdp.tokenizer.encode(env.mdp.tokenizer.decode(ids), errors="replace"))
+    said = env.mdp.tokenizer.encode(env.mdp.tokenizer.decode(ids), errors="replace")
+    return [*said, env.mdp.tokenizer.end_id][: env.mdp.max_response_tokens]
 
 
 def _endless(env: TokenEnv[Any], rng: np.random.Generator) -> list[int]:
     """A response that runs into the budget."""
     ids = env.mdp.tokenizer.encode(env.demonstrate()) or [int(np.flatnonzero(env.mdp.usable)[0])]
-    return _within_budget(env, (ids * env.mdp.max_response_tokens)[: env.mdp.max_response_tokens])
+    return (ids * env.mdp.max_response_tokens)[: env.mdp.max_response_tokens]
 
 
 def _silent(env: TokenEnv[Any], rng: np.random.Generator) -> list[int]:
     return [env.mdp.tokenizer.end_id]
-
-
-def _within_budget(env: TokenEnv[Any], ids: list[int]) -> list[int]:
-    return [*ids, env.mdp.tokenizer.end_id][: env.mdp.max_response_tokens]
 
 
 def _play_expert(env: ResponseEnv[Any]) -> float:

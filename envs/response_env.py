@@ -103,4 +103,4 @@ class ResponseEnv(TextEnv[S]):
     def _observation(self) -> Any:
         if self._of_tokens:
             return {"tokens": self._tokens.copy(), "roles": self._roles.copy()}
-        return "".join(self.episode.messages) + self._partial()
+        return "".join(self.episode.messages) + self.partial

@@ -97,7 +97,7 @@ class TextEnv(gym.Env[Any, Any], Generic[S]):
             gym.logger.warn('render() needs a render mode: make the environment with render_mode="ansi" or "human"')
             return None
         if self.render_mode == "ansi":
-            return rendering.transcript(self.episode, self._partial())
+            return rendering.transcript(self.episode, self.partial)
         self._print()
         return None
 
@@ -113,13 +113,18 @@ class TextEnv(gym.Env[Any, Any], Generic[S]):
         """Whose the tokens are, (length,): 1 environment, 2 policy; a view, not to be changed."""
         return self._roles[: self.length]
 
+    @property
+    def partial(self) -> str:
+        """The unfinished response."""
+        return self.mdp.tokenizer.decode(self._tokens[self._turn_start : self.length].tolist())
+
     def demonstrate(self) -> str:
         """What an expert would answer now."""
         return self.mdp.task.demonstrate(self.episode.state, turn_generator(self.episode.key, self.episode.turn))
 
     def action_masks(self) -> NDArray[np.bool_]:
         """The legal next tokens, (V,): what the task's grammar allows, or everything but padding and its like."""
-        return self.mdp.action_mask(self.episode, self._partial())
+        return self.mdp.action_mask(self.episode, self.partial)
 
     def snapshot(self) -> Snapshot[S]:
         """All that it takes to go on from here, in this or any other view of the task."""
@@ -162,10 +167,6 @@ class TextEnv(gym.Env[Any, Any], Generic[S]):
     def _observation(self) -> Any:
         raise TypeError(f"{type(self).__name__} is no view: use TokenEnv or ResponseEnv")
 
-    def _partial(self) -> str:
-        """The unfinished response."""
-        return self.mdp.tokenizer.decode(self._tokens[self._turn_start : self.length].tolist())
-
     def _append(self, ids: Sequence[int], role: int) -> None:
         stop = self.length + len(ids)
         self._tokens[self.length : stop] = ids
@@ -190,7 +191,7 @@ class TextEnv(gym.Env[Any, Any], Generic[S]):
     def _run_out(self) -> tuple[float, dict[str, Any]]:
         """The context ended within a response: nothing is graded, and the episode is truncated."""
         self._truncated = True
-        partial = self._partial()
+        partial = self.partial
         reward = 0.0
         if self.mdp.dense:
             reward = self.mdp.shape(self.episode, self.mdp.task.potential(self.episode.state, partial))
@@ -209,7 +210,7 @@ class TextEnv(gym.Env[Any, Any], Generic[S]):
             colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
             self._printer = rendering.Printer(sys.stdout, colour)
             sys.stdout.write("\n")
-        self._printer.update(self.episode, self._partial())
+        self._printer.update(self.episode, self.partial)
 
 
 def check_options(options: dict[str, Any] | None) -> dict[str, Any]:

@@ -76,14 +76,18 @@ class TokenEnv(TextEnv[S]):
         self._steps += 1
         reward, info = 0.0, {}
         if token == self._end_id:
-            reward, info = self._end_turn(self._partial(), "stop")
+            reward, info = self._end_turn(self.partial, "stop")
         elif self.length - self._turn_start == self._budget:
-            reward, info = self._end_turn(self._partial(), "length")
+            reward, info = self._end_turn(self.partial, "length")
         elif self.length == self.mdp.context_length:
             reward, info = self._run_out()
         elif self.mdp.dense:
-            reward = self.mdp.shape(self.episode, self.mdp.task.potential(self.episode.state, self._partial()))
+            reward = self.mdp.shape(self.episode, self.mdp.task.potential(self.episode.state, self.partial))
         return self._observation(), reward, self._terminated, self._truncated, self._finish(info)
+
+    def actions_for(self, text: str) -> list[int]:
+        """The actions that say `text` and end the turn, as far as the budget goes."""
+        return [*self.mdp.tokenizer.encode(text), self._end_id][: self._budget]
 
     def _observation(self) -> dict[str, np.ndarray]:
         return {"tokens": self._tokens.copy(), "roles": self._roles.copy()}

@@ -14,7 +14,7 @@ from textmdp.envs import ResponseEnv, TokenEnv, rendering
 def play(env, text):
     """Say `text` and end the turn: the rewards and the last info."""
     rewards = []
-    for token in [*env.mdp.tokenizer.encode(text), env.mdp.tokenizer.end_id]:
+    for token in env.actions_for(text):
         _, reward, terminated, truncated, info = env.step(token)
         rewards.append(reward)
         if terminated or truncated or "finish_reason" in info:
