@@ -1,0 +1,145 @@
+"""Two charts as SVG, drawn by hand: no dependency, sharp at any size, colours from the page's style sheet.
+
+Colours are CSS variables (`--one`, `--two`, …, `--ink`, `--faint`), so that the page decides about light and dark.
+"""
+
+from __future__ import annotations
+
+import html
+import math
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+_WIDTH, _HEIGHT = 760, 340
+_LEFT, _RIGHT, _TOP, _BOTTOM = 52, 16, 14, 44
+
+
+class Measured(NamedTuple):
+    """An accuracy that was measured after so many updates, and its interval."""
+
+    update: float
+    accuracy: float
+    low: float
+    high: float
+
+
+def learning_curve(
+    held_out: Sequence[Measured],
+    training: Sequence[tuple[float, float]] = (),
+    levels: Mapping[str, float] | None = None,
+    held_out_name: str = "held-out problems",
+) -> str:
+    """Accuracy over updates: measured points with their band, the training batches behind, levels as dashed lines.
+
+    Args:
+        held_out: greedy evaluations, in order of updates.
+        training: (update, share of sampled training episodes with full marks).
+        levels: horizontal lines by their names, such as the accuracy after imitation.
+        held_out_name: what the points were measured on.
+    """
+    last = max([1.0, *(point.update for point in held_out), *(x for x, _ in training)])
+    ticks = _ticks(last)
+
+    def x(update: float) -> float:
+        return _LEFT + (_WIDTH - _LEFT - _RIGHT) * update / last
+
+    def y(share: float) -> float:
+        return _TOP + (_HEIGHT - _TOP - _BOTTOM) * (1 - share)
+
+    parts = []
+    for share in (0.0, 0.25, 0.5, 0.75, 1.0):
+        parts.append(
+            f'<line class="grid" x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{y(share):.1f}" y2="{y(share):.1f}"/>'
+        )
+        parts.append(f'<text x="{_LEFT - 8}" y="{y(share) + 4:.1f}" text-anchor="end">{100 * share:.0f} %</text>')
+    for tick in ticks:
+        parts.append(f'<text x="{x(tick):.1f}" y="{_HEIGHT - _BOTTOM + 18}" text-anchor="middle">{tick:g}</text>')
+    middle = (_LEFT + _WIDTH - _RIGHT) / 2
+    parts.append(f'<text x="{middle:.0f}" y="{_HEIGHT - 6}" text-anchor="middle">updates</text>')
+    if len(training) > 1:
+        parts.append(f'<polyline class="behind" points="{_points((x(u), y(s)) for u, s in training)}"/>')
+    for name, level in (levels or {}).items():
+        parts.append(
+            f'<line class="level" x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{y(level):.1f}" y2="{y(level):.1f}"/>'
+        )
+        above = y(level) - 6 if level < 0.9 else y(level) + 16
+        parts.append(
+            f'<text class="of-level" x="{_WIDTH - _RIGHT - 4}" y="{above:.1f}" text-anchor="end">'
+            f"{html.escape(name)}: {100 * level:.1f} %</text>"
+        )
+    if held_out:
+        edge = [(x(p.update), y(p.high)) for p in held_out] + [(x(p.update), y(p.low)) for p in reversed(held_out)]
+        parts.append(f'<polygon class="band" points="{_points(edge)}"/>')
+        parts.append(f'<polyline class="line" points="{_points((x(p.update), y(p.accuracy)) for p in held_out)}"/>')
+        for p in held_out:
+            words = f"update {p.update:g}: {100 * p.accuracy:.1f} % [{100 * p.low:.1f}, {100 * p.high:.1f}]"
+            spot = f'cx="{x(p.update):.1f}" cy="{y(p.accuracy):.1f}"'
+            parts.append(f'<circle class="dot" {spot} r="3"><title>{words}</title></circle>')
+    summary = _curve_in_words(held_out, levels or {})
+    legend = (
+        f'<span class="key key-line"></span> greedy, on {html.escape(held_out_name)}, with Wilson’s 95 % interval '
+        '<span class="key key-behind"></span> sampled, on the training episodes'
+    )
+    return _figure("Accuracy over updates", summary, _HEIGHT, parts, legend)
+
+
+def time_split(seconds: Mapping[str, float]) -> str:
+    """Where the time went: one bar, cut in proportion.
+
+    Args:
+        seconds: by name, in the order to show.
+    """
+    total = sum(seconds.values())
+    if total <= 0:
+        return ""
+    parts, legend, at = [], [], 0.0
+    for number, (name, value) in enumerate(seconds.items(), start=1):
+        width = _WIDTH * value / total
+        words = f"{html.escape(name)}: {value:.1f} s, {100 * value / total:.0f} %"
+        colour = f"part-{(number - 1) % 6 + 1}"
+        parts.append(
+            f'<rect class="{colour}" x="{at:.1f}" y="0" width="{max(width - 2, 0.5):.1f}" height="34" rx="3">'
+            f"<title>{words}</title></rect>"
+        )
+        if width > 46:
+            parts.append(
+                f'<text class="inside" x="{at + width / 2 - 1:.1f}" y="22" text-anchor="middle">'
+                f"{100 * value / total:.0f} %</text>"
+            )
+        legend.append(f'<span class="key {colour}"></span> {html.escape(name)} {value:.1f} s')
+        at += width
+    summary = ", ".join(f"{name} {value:.1f} seconds" for name, value in seconds.items())
+    return _figure("Where the time went", summary, 34, parts, " ".join(legend))
+
+
+def _figure(title: str, summary: str, height: int, parts: Sequence[str], legend: str) -> str:
+    body = "\n".join(parts)
+    return (
+        f'<figure><svg viewBox="0 0 {_WIDTH} {height}" role="img" '
+        f'aria-label="{html.escape(title)}. {html.escape(summary)}">'
+        f"\n{body}\n</svg><figcaption>{legend}</figcaption></figure>"
+    )
+
+
+def _points(places: object) -> str:
+    return " ".join(f"{x:.1f},{y:.1f}" for x, y in places)  # type: ignore[attr-defined]
+
+
+def _ticks(last: float) -> list[float]:
+    """Round numbers from 0 to `last`, about six of them."""
+    rough = last / 6
+    scale = 10 ** math.floor(math.log10(rough))
+    step = max(1.0, next(scale * nice for nice in (1, 2, 5, 10) if scale * nice >= rough))
+    return [step * i for i in range(int(last / step) + 1)]
+
+
+def _curve_in_words(held_out: Sequence[Measured], levels: Mapping[str, float]) -> str:
+    """The curve for those who can't see it."""
+    said = [f"{name}: {100 * level:.1f} percent" for name, level in levels.items()]
+    if held_out:
+        first, last = held_out[0], held_out[-1]
+        said.append(
+            f"from {100 * first.accuracy:.1f} percent at update {first.update:g} "
+            f"to {100 * last.accuracy:.1f} percent at update {last.update:g}"
+        )
+    return "; ".join(said) or "nothing was measured"

@@ -1,0 +1,200 @@
+"""The course of a training run: imitation, then policy gradient; evaluated on held-out problems, all of it kept."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from types import FrameType, TracebackType
+from typing import Any, Protocol
+
+from textmdp.agents.commands.options import takes
+from textmdp.agents.decoding import LanguageModelAgent
+from textmdp.agents.evaluation import Evaluation, evaluate
+from textmdp.agents.imitation import ImitationConfig, imitate
+from textmdp.agents.language_model import LanguageModel
+from textmdp.agents.policy_gradient import Config, Metrics, Trainer, make_envs
+from textmdp.agents.report import write_report
+from textmdp.agents.runs import Run
+from textmdp.envs.tokenizers import Tokenizer
+
+#: Episodes that are evaluated at once.
+_ROWS = 256
+
+
+@dataclass(frozen=True)
+class Network:
+    """The language model."""
+
+    model: str = ""
+    """A causal language model to start from, a folder or a name on the hub; empty for a tiny one from scratch."""
+    layers: int = 2
+    """Of the tiny one: blocks of attention and MLP."""
+    width: int = 128
+    """Of the tiny one: its residual stream."""
+    heads: int = 4
+    """Of the tiny one: heads of each attention; they divide the width."""
+
+
+@dataclass(frozen=True)
+class Measuring:
+    """When the model is evaluated, greedily, on the held-out split."""
+
+    evaluate_every: int = 10
+    """Updates between two evaluations; a checkpoint is written at each."""
+    evaluate_episodes: int = 200
+    """Episodes of such an evaluation."""
+    final_episodes: int = 500
+    """Episodes of the evaluations before, between and after the two kinds of training."""
+    until: float = 0.0
+    """Stop when an evaluation reaches this accuracy; 0 for never."""
+
+    def __post_init__(self) -> None:
+        for name in ("evaluate_every", "evaluate_episodes", "final_episodes"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name}={getattr(self, name)} must be at least 1")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All that a training run is made of."""
+
+    env_id: str
+    arguments: dict[str, Any]
+    seed: int = 0
+    network: Network = field(default_factory=Network)
+    imitation: ImitationConfig = field(default_factory=ImitationConfig)
+    training: Config = field(default_factory=Config)
+    measuring: Measuring = field(default_factory=Measuring)
+
+    def held_out(self) -> dict[str, Any]:
+        """The arguments of the environment that is evaluated on."""
+        return {**self.arguments, "split": "test"} if takes(self.env_id, "split") else self.arguments
+
+    def settings(self) -> dict[str, Any]:
+        """As config.json has them: flat."""
+        imitation = {f"imitation_{name}": value for name, value in asdict(self.imitation).items() if name != "seed"}
+        training = {name: value for name, value in asdict(self.training).items() if name != "seed"}
+        return {**training, **imitation, **asdict(self.network), **asdict(self.measuring)}
+
+
+class Watcher(Protocol):
+    """What is told of a run while it goes on."""
+
+    def stage(self, name: str) -> None:
+        """Something else begins."""
+
+    def imitated(self, metrics: Metrics) -> None:
+        """A check of the imitation."""
+
+    def updated(self, metrics: Metrics) -> None:
+        """An update; with `evaluation/…` where it was followed by an evaluation."""
+
+    def evaluated(self, stage: str, evaluation: Evaluation) -> None:
+        """A whole evaluation: "untrained", "imitation", "final"."""
+
+
+class Stopped(KeyboardInterrupt):
+    """The user asked for an end, and the run's folder is in order."""
+
+
+class StopSignal:
+    """Turns the first Ctrl-C into a question that `check` answers between updates; a second one interrupts at once.
+
+    Args:
+        tell: called at the first, so that the user knows.
+    """
+
+    def __init__(self, tell: Callable[[], None]) -> None:
+        self.asked = False
+        self._tell = tell
+        self._before: Any = None
+
+    def check(self) -> None:
+        """Raises `Stopped` if the user asked for an end."""
+        if self.asked:
+            raise Stopped
+
+    def __enter__(self) -> StopSignal:
+        if threading.current_thread() is threading.main_thread():
+            self._before = signal.signal(signal.SIGINT, self._ask)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        if self._before is not None:
+            signal.signal(signal.SIGINT, self._before)
+
+    def _ask(self, number: int, frame: FrameType | None) -> None:
+        if self.asked:
+            raise KeyboardInterrupt
+        self.asked = True
+        self._tell()
+
+
+def teach(plan: Plan, run: Run, watcher: Watcher, stop: StopSignal) -> None:
+    """Train a model as planned, and leave it, its evaluations and a report in the run's folder.
+
+    Raises:
+        Stopped: the user asked for an end: the model as it is then, and a report, are in the folder.
+    """
+    watcher.stage("setting up")
+    envs = make_envs(plan.env_id, plan.training.episodes, **plan.arguments)
+    measuring = plan.measuring
+    rows = min(_ROWS, max(measuring.evaluate_episodes, measuring.final_episodes))
+    held_out = make_envs(plan.env_id, rows, **plan.held_out())
+    model = make_model(plan, envs.mdp.tokenizer, envs.mdp.context_length)
+    greedy = LanguageModelAgent(model, greedy=True, temperature=plan.training.temperature)
+
+    def measure(stage: str) -> None:
+        watcher.stage("evaluating")
+        result = evaluate(greedy, held_out, episodes=measuring.final_episodes, seed=plan.seed)
+        run.save_evaluation(stage, result)
+        watcher.evaluated(stage, result)
+        stop.check()
+
+    def imitated(metrics: Metrics) -> None:
+        run.log({f"imitation/{name}": value for name, value in metrics.items()}, step=int(metrics["step"]))
+        watcher.imitated(metrics)
+        stop.check()
+
+    try:
+        measure("untrained")
+        if plan.imitation.steps:
+            watcher.stage("imitation")
+            imitate(model, envs, plan.imitation, imitated)
+            run.save_model(model)
+            measure("imitation")
+        watcher.stage("policy gradient")
+        for metrics in Trainer(model, envs, plan.training).run():
+            if metrics["update"] % measuring.evaluate_every == 0:
+                began = time.perf_counter()
+                result = evaluate(greedy, held_out, episodes=measuring.evaluate_episodes, seed=plan.seed, transcripts=0)
+                low, high = result.accuracy_interval
+                metrics |= {"evaluation/accuracy": result.accuracy, "evaluation/low": low, "evaluation/high": high}
+                metrics |= {"evaluation/return": result.mean_return, "evaluation/episodes": result.episodes}
+                run.save_model(model)
+                metrics["seconds_evaluation"] = time.perf_counter() - began
+            run.log(metrics, step=int(metrics["update"]))
+            watcher.updated(metrics)
+            stop.check()
+            if 0.0 < measuring.until <= metrics.get("evaluation/accuracy", 0.0):
+                break
+        measure("final")
+    except KeyboardInterrupt:
+        raise Stopped from None
+    finally:
+        run.save_model(model)
+        write_report(run)
+        run.close()
+
+
+def make_model(plan: Plan, tokenizer: Tokenizer, context_length: int) -> LanguageModel:
+    """The model that training starts from."""
+    network = plan.network
+    if network.model:
+        return LanguageModel.load(network.model, tokenizer)
+    return LanguageModel.tiny(
+        tokenizer, context_length, layers=network.layers, width=network.width, heads=network.heads, seed=plan.seed
+    )

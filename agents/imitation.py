@@ -1,0 +1,111 @@
+"""A warm start: cross-entropy on the demonstrations of an expert that is often careless.
+
+Demonstrations are imperfect on purpose, and in a systematic way: most of the time the expert makes the task's typical
+mistake. What is learnt is both ways to answer, the wrong one foremost; to prefer the right one is left to rewards.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+import torch
+
+from textmdp.agents.decoding import LanguageModelAgent
+from textmdp.agents.language_model import LanguageModel
+from textmdp.agents.rollout import rollout
+from textmdp.agents.scripted import CarelessExpertAgent
+from textmdp.envs.vector_env import TokenVectorEnv
+
+Metrics = dict[str, float]
+
+
+@dataclass(frozen=True)
+class ImitationConfig:
+    """How a warm start is made."""
+
+    steps: int = 300
+    """Gradient steps; each is on one fresh demonstration for every row of the environment."""
+    mistake_rate: float = 0.8
+    """The probability, a turn, that the demonstrator makes the task's typical mistake."""
+    check_every: int = 50
+    """Steps between two checks; each plays one greedy episode in every row."""
+    learning_rate: float = 2e-3
+    """Of Adam, at its highest: it rises over the first twentieth of the steps and falls along a cosine to a tenth."""
+    max_grad_norm: float = 1.0
+    """Gradients longer than this are scaled down to it."""
+    seed: int = 0
+    """Of the problems and of the mistakes."""
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "check_every"):
+            if getattr(self, name) < (name == "check_every"):
+                raise ValueError(f"{name}={getattr(self, name)} must be at least {int(name == 'check_every')}")
+
+    def _plan(self, envs: TokenVectorEnv[Any], row: int) -> list[int]:
+        known = self._plans.get(row)
+        plan = super()._plan(envs, row)
+        if self._plans[row] is known or self._rng.random() >= self._rate:
+            return plan
+        task, episode = envs.mdp.task, envs.episodes[row]
+        if type(task).mistake is not Task.mistake:
+            careless = task.mistake(episode.state, turn_generator(episode.key, episode.turn))
+            plan = envs.mdp.tokenizer.encode(careless, errors="replace")
+        else:
+            usable = np.flatnonzero(envs.mdp.usable)
+            plan = [*plan]
+            plan[self._rng.integers(len(plan))] = int(self._rng.choice(usable))
+        self._plans[row] = self._plans[row][0], plan
+        return plan
+
+
+def imitate(
+    model: LanguageModel,
+    envs: TokenVectorEnv[Any],
+    config: ImitationConfig | None = None,
+    report: Callable[[Metrics], None] | None = None,
+) -> list[Metrics]:
+    """Train a model, in place, to write what a careless expert writes.
+
+    Args:
+        model: changed in place.
+        envs: of the training split, with autoreset disabled; a batch is one episode in every row.
+        config: how; the defaults when None.
+        report: called with the metrics of each look at the accuracy.
+
+    Returns:
+        The metrics of each look: `step`, `episodes`, `seconds`, `loss` (nats a token), and the greedy `accuracy`.
+    """
+    config = config or ImitationConfig()
+    seeds = np.random.SeedSequence(config.seed).generate_state(2).tolist()
+    expert = CarelessExpertAgent(config.mistake_rate, seed=seeds[0])
+    learner = LanguageModelAgent(model, greedy=True)
+    optimizer = torch.optim.Adam(model.network.parameters(), config.learning_rate)
+    envs.reset(seed=seeds[1])  # what follows draws on: no two batches are the same
+    full_marks = envs.mdp.task.full_marks - 1e-9
+    history: list[Metrics] = []
+    began = perf_counter()
+    for step in range(1, config.steps + 1):
+        batch = rollout(expert, envs)
+        tokens, roles = (torch.from_numpy(array).to(model.device) for array in (batch.tokens, batch.roles))
+        loss = -model.log_probs(tokens, roles).log_probs.sum() / batch.mask.sum()
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.network.parameters(), config.max_grad_norm)
+        optimizer.step()
+        if step % config.check_every == 0 or step == config.steps:
+            metrics = {
+                "step": float(step),
+                "episodes": float(step * len(batch)),
+                "seconds": perf_counter() - began,
+                "loss": loss.item(),
+                "accuracy": float(np.mean(rollout(learner, envs).returns >= full_marks)),
+            }
+            history.append(metrics)
+            if report is not None:
+                report(metrics)
+    return history

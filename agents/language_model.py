@@ -1,0 +1,149 @@
+"""A causal language model as a policy: a transformers network, the tokenizer of an environment, and what they agree on."""
+
+from __future__ import annotations
+
+from os import PathLike
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM, PreTrainedModel
+
+from textmdp.envs.episode import POLICY
+from textmdp.envs.tokenizers import Tokenizer
+
+#: The logit of a token that the policy never writes: its probability is exactly 0, and 0 · log 0 stays finite.
+NEVER = -1e9
+
+
+class TokenStatistics(NamedTuple):
+    """What one teacher-forced pass tells of the policy's tokens; 0 at all other positions."""
+
+    log_probs: Tensor  # (B, L) of each token, given its past
+    entropy: Tensor  # (B, L) of the distribution that it was drawn from, in nats
+
+
+class LanguageModel:
+    """A policy over tokens: π(a | s) = softmax(logits(s) / temperature), over the tokens that a policy may write.
+
+    The tokens that a tokenizer calls unusable (padding, unknown, other specials), and ids beyond its vocabulary, have
+    probability 0, in sampling and in training alike: both go through `distribution`.
+
+    Args:
+        network: any causal language model of transformers. Dropout would make the policy that is trained another than
+            the one that acted, so it is never switched on.
+        tokenizer: that of the environment.
+    """
+
+    def __init__(self, network: PreTrainedModel, tokenizer: Tokenizer) -> None:
+        size = network.get_input_embeddings().num_embeddings
+        if size < tokenizer.vocab_size:
+            raise ValueError(
+                f"the network embeds {size} tokens, and {tokenizer!r} has {tokenizer.vocab_size}: "
+                "give the tokenizer that the network was trained with, or network.resize_token_embeddings(...)"
+            )
+        self.network = network.eval()
+        self.tokenizer = tokenizer
+        self.never = torch.zeros(size, dtype=torch.bool, device=network.device)  # (V,)
+        self.never[list(tokenizer.unusable_ids)] = True
+        self.never[tokenizer.vocab_size :] = True
+
+    @classmethod
+    def tiny(
+        cls,
+        tokenizer: Tokenizer,
+        context_length: int,
+        *,
+        layers: int = 2,
+        width: int = 128,
+        heads: int = 4,
+        seed: int = 0,
+    ) -> LanguageModel:
+        """A Llama from scratch, 0.4 million parameters by default.
+
+        Args:
+            tokenizer: that of the environment.
+            context_length: the most tokens of an episode.
+            layers: blocks of attention and MLP.
+            width: of the residual stream.
+            heads: of each attention; they divide the width.
+            seed: of the initial weights.
+        """
+        config = LlamaConfig(
+            vocab_size=tokenizer.vocab_size,
+            hidden_size=width,
+            intermediate_size=8 * width // 3,
+            num_hidden_layers=layers,
+            num_attention_heads=heads,
+            max_position_embeddings=context_length,
+            rms_norm_eps=1e-5,
+            tie_word_embeddings=True,
+            pad_token_id=tokenizer.pad_id,
+            bos_token_id=None,
+            eos_token_id=tokenizer.end_id,
+        )
+        with torch.random.fork_rng(devices=[]):  # transformers draws weights from the global generator
+            network = LlamaForCausalLM(config)
+        generator = torch.Generator().manual_seed(seed)
+        with torch.no_grad():
+            for name, weights in network.named_parameters():
+                if weights.ndim == 2:  # unit variance in, unit variance out; less into the residual stream (GPT-2)
+                    depth = 2 * layers if name.endswith(("o_proj.weight", "down_proj.weight")) else 1
+                    weights.normal_(0.0, (weights.shape[1] * depth) ** -0.5, generator=generator)
+        return cls(network, tokenizer)
+
+    @classmethod
+    def load(cls, folder: str | PathLike[str], tokenizer: Tokenizer) -> LanguageModel:
+        """The model that was saved in a folder, or any causal language model that transformers can open."""
+        return cls(AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32), tokenizer)
+
+    def save(self, folder: str | PathLike[str]) -> None:
+        """Write network and tokenizer in transformers' format: its `Auto` classes open the folder."""
+        self.network.save_pretrained(folder)
+        self.tokenizer.to_transformers().save_pretrained(folder)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self.network.device
+
+    @property
+    def num_parameters(self) -> int:
+        """Weights, tied ones once."""
+        return sum(weights.numel() for weights in self.network.parameters())
+
+    @property
+    def context_length(self) -> int | None:
+        """The most positions that the network knows; None where it has no limit."""
+        return getattr(self.network.config, "max_position_embeddings", None)
+
+    def distribution(self, logits: Tensor, temperature: float = 1.0) -> Tensor:
+        """Log-probabilities of all tokens, (…, V) float32, from the logits of the network, (…, V)."""
+        return (logits.float() / temperature).masked_fill(self.never, NEVER).log_softmax(-1)
+
+    def log_probs(self, tokens: Tensor, roles: Tensor, temperature: float = 1.0) -> TokenStatistics:
+        """Log-probabilities and entropies of the policy's tokens, from one pass over whole episodes.
+
+        Rows are left-aligned, so that nothing real ever attends to the padding on its right: causality is mask enough.
+
+        Args:
+            tokens: (B, L) int64.
+            roles: (B, L): 0 padding, 1 environment, 2 policy.
+            temperature: what the tokens were sampled with.
+        """
+        chosen = roles[:, 1:] == POLICY  # (B, L-1): logits at t speak of the token at t + 1
+        stop = int(chosen.any(0).nonzero().max()) + 1 if bool(chosen.any()) else 0
+        log_probs = torch.zeros(tokens.shape, device=tokens.device)  # (B, L)
+        entropy = torch.zeros_like(log_probs)
+        if stop == 0:
+            return TokenStatistics(log_probs, entropy)
+        start = int(chosen.any(0).nonzero().min())
+        at = torch.arange(start, stop, device=tokens.device)
+        logits = self.network(input_ids=tokens[:, :stop], use_cache=False, logits_to_keep=at).logits  # (B, S, V)
+        rows, columns = chosen[:, start:stop].nonzero(as_tuple=True)  # N policy tokens
+        every = self.distribution(logits[rows, columns], temperature)  # (N, V)
+        columns = columns + start + 1
+        of_chosen = every.gather(1, tokens[rows, columns][:, None])[:, 0]  # (N,)
+        of_all = -(every.exp() * every).sum(-1)  # (N,)
+        place = rows, columns
+        return TokenStatistics(log_probs.index_put(place, of_chosen), entropy.index_put(place, of_all))

@@ -1,0 +1,151 @@
+"""Episodes in lock-step: an agent names tokens, a vector environment appends them, and the batch is kept as arrays.
+
+Letters used throughout `textmdp.agents`: B episodes, L positions of the longest of them, V tokens of the vocabulary,
+G episodes of a group, n rows of a vector environment, m of them still running.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Any, Protocol
+
+import numpy as np
+from gymnasium.vector import AutoresetMode
+from numpy.typing import NDArray
+
+from textmdp.envs.episode import POLICY, Episode
+from textmdp.envs.vector_env import TokenVectorEnv
+
+
+class Agent(Protocol):
+    """Chooses tokens for rows of a vector environment.
+
+    An agent that knows how likely its choices were says so in an attribute `log_probs`, (m,) float32: those of the
+    tokens that its last `act` returned.
+    """
+
+    def begin(self, envs: TokenVectorEnv[Any], rows: NDArray[np.int64]) -> None:
+        """New episodes began in these rows, (m,)."""
+
+    def act(self, envs: TokenVectorEnv[Any], rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The next token of each of these rows, (m,); their episodes are under way."""
+
+
+@dataclass
+class Trajectories:
+    """B finished episodes as position-aligned arrays, left-aligned; what is what tell the roles, never the ids.
+
+    Attributes:
+        tokens: (B, L) int64; 0 beyond the end of an episode.
+        roles: (B, L) int8: 0 padding, 1 environment, 2 policy.
+        rewards: (B, L) float64, on the policy token that earned it; that of a turn on its last token.
+        turns: (B, L) int32, the turn (from 0) that a policy token belongs to; -1 elsewhere.
+        terminated: (B,) bool, the task was over.
+        truncated: (B,) bool, the machine's limits ended the episode.
+        problems: (B,) int64, the numbers of the problems.
+        log_probs: (B, L) float32, of the policy's tokens when they were chosen, 0 elsewhere; None if the agent
+            doesn't tell.
+        finish_reasons: of the last turn of each episode: "stop", "length", "context", or "" where a limit of steps
+            came before the end of a turn.
+        episodes: the textual halves: messages and scores.
+        seconds_env: spent in the environment, grading included.
+        seconds_agent: spent in the agent.
+    """
+
+    tokens: NDArray[np.int64]
+    roles: NDArray[np.int8]
+    rewards: NDArray[np.float64]
+    turns: NDArray[np.int32]
+    terminated: NDArray[np.bool_]
+    truncated: NDArray[np.bool_]
+    problems: NDArray[np.int64]
+    log_probs: NDArray[np.float32] | None
+    finish_reasons: list[str]
+    episodes: list[Episode[Any]]
+    seconds_env: float = 0.0
+    seconds_agent: float = 0.0
+
+    @property
+    def mask(self) -> NDArray[np.bool_]:
+        """The policy's tokens, (B, L)."""
+        return self.roles == POLICY
+
+    @property
+    def returns(self) -> NDArray[np.float64]:
+        """Undiscounted returns, (B,)."""
+        return self.rewards.sum(axis=1)
+
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        """How many tokens the policy wrote, (B,)."""
+        return self.mask.sum(axis=1)
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+
+def rollout(
+    agent: Agent, envs: TokenVectorEnv[Any], *, seed: int | None = None, problems: Sequence[int] | None = None
+) -> Trajectories:
+    """Play one episode in every row; rows whose episode is over are left out of the steps that follow.
+
+    Args:
+        agent: the policy.
+        envs: with `autoreset_mode=AutoresetMode.DISABLED`; they are reset.
+        seed: of the reset; None goes on from the last seeding.
+        problems: a number for each row (one that is named G times makes a group); None for drawn ones.
+    """
+    if envs.autoreset_mode is not AutoresetMode.DISABLED:
+        raise ValueError(
+            f"a rollout needs environments that stay where they ended: make them with autoreset_mode="
+            f'"Disabled", not {envs.autoreset_mode.value!r}'
+        )
+    began = perf_counter()
+    envs.reset(seed=seed, options=None if problems is None else {"problem": np.asarray(problems, np.int64)})
+    rows = np.arange(envs.num_envs)  # (m,), those under way
+    rewards = np.zeros(envs.tokens.shape)  # (n, L)
+    turns = np.full(envs.tokens.shape, -1, np.int32)  # (n, L)
+    log_probs = np.zeros(envs.tokens.shape, np.float32)  # (n, L)
+    turn = np.zeros(envs.num_envs, np.int32)  # (n,)
+    finish_reasons = np.full(envs.num_envs, "", object)  # (n,)
+    seconds_agent, known = 0.0, True
+
+    entered = perf_counter()
+    agent.begin(envs, rows)
+    seconds_agent += perf_counter() - entered
+    while len(rows):
+        entered = perf_counter()
+        actions = agent.act(envs, rows)
+        seconds_agent += perf_counter() - entered
+        at = envs.lengths[rows]  # where the tokens go; fancy indexing copies
+        _, step_rewards, terminated, truncated, info = envs.step_rows(rows, actions)
+        rewards[rows, at] = step_rewards[rows]
+        turns[rows, at] = turn[rows]
+        chosen = getattr(agent, "log_probs", None)
+        if chosen is None:
+            known = False
+        else:
+            log_probs[rows, at] = chosen
+        if "finish_reason" in info:
+            ended = info["_finish_reason"]
+            finish_reasons[ended] = info["finish_reason"][ended]
+            turn += ended
+        rows = rows[~(terminated | truncated)[rows]]
+
+    stop = int(envs.lengths.max())
+    return Trajectories(
+        tokens=envs.tokens[:, :stop].copy(),
+        roles=envs.roles[:, :stop].copy(),
+        rewards=rewards[:, :stop],
+        turns=turns[:, :stop],
+        terminated=terminated,
+        truncated=truncated,
+        problems=np.fromiter((episode.problem for episode in envs.episodes), np.int64, envs.num_envs),
+        log_probs=log_probs[:, :stop] if known else None,
+        finish_reasons=finish_reasons.tolist(),
+        episodes=[episode.copy() for episode in envs.episodes],
+        seconds_env=perf_counter() - began - seconds_agent,
+        seconds_agent=seconds_agent,
+    )

@@ -1,0 +1,161 @@
+"""Learning curves over seeds: greedy accuracy on held-out problems against training time.
+
+    python -m textmdp.benchmarks.learning --env TextMath-v0 --seeds 0 1 2 3 4
+
+Each seed makes a model from scratch, warms it up by imitation of a careless expert, and trains it by policy gradient,
+with the defaults of `textmdp train`. Seconds count the policy gradient alone: neither the warm start nor evaluations.
+Writes `learning_ENV.csv` (an evaluation a row), `learning_ENV.json` (the summary and how it was made) and
+`learning_ENV.png`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import os
+import platform
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import gymnasium
+import matplotlib
+import numpy as np
+import torch
+import transformers
+
+from textmdp.agents.decoding import LanguageModelAgent
+from textmdp.agents.evaluation import evaluate
+from textmdp.agents.imitation import ImitationConfig, imitate
+from textmdp.agents.language_model import LanguageModel
+from textmdp.agents.policy_gradient import Config, Trainer, make_envs
+from textmdp.envs import TASKS
+from textmdp.envs.views import task_arguments
+
+Row = dict[str, float]
+RESULTS = Path(__file__).parent / "results"
+
+
+def learn(env_id: str, seed: int, updates: int, every: int, episodes: int) -> Iterator[Row]:
+    """The evaluations of one run: after the warm start (update 0), then every `every` updates.
+
+    Args:
+        env_id: a token-level id.
+        seed: of everything.
+        updates: of the policy gradient.
+        every: updates between two evaluations.
+        episodes: of an evaluation, on the held-out split where the task has one.
+    """
+    config = Config(seed=seed, updates=updates)
+    envs = make_envs(env_id, config.episodes)
+    splits = "split" in task_arguments(TASKS[env_id.removesuffix("-v0")])
+    held_out = make_envs(env_id, min(episodes, 512), **({"split": "test"} if splits else {}))
+    model = LanguageModel.tiny(envs.mdp.tokenizer, envs.mdp.context_length, seed=seed)
+    greedy, sampled = LanguageModelAgent(model, greedy=True), LanguageModelAgent(model, seed=seed)
+    began = perf_counter()
+    imitate(model, envs, ImitationConfig(seed=seed))
+    warm_up = perf_counter() - began
+
+    def row(**counts: float) -> Row:
+        result = evaluate(greedy, held_out, episodes=episodes, seed=seed, transcripts=0)
+        low, high = result.accuracy_interval
+        drawn = evaluate(sampled, held_out, episodes=episodes, seed=seed, transcripts=0)
+        greedily = {"accuracy": result.accuracy, "low": low, "high": high, "return": result.mean_return}
+        return {"seed": seed, **counts, **greedily, "sampled_return": drawn.mean_return, "warm_up_seconds": warm_up}
+
+    yield row(update=0, episodes=0, seconds=0.0)
+    for metrics in Trainer(model, envs, config).run():
+        if metrics["update"] % every == 0 or metrics["update"] == updates:
+            yield row(**{name: metrics[name] for name in ("update", "episodes", "seconds")})
+
+
+def summary(rows: list[Row], bar: float) -> list[dict[str, Any]]:
+    """For each seed: accuracy before and after, and when it first reached the bar (None if it didn't)."""
+    found = []
+    for seed in sorted({row["seed"] for row in rows}):
+        curve = [row for row in rows if row["seed"] == seed]
+        reached = next((row for row in curve if row["accuracy"] >= bar), None)
+        found.append(
+            {
+                "seed": int(seed),
+                "warm_start_accuracy": curve[0]["accuracy"],
+                "warm_up_seconds": round(curve[0]["warm_up_seconds"], 1),
+                "seconds_to_bar": reached and round(reached["seconds"], 1),
+                "updates_to_bar": reached and int(reached["update"]),
+                "episodes_to_bar": reached and int(reached["episodes"]),
+                "final_accuracy": curve[-1]["accuracy"],
+                "final_interval": [round(curve[-1]["low"], 4), round(curve[-1]["high"], 4)],
+            }
+        )
+    return found
+
+
+def draw(rows: list[Row], env_id: str, bar: float, path: Path) -> None:
+    """The curves, one a seed, with Wilson's 95 % intervals as bands."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7, 3.6), layout="constrained")
+    axes = figure.subplots()
+    for seed in sorted({row["seed"] for row in rows}):
+        curve = [row for row in rows if row["seed"] == seed]
+        seconds = [row["seconds"] for row in curve]
+        (line,) = axes.plot(seconds, [row["accuracy"] for row in curve], marker=".", label=f"seed {int(seed)}")
+        low, high = [row["low"] for row in curve], [row["high"] for row in curve]
+        axes.fill_between(seconds, low, high, color=line.get_color(), alpha=0.12, linewidth=0)
+    if bar:
+        axes.axhline(bar, color="0.4", linewidth=0.8, linestyle="--")
+    axes.set(xlabel="seconds of policy gradient", ylabel="greedy accuracy, held out", ylim=(0, 1.02), title=env_id)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False)
+    figure.savefig(path, dpi=160, metadata={"Software": None})
+
+
+def main() -> None:
+    """Run the seeds one after the other; write and print what came out."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--env", default="TextMath-v0", help="a token-level id (default TextMath-v0)")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
+    parser.add_argument("--updates", type=int, default=60, help="of the policy gradient (default 60)")
+    parser.add_argument("--every", type=int, default=2, help="updates between two evaluations (default 2)")
+    parser.add_argument("--episodes", type=int, default=1000, help="of an evaluation (default 1000)")
+    parser.add_argument("--bar", type=float, default=0.95, help="the accuracy to time (default 0.95)")
+    parser.add_argument("--out", type=Path, default=RESULTS, help="a folder for the results")
+    arguments = parser.parse_args()
+    rows: list[Row] = []
+    for seed in arguments.seeds:
+        for row in learn(arguments.env, seed, arguments.updates, arguments.every, arguments.episodes):
+            rows.append(row)
+            print(
+                f"seed {seed}  update {row['update']:4.0f}  {row['seconds']:6.1f} s  accuracy {row['accuracy']:.3f} "
+                f"[{row['low']:.3f}, {row['high']:.3f}]  sampled return {row['sampled_return']:.3f}",
+                flush=True,
+            )
+    stem = arguments.out / f"learning_{arguments.env}"
+    with open(f"{stem}.csv", "w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows({name: round(value, 4) for name, value in row.items()} for row in rows)
+    told = {
+        "command": " ".join(["python -m textmdp.benchmarks.learning", *sys.argv[1:]]),
+        "seeds": summary(rows, arguments.bar),
+        "bar": arguments.bar,
+        "config": asdict(Config(updates=arguments.updates)),
+        "imitation": asdict(ImitationConfig()),
+        "machine": {"processors": os.cpu_count(), "architecture": platform.machine()},
+        "versions": {
+            "python": platform.python_version(),
+            **{module.__name__: module.__version__ for module in (torch, transformers, gymnasium, np, matplotlib)},
+        },
+    }
+    Path(f"{stem}.json").write_text(json.dumps(told, indent=1) + "\n")
+    draw(rows, arguments.env, arguments.bar, Path(f"{stem}.png"))
+    for line in told["seeds"]:
+        print(json.dumps(line))
+
+
+if __name__ == "__main__":
+    main()

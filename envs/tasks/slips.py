@@ -1,0 +1,32 @@
+"""What somebody careless would answer: sums without the carry, differences without the sign."""
+
+from __future__ import annotations
+
+import re
+
+_SUM = re.compile(r"([0-9]+)([+-])([0-9]+)=")
+_LAST_DIGIT = re.compile(r"[0-9](?=[^0-9]*\Z)")
+
+
+def slip(question: str, answer: str) -> str:
+    """The answer of somebody who forgets to carry and to borrow, and the minus sign.
+
+    It is right where there is nothing to forget. Of questions that are no plain sum, the last digit is one too high.
+
+    >>> slip("37+45=", "82"), slip("37+42=", "79"), slip("52-17=", "35"), slip("12-45=", "-33"), slip("7*(2+3)=", "35")
+    ('72', '79', '45', '33', '36')
+    """
+    operands = _SUM.fullmatch(question)
+    if operands is None:
+        careless = _LAST_DIGIT.sub(lambda digit: str((int(digit[0]) + 1) % 10), answer.removeprefix("-"))
+        # 0/1 and the like: the digit of a denominator may not become zero, nor leave the value as it was.
+        return careless if not re.search(r"/0*\Z", careless) else f"{careless[:-1]}2"
+    low, high = sorted((int(operands[1]), int(operands[3])))
+    places = range(len(str(high)))
+    digits = [(high // 10**place % 10, low // 10**place % 10) for place in places]
+    if operands[2] == "+":
+        top = places[-1]
+        columns = [(a + b) if place == top else (a + b) % 10 for place, (a, b) in zip(places, digits, strict=True)]
+    else:
+        columns = [(a - b) % 10 if place < places[-1] else a - b for place, (a, b) in zip(places, digits, strict=True)]
+    return str(sum(column * 10**place for place, column in zip(places, columns, strict=True)))
