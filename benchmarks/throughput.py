@@ -2,8 +2,9 @@
 
     python -m textmdp.benchmarks.throughput
 
-Random actions on TextMath-v0, grading included. Each round times every environment once, in turn; a ratio is taken
-within a round, and the median over rounds is what is printed.
+Random actions on TextMath-v0, grading included. Each round times every environment once, in turn (backwards in every
+other round), each after a warm-up that isn't counted; a ratio is taken within a round, and the median over rounds is
+what is printed.
 """
 
 from __future__ import annotations
@@ -24,12 +25,14 @@ import numpy as np
 from textmdp.envs import Reply, Score, Task, TokenVectorEnv
 
 ENV_ID = "TextMath-v0"
+#: Seconds that every environment steps before it is timed: caches fill, and the memory allocator settles.
+WARM_UP = 0.5
 IMPORT = "import time; t = time.perf_counter(); import textmdp.envs; print(time.perf_counter() - t)"
 
 
 def vector_steps(num_envs: int, seconds: float, native: bool, **options: Any) -> float:
     """Steps a second of a vector environment, all rows counted."""
-    mode = {} if native else {"vectorization_mode": "sync"}
+    mode: dict[str, Any] = {} if native else {"vectorization_mode": "sync"}
     envs = gym.make_vec(ENV_ID, num_envs, **mode, **options)
     rng = np.random.default_rng(0)
     actions = rng.integers(envs.single_action_space.n, size=(97, num_envs))  # type: ignore[attr-defined]
@@ -92,28 +95,36 @@ def import_seconds() -> float:
 
 
 def _rate(step: Callable[[int], Any], seconds: float) -> float:
+    _steps(step, WARM_UP)
+    done, elapsed = _steps(step, seconds)
+    return done / elapsed
+
+
+def _steps(step: Callable[[int], Any], seconds: float) -> tuple[int, float]:
+    """Step for so long: the number of steps, and the time that they took."""
     start, done = time.perf_counter(), 0
     while (elapsed := time.perf_counter() - start) < seconds:
         for _ in range(50):
             step(done)
             done += 1
-    return done / elapsed
+    return done, elapsed
 
 
 def measure(rounds: int, seconds: float) -> dict[str, Any]:
     """All figures: medians over rounds, and ratios within rounds."""
-    rows: dict[str, list[float]] = {}
-    for _ in range(rounds):
-        for name, run in {
-            "native vector, n = 1024": lambda: vector_steps(1024, seconds, native=True),
-            "native vector, n = 1024, autoreset SameStep": lambda: vector_steps(
-                1024, seconds, native=True, autoreset_mode="SameStep"
-            ),
-            "native vector, n = 64": lambda: vector_steps(64, seconds, native=True),
-            "SyncVectorEnv, n = 64": lambda: vector_steps(64, seconds, native=False),
-            "single, gym.make": lambda: single_steps(seconds),
-        }.items():
-            rows.setdefault(name, []).append(run())
+    runs: dict[str, Callable[[], float]] = {
+        "native vector, n = 1024": lambda: vector_steps(1024, seconds, native=True),
+        "SyncVectorEnv, n = 64": lambda: vector_steps(64, seconds, native=False),
+        "native vector, n = 1024, autoreset SameStep": lambda: vector_steps(
+            1024, seconds, native=True, autoreset_mode="SameStep"
+        ),
+        "native vector, n = 64": lambda: vector_steps(64, seconds, native=True),
+        "single, gym.make": lambda: single_steps(seconds),
+    }
+    rows: dict[str, list[float]] = {name: [] for name in runs}
+    for i in range(rounds):
+        for name in list(runs)[:: -1 if i % 2 else 1]:
+            rows[name].append(runs[name]())
     native, sync = np.array(rows["native vector, n = 1024"]), np.array(rows["SyncVectorEnv, n = 64"])
     start, per_thousand = cost_by_length()
     return {

@@ -7,7 +7,8 @@ what they call an action. That is why they agree.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Generic
+from itertools import chain
+from typing import Any, Generic, NamedTuple
 
 import numpy as np
 from gymnasium import spaces
@@ -16,11 +17,23 @@ from numpy.typing import NDArray
 from textmdp.envs.episode import Episode
 from textmdp.envs.randomness import TurnGenerators, problem_indices
 from textmdp.envs.spaces import UnicodeText
-from textmdp.envs.task import END_OF_TURN, S, Task
-from textmdp.envs.tokenizers import make_tokenizer
+from textmdp.envs.task import END_OF_TURN, S, Score, Task
+from textmdp.envs.tokenizers import Tokenizer, make_tokenizer
 
 REWARDS = ("sparse", "dense")
 _MOST_OPENINGS = 1 << 14
+
+
+class Answers(NamedTuple):
+    """What came of a response in each of some episodes, an aspect a list."""
+
+    rewards: list[float]
+    dones: Sequence[bool]
+    messages: Sequence[str]
+    """What the task said back."""
+    scores: Sequence[Score]
+    turns: list[int]
+    """How many turns the episodes have had now."""
 
 
 class TextMDP(Generic[S]):
@@ -72,7 +85,7 @@ class TextMDP(Generic[S]):
             texts = [self.tokenizer.token_text(i) for i in range(self.tokenizer.vocab_size)]
             self._id_of = {text: i for i, text in enumerate(texts) if i not in self.tokenizer.unusable_ids}
             self._id_of[END_OF_TURN] = self.tokenizer.end_id
-        self._openings: dict[str, tuple[int, ...]] = {}
+        self._openings = _Openings(self.tokenizer, self.context_length)
         self.usable = np.ones(self.tokenizer.vocab_size, bool)  # (V,)
         self.usable[list(self.tokenizer.unusable_ids)] = False
 
@@ -108,50 +121,57 @@ class TextMDP(Generic[S]):
 
     def begin(self, keys: NDArray[np.uint64], indices: list[int]) -> tuple[list[Episode[S]], list[tuple[int, ...]]]:
         """Fresh episodes, and the tokens that each opens with."""
-        problems = self.task.problems(indices)
-        known = self._openings
-        openings = [known.get(text) or self._open(text) for _, text in problems]
-        longest = max(map(len, openings))
-        if longest >= self.context_length:
-            raise ValueError(
-                f"a problem's opening takes {longest} tokens, and the context has context_length="
-                f"{self.context_length}, which leaves no room for a response; use a longer context_length"
-            )
+        episodes, texts = self.episodes(keys, indices)
+        return episodes, [self._openings[text] for text in texts]
+
+    def episodes(self, keys: NDArray[np.uint64], indices: list[int]) -> tuple[list[Episode[S]], list[str]]:
+        """Fresh episodes, and what each opens with."""
+        states, texts = zip(*self.task.problems(indices), strict=True)
         episodes = [
             Episode(key, index, state, [text], [])
-            for key, index, (state, text) in zip(keys.tolist(), indices, problems, strict=True)
+            for key, index, state, text in zip(keys.tolist(), indices, states, texts, strict=True)
         ]
         if self.dense:
             for episode in episodes:
                 episode.potential = self.task.potential(episode.state, "")
-        return episodes, openings
+        return episodes, list(texts)
 
-    def _open(self, text: str) -> tuple[int, ...]:
-        """The tokens of an opening, remembered: groups ask for the same problem, and small sets come round again."""
-        if len(self._openings) >= _MOST_OPENINGS:
-            self._openings.clear()
-        ids = self._openings[text] = tuple(self.tokenizer.opening(text))
-        return ids
+    def openings(self, texts: list[str]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """The tokens that some texts open an episode with, padded, (m, w), and their lengths, (m,)."""
+        encoded = self.tokenizer.opening_block(texts)
+        if encoded is not None and encoded[0].shape[1] < self.context_length:
+            return encoded
+        openings = [self._openings[text] for text in texts]
+        lengths = np.fromiter(map(len, openings), np.int64, len(openings))
+        filled = np.arange(lengths.max()) < lengths[:, None]
+        block = np.zeros(filled.shape, np.int64)
+        block[filled] = np.fromiter(chain.from_iterable(openings), np.int64, int(lengths.sum()))
+        return block, lengths
 
-    def answer(self, episodes: Sequence[Episode[S]], responses: list[str]) -> tuple[list[float], list[bool]]:
+    def answer(self, episodes: Sequence[Episode[S]], responses: list[str]) -> tuple[list[float], Sequence[bool]]:
         """Let the task answer one response in each episode; its side of the episodes moves on.
 
         Returns the rewards and whether the task is over. `messages[-1]` of each episode is what the task said back.
         """
-        rngs = TurnGenerators([e.key for e in episodes], [len(e.scores) for e in episodes])
-        replies = self.task.reply_many([e.state for e in episodes], responses, rngs)
-        rewards, dones = [], []
-        for episode, response, reply in zip(episodes, responses, replies, strict=True):
-            episode.state = reply.state
-            episode.messages += (response, reply.text)
-            episode.scores.append(reply.score)
-            rewards.append(reply.score.total)
-            dones.append(reply.done)
+        answers = self.answers(episodes, responses)
+        return answers.rewards, answers.dones
+
+    def answers(self, episodes: Sequence[Episode[S]], responses: list[str]) -> Answers:
+        """`answer`, with all that a view of many episodes tells of it."""
+        turns = [len(episode.scores) for episode in episodes]
+        rngs = TurnGenerators([episode.key for episode in episodes], turns)
+        replies = self.task.reply_many([episode.state for episode in episodes], responses, rngs)
+        states, messages, scores, dones = zip(*replies, strict=True)
+        for episode, response, state, message, score in zip(episodes, responses, states, messages, scores, strict=True):
+            episode.state = state
+            episode.messages += (response, message)
+            episode.scores.append(score)
+        rewards = [score.total for score in scores]
         if self.dense:
             for i, (episode, done) in enumerate(zip(episodes, dones, strict=True)):
                 # A terminal state has potential 0: otherwise shaping would change which policy is best.
                 rewards[i] += self.shape(episode, 0.0 if done else self.task.potential(episode.state, ""))
-        return rewards, dones
+        return Answers(rewards, dones, messages, scores, [turn + 1 for turn in turns])
 
     def shape(self, episode: Episode[S], potential: float) -> float:
         """The shaping reward of a step to a state of this potential: discount × new potential − old one."""
@@ -196,6 +216,25 @@ class TextMDP(Generic[S]):
                 f"{self.tokenizer!r}; grammars need the task's own tokenizer"
             ) from None
         return mask
+
+
+class _Openings(dict[str, tuple[int, ...]]):
+    """The tokens of openings, remembered: groups ask for the same problem, and small sets come round again."""
+
+    def __init__(self, tokenizer: Tokenizer, context_length: int) -> None:
+        self.tokenizer, self.context_length = tokenizer, context_length
+
+    def __missing__(self, text: str) -> tuple[int, ...]:
+        ids = tuple(self.tokenizer.opening(text))
+        if len(ids) >= self.context_length:
+            raise ValueError(
+                f"a problem's opening takes {len(ids)} tokens, and the context has context_length="
+                f"{self.context_length}, which leaves no room for a response; use a longer context_length"
+            )
+        if len(self) >= _MOST_OPENINGS:
+            self.clear()
+        self[text] = ids
+        return ids
 
 
 def _at_least(least: int, name: str, value: int) -> int:

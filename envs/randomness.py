@@ -16,13 +16,18 @@ from numpy.typing import NDArray
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _PROBLEM = np.uint64(0xD1B54A32D192ED03)
 _NOISE = np.uint64(0x8CB92BA72F3D8DD7)
+#: The constants of `mix` as arrays, which numpy takes several times faster than numbers.
+_SHIFTS = tuple(np.array(shift, np.uint64) for shift in (30, 27, 31))
+_FACTORS = tuple(np.array(factor, np.uint64) for factor in (0xBF58476D1CE4E5B9, 0x94D049BB133111EB))
 
 
 def mix(words: NDArray[np.uint64]) -> NDArray[np.uint64]:
     """The finaliser of splitmix64 (Steele, Lea & Flood 2014): a bijection that spreads every bit over all 64."""
-    words = (words ^ (words >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    words = (words ^ (words >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return words ^ (words >> np.uint64(31))
+    first, second, third = _SHIFTS
+    one, other = _FACTORS
+    words = (words ^ (words >> first)) * one
+    words = (words ^ (words >> second)) * other
+    return words ^ (words >> third)
 
 
 def draw_root(np_random: np.random.Generator) -> int:

@@ -2,19 +2,22 @@
 
 A task says something, gets a response, and answers with a score and perhaps more text. It knows nothing of tokens,
 tensors or Gymnasium: `TokenEnv`, `ResponseEnv` and `TokenVectorEnv` are views of it. To write one, implement
-`problem` and `reply`; the rest has defaults.
+`problem`, `reply` and `demonstrate`; the rest has defaults.
 
-    class Echo(Task[str]):
-        "Say the word back."
+```python
+class Echo(Task[str]):
+    num_problems = 2
 
-        num_problems = 2
+    def problem(self, index: int) -> tuple[str, str]:
+        word = ("yes", "no")[index]
+        return word, f"say {word}: "
 
-        def problem(self, index: int) -> tuple[str, str]:
-            word = ("yes", "no")[index]
-            return word, f"say {word}: "
+    def reply(self, state: str, response: str, rng: np.random.Generator) -> Reply[str]:
+        return Reply(state, "", Score.of(correct=float(response == state)), done=True)
 
-        def reply(self, state: str, response: str, rng: np.random.Generator) -> Reply[str]:
-            return Reply(state, "", Score.of(correct=float(response == state)), done=True)
+    def demonstrate(self, state: str, rng: np.random.Generator) -> str:
+        return state
+```
 """
 
 from __future__ import annotations
@@ -26,6 +29,7 @@ from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 import numpy as np
+from typing_extensions import NamedTuple  # which may be generic before Python 3.11
 
 S = TypeVar("S")
 
@@ -68,8 +72,7 @@ class Score:
         return hash((frozenset(self.parts.items()), frozenset(self.weights.items())))
 
 
-@dataclass(frozen=True, slots=True)
-class Reply(Generic[S]):
+class Reply(NamedTuple, Generic[S]):
     """The answer to one response: the next hidden state, what is said back, what was earned, and whether it ends."""
 
     state: S
@@ -128,6 +131,16 @@ class Task(ABC, Generic[S]):
     @abstractmethod
     def demonstrate(self, state: S, rng: np.random.Generator) -> str:
         """What an expert would answer now. It earns full marks by the end of the episode."""
+
+    def mistake(self, state: S, rng: np.random.Generator) -> str:
+        """A plausible mistake: what somebody careless would answer now. It may be right where care makes no difference.
+
+        Demonstrations that learners copy mistakes from are made of it.
+        """
+        raise TypeError(
+            f"{type(self).__name__} knows no mistakes to demonstrate: override Task.mistake(state, rng), "
+            "or imitate a perfect expert with mistake_rate=0"
+        )
 
     def potential(self, state: S, partial: str) -> float:
         """Progress of the unfinished response `partial`, in any unit: what `reward="dense"` shapes the reward with."""

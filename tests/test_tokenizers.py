@@ -102,6 +102,45 @@ def test_any_ids_decode_within_their_bytes(data: st.DataObject) -> None:
             assert tokenizer.decode(np.array(row, np.int64)) == text  # type: ignore[arg-type]
 
 
+@settings(max_examples=300)
+@given(st.one_of(lexicons, st.sampled_from([DIGITS, WORDS, LexiconTokenizer("a\0b")])), st.data())
+def test_blocks_are_read_row_by_row(tokenizer: LexiconTokenizer, data: st.DataObject) -> None:
+    ids = st.integers(0, tokenizer.vocab_size - 1)
+    width = data.draw(st.integers(0, 6))
+    rows = data.draw(st.lists(st.lists(ids, min_size=width, max_size=width), max_size=4))
+    lengths = [data.draw(st.integers(0, width)) for _ in rows]
+    block = np.array(rows, np.int64).reshape(len(rows), width)
+    expected = [tokenizer.decode(row[:length]) for row, length in zip(rows, lengths, strict=True)]
+    assert tokenizer.decode_block(block, np.array(lengths, np.int64)) == expected
+
+
+def test_blocks_of_a_large_lexicon_are_read_too() -> None:
+    words = LexiconTokenizer([f"word{i} " for i in range(50)])
+    assert words.decode_block(np.array([[3, 1, 52], [4, 0, 0]]), np.array([3, 1])) == ["word0 word49 ", "word1 "]
+
+
+@settings(max_examples=300)
+@given(st.one_of(lexicons, st.sampled_from([DIGITS, WORDS, LexiconTokenizer("a\0b")])), st.data())
+def test_blocks_are_written_row_by_row(tokenizer: LexiconTokenizer, data: st.DataObject) -> None:
+    letters = st.one_of(st.sampled_from("".join(tokenizer.tokens)), characters)
+    texts = data.draw(st.lists(st.text(letters, max_size=5), min_size=1, max_size=4))
+    encoded = tokenizer.opening_block(texts)
+    if encoded is not None:  # otherwise they are encoded one by one
+        ids, lengths = encoded
+        assert [row[:length] for row, length in zip(ids.tolist(), lengths, strict=True)] == [
+            *map(tokenizer.encode, texts)
+        ]
+        assert all((row[length:] == tokenizer.pad_id).all() for row, length in zip(ids, lengths, strict=True))
+
+
+def test_what_a_table_can_write() -> None:
+    assert DIGITS.opening_block(["1+2=", "", "34"]) is not None
+    for text in ("1a", "1\0", "\0", "猫", "\U0010ffff"):
+        assert DIGITS.opening_block(["1", text]) is None
+    assert WORDS.opening_block(["e\n"]) is not None
+    assert WORDS.opening_block(["then"]) is None
+
+
 @pytest.mark.parametrize("tokenizer", ALL, ids=str)
 @pytest.mark.parametrize("ids", [[-1], [9999], ["a"], [None]])
 def test_ids_out_of_range_are_refused(tokenizer: Tokenizer, ids: Any) -> None:

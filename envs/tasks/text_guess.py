@@ -131,6 +131,10 @@ class TextGuess(Task[Game]):
         """Bisection: the middle of what the hints have left."""
         return str((state.low + state.high) // 2)
 
+    def mistake(self, state: Game, rng: np.random.Generator) -> str:
+        """Linear search: the least number that the hints have left."""
+        return str(state.low)
+
     def potential(self, state: Game, partial: str) -> float:
         """The part of the number's bits that the hints have given, in [0, 1]; the unfinished guess adds nothing."""
         numbers = self.high - self.low + 1

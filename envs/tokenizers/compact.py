@@ -12,12 +12,21 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
+import numpy as np
+from numpy.typing import NDArray
+
 from textmdp.envs.tokenizers.base import REPLACEMENT, Tokenizer
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
 PAD, END, UNK = SPECIALS = ("<pad>", "<end>", "<unk>")
+
+#: Lone surrogates are no text, so they are free to stand for something: the first one for the end of a row.
+_ROW_END, _FIRST_FREE = "\ud800", 0xD801
+_TABLE_END = "\u3000"  # characters from here on have no place in the table
+#: With more tokens of several characters than this, looking them up one by one is faster than replacing each.
+_FEW = 16
 
 
 class _Compact(Tokenizer):
@@ -56,6 +65,22 @@ class LexiconTokenizer(_Compact):
             self._split = re.compile(_any_of(self.tokens, re.escape)).findall
         # Bound once: the vector environment encodes and decodes short texts by the million.
         self._id_of, self._text_of = self._ids.__getitem__, self._texts.__getitem__
+        # The ids of characters: 0 for none, which pads, and -1 for those that are unknown or may begin a longer token.
+        singles = {ord(token): i for token, i in self._ids.items() if len(token) == 1 and "\0" < token < _TABLE_END}
+        self._single_ids = np.full(max(singles, default=0) + 2, -1, np.int64)
+        self._single_ids[list(singles)] = list(singles.values())
+        longer = [ord(token[0]) for token in self.tokens if len(token) > 1]
+        self._single_ids[[code for code in longer if code in singles]] = -1
+        self._single_ids[0] = self.pad_id
+        # What is not one character (the end of turn is none) is a free code point first, and then replaced.
+        free = iter(range(_FIRST_FREE, 0xE000))
+        single = [len(text) == 1 and text != "\0" for text in self._texts.values()]  # numpy strips what ends in \0
+        self._replaced: list[tuple[str, str]] = []
+        self._codes: NDArray[np.uint32] | None = None  # (V,)
+        if single.count(False) <= _FEW:
+            codes = [ord(text) if one else next(free) for text, one in zip(self._texts.values(), single, strict=True)]
+            self._codes = np.array(codes, np.uint32)
+            self._replaced = [(chr(codes[i]), text) for i, text in self._texts.items() if not single[i]]
 
     def encode(self, text: str, *, errors: str = "strict") -> list[int]:
         """The ids of a text. See `Tokenizer.encode`."""
@@ -78,6 +103,26 @@ class LexiconTokenizer(_Compact):
             return [join(map(text_of, row)) for row in rows]
         except KeyError as error:
             self._out_of_range(error)
+
+    def decode_block(self, ids: NDArray[np.int64], lengths: NDArray[np.int64]) -> list[str]:
+        """`decode` for the first `lengths[i]` of each row of a block of ids, (m, w), without a loop over tokens."""
+        if self._codes is None or not ids.size:
+            return super().decode_block(ids, lengths)
+        width = ids.shape[1]
+        codes = self._codes[ids]
+        codes *= np.arange(width) < lengths[:, None]
+        text = _ROW_END.join(codes.view(f"U{width}").ravel().tolist())
+        for code, token in self._replaced:
+            text = text.replace(code, token)
+        return text.split(_ROW_END)
+
+    def opening_block(self, texts: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.int64]] | None:
+        """`opening` for each text: padded ids, (m, w), and lengths, (m,); None where that takes more than a table."""
+        lengths = np.fromiter(map(len, texts), np.int64, len(texts))
+        width = max(1, lengths.max())
+        codes = np.array(texts, f"U{width}").view(np.uint32).reshape(-1, width)
+        ids = self._single_ids.take(codes, mode="clip")
+        return (ids, lengths) if np.count_nonzero(ids > self.pad_id) == lengths.sum() else None
 
     def token_text(self, id: int) -> str:
         """A token for display."""
