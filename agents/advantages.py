@@ -1,8 +1,8 @@
 """From rewards to advantages: pure functions on position-aligned arrays with explicit masks.
 
-Time is counted in the policy's tokens: from one of them to the next is one step, whatever the environment says between
-them. B episodes, L positions; `mask`, (B, L) bool, holds where the policy's tokens are (`Trajectories.mask`). Rewards sit
-on the tokens that earned them.
+Time is counted in the policy's tokens: from one of them to the next is one step, whatever the environment says
+between them. B episodes, L positions; `mask`, (B, L) bool, holds where the policy's tokens are (`Trajectories.mask`).
+Rewards sit on the tokens that earned them.
 """
 
 from __future__ import annotations
@@ -114,16 +114,4 @@ def _by_group(returns: Floats, groups: NDArray[np.int64]) -> tuple[Floats, Float
     if returns.shape != groups.shape:
         raise ValueError(f"returns {returns.shape} and groups {groups.shape} must have one shape, (B,)")
     _, inverse = np.unique(groups, return_inverse=True)
-    return np.bincount(inverse, returns)[inverse], np.bincount(inverse).astype(np.float64)[inverse]
-
-
-def state_mean(to_go: Floats, mask: Mask, tokens: NDArray[np.int64], groups: NDArray[np.int64]) -> Floats:
-    """x."""
-    baseline = np.zeros(to_go.shape)
-    _, states = np.unique(groups, return_inverse=True)
-    for t in range(to_go.shape[1]):
-        sums, sizes = _by_group(np.where(mask[:, t], to_go[:, t], 0.0), states)
-        here, _ = _by_group(mask[:, t].astype(float), states)
-        baseline[:, t] = np.where(mask[:, t], sums / np.maximum(here, 1), 0.0)
-        _, states = np.unique(np.c_[states, tokens[:, t]], axis=0, return_inverse=True)
-    return baseline
+    return np.bincount(inverse, returns).astype(np.float64)[inverse], np.bincount(inverse).astype(np.float64)[inverse]

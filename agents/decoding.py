@@ -137,14 +137,16 @@ class Cache:
 
     def __init__(self, rows: int, length: int, device: torch.device) -> None:
         self.rows, self.length, self.device = rows, length, device
-        self.buffers: list[tuple[Tensor, Tensor]] = []  # a layer: keys and values, (rows, L, heads, width)
+        self.buffers: list[tuple[Tensor, Tensor]] = []  # of each layer keys and values, (rows, heads, L, width)
+        self.positions: Tensor  # (m, K) where the tokens of the next pass go
+        self.mask: Tensor | None  # (m, 1, K, S) what each of them attends to; None for all there is
 
     def aim(self, positions: NDArray[np.int64], slots: NDArray[np.int64] | None) -> Cache:
         """Let the next pass write at these positions, (m, K), of these slots, (m,); None for slots 0 to m - 1."""
         count, stop = len(positions), int(positions.max()) + 1  # m, S
         self.positions = torch.from_numpy(positions).to(self.device)  # (m, K)
-        self._read = slice(count) if slots is None else torch.from_numpy(slots).to(self.device)
-        self._write = torch.arange(count, device=self.device) if slots is None else self._read  # (m,)
+        self._write = torch.from_numpy(np.arange(count) if slots is None else slots).to(self.device)  # (m,)
+        self._read = slice(count) if slots is None else self._write
         self._stop = stop
         whole = positions.shape[1] == 1 and int(positions.min()) + 1 == stop  # every token attends to all there is
         columns = torch.arange(stop, device=self.device)
@@ -154,15 +156,12 @@ class Cache:
     def update(self, keys: Tensor, values: Tensor, layer: int, *_: object) -> tuple[Tensor, Tensor]:
         """Write what is new, (m, heads, K, width) twice; what there is then, (m, heads, S, width) twice."""
         if layer == len(self.buffers):
-            shape = self.rows, self.length
-            self.buffers.append(
-                tuple(new.new_zeros(*shape, new.shape[1], new.shape[3]) for new in (keys, values))  # type: ignore[arg-type]
-            )
-        place = self._write[:, None], self.positions
-        both = self.buffers[layer]
-        for buffer, new in zip(both, (keys, values), strict=True):
-            buffer[place] = new.transpose(1, 2)
-        return tuple(buffer[self._read, : self._stop].transpose(1, 2) for buffer in both)  # type: ignore[return-value]
+            room = self.rows, keys.shape[1], self.length
+            self.buffers.append((keys.new_zeros(*room, keys.shape[3]), values.new_zeros(*room, values.shape[3])))
+        buffers = self.buffers[layer]
+        for buffer, new in zip(buffers, (keys, values), strict=True):
+            buffer[self._write[:, None], :, self.positions] = new.transpose(1, 2)
+        return buffers[0][self._read, :, : self._stop], buffers[1][self._read, :, : self._stop]
 
     def get_seq_length(self, layer: int = 0) -> int:
         """For transformers, which is given positions and a mask and needs no length."""
@@ -172,7 +171,7 @@ class Cache:
         """Copy the first `length` positions of some slots over others."""
         for both in self.buffers:
             for buffer in both:
-                buffer[targets, :length] = buffer[sources, :length]
+                buffer[targets, :, :length] = buffer[sources, :, :length]
 
 
 class TransformersForward:
@@ -210,7 +209,9 @@ class LlamaForward:
         self.layers = [
             (
                 layer.input_layernorm.weight,
-                torch.cat([layer.self_attn.q_proj.weight, layer.self_attn.k_proj.weight, layer.self_attn.v_proj.weight]),
+                torch.cat(
+                    [layer.self_attn.q_proj.weight, layer.self_attn.k_proj.weight, layer.self_attn.v_proj.weight]
+                ),
                 layer.self_attn.o_proj.weight,
                 layer.post_attention_layernorm.weight,
                 torch.cat([layer.mlp.gate_proj.weight, layer.mlp.up_proj.weight]),

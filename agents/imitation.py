@@ -30,7 +30,7 @@ class ImitationConfig:
 
     steps: int = 300
     """Gradient steps; each is on one fresh demonstration for every row of the environment."""
-    mistake_rate: float = 0.8
+    mistake_rate: float = 0.65
     """The probability, a turn, that the demonstrator makes the task's typical mistake."""
     check_every: int = 50
     """Steps between two checks; each plays one greedy episode in every row."""
@@ -45,22 +45,6 @@ class ImitationConfig:
         for name in ("steps", "check_every"):
             if getattr(self, name) < (name == "check_every"):
                 raise ValueError(f"{name}={getattr(self, name)} must be at least {int(name == 'check_every')}")
-
-    def _plan(self, envs: TokenVectorEnv[Any], row: int) -> list[int]:
-        known = self._plans.get(row)
-        plan = super()._plan(envs, row)
-        if self._plans[row] is known or self._rng.random() >= self._rate:
-            return plan
-        task, episode = envs.mdp.task, envs.episodes[row]
-        if type(task).mistake is not Task.mistake:
-            careless = task.mistake(episode.state, turn_generator(episode.key, episode.turn))
-            plan = envs.mdp.tokenizer.encode(careless, errors="replace")
-        else:
-            usable = np.flatnonzero(envs.mdp.usable)
-            plan = [*plan]
-            plan[self._rng.integers(len(plan))] = int(self._rng.choice(usable))
-        self._plans[row] = self._plans[row][0], plan
-        return plan
 
 
 def imitate(
@@ -93,6 +77,8 @@ def imitate(
         batch = rollout(expert, envs)
         tokens, roles = (torch.from_numpy(array).to(model.device) for array in (batch.tokens, batch.roles))
         loss = -model.log_probs(tokens, roles).log_probs.sum() / batch.mask.sum()
+        for group in optimizer.param_groups:
+            group["lr"] = config.learning_rate * _schedule(step / config.steps)
         optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.network.parameters(), config.max_grad_norm)
@@ -109,3 +95,8 @@ def imitate(
             if report is not None:
                 report(metrics)
     return history
+
+
+def _schedule(share: float) -> float:
+    """What the learning rate is multiplied with when this share of the steps is done: up, then down to a tenth."""
+    return min(1.0, 20 * share) * (0.1 + 0.9 * (1 + math.cos(math.pi * share)) / 2)

@@ -1,6 +1,6 @@
 """The algorithms as a table: what each row changes is all that it changes.
 
-Every row trains on `L = -Σ_i Σ_t w_it A_it log π(a_it | s_it)`: an advantage A and an aggregation that gives the weights w.
+Every row trains on `L = -Σ_i Σ_t w_it A_it log π(a_it | s_it)`, with an advantage A and weights w by an aggregation.
 """
 
 from __future__ import annotations
@@ -11,7 +11,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from textmdp.agents.advantages import Floats, Mask, batch_mean, discounted_returns, group_mean, leave_one_out, rewards_to_go
+from textmdp.agents.advantages import (
+    Floats,
+    Mask,
+    batch_mean,
+    discounted_returns,
+    group_mean,
+    leave_one_out,
+    rewards_to_go,
+)
 
 Groups = NDArray[np.int64]
 
@@ -72,8 +80,8 @@ def token_weights(mask: Mask, aggregation: str, constant: float) -> Floats:
     it is cut.
 
     - "token-mean", `1 / Σ_i T_i`: every token counts alike, so long responses count more (DAPO, arXiv 2503.14476).
-    - "sequence-mean", `1 / (B T_i)`: every response counts alike, so a token of a long one counts less, and a long wrong
-      answer costs less than a short one (GRPO, arXiv 2402.03300).
+    - "sequence-mean", `1 / (B T_i)`: every response counts alike, so a token of a long one counts less, and a long
+      wrong answer costs less than a short one (GRPO, arXiv 2402.03300).
     - "constant", `1 / (B C)`: the policy gradient itself, up to a factor (Dr. GRPO, arXiv 2503.20783).
 
     Args:

@@ -1,4 +1,4 @@
-"""Policy-gradient training of a language model on any environment; `textmdp.agents.objectives` tells the algorithms apart."""
+"""Policy-gradient training of a language model on any environment; `agents.objectives` tells the algorithms apart."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Config:
 
     algorithm: str = "reinforce-group"
     """A row of `textmdp.agents.objectives.OBJECTIVES`."""
-    updates: int = 60
+    updates: int = 300
     """Gradient steps, each on fresh episodes."""
     episodes: int = 512
     """Episodes an update: the rows of the environment."""
@@ -44,7 +44,7 @@ class Config:
     """How tokens are weighted: "token-mean", "sequence-mean", "constant"; empty for the algorithm's own."""
     temperature: float = 1.0
     """Of sampling, and of the policy that is trained: they are the same."""
-    learning_rate: float = 3e-4
+    learning_rate: float = 5e-4
     """Of Adam."""
     warmup_updates: int = 5
     """Updates over which the learning rate rises to that."""
@@ -77,10 +77,9 @@ def make_envs(env_id: str, num_envs: int, **options: Any) -> TokenVectorEnv[Any]
         num_envs: rows.
         options: what `gym.make` would take: `difficulty`, `split`, ….
     """
-    envs = gym.make_vec(env_id, num_envs, autoreset_mode="Disabled", copy=False, **options)
-    if not isinstance(envs, TokenVectorEnv):
-        raise TypeError(f"{env_id!r} has no native vector environment of tokens; use the token-level id")
-    return envs
+    if gym.spec(env_id).vector_entry_point != "textmdp.envs.views:token_vector_env":
+        raise ValueError(f"{env_id!r} is no token-level id of textmdp.envs, such as 'TextMath-v0'")
+    return gym.make_vec(env_id, num_envs, autoreset_mode="Disabled", copy=False, **options)  # type: ignore[return-value]
 
 
 class Trainer:
@@ -115,8 +114,9 @@ class Trainer:
 
         `update`, `episodes`, `tokens` (of the policy) and `seconds` count from the start; all else is of the update:
         `return` (mean, undiscounted), `success` (share with full marks), `response_tokens` (a turn), `turns`,
-        `truncated`, `entropy` (nats a token, from the log-probabilities of the sampled ones), `grad_norm` (before clipping), `learning_rate`,
-        `frac_zero_variance_groups`, and where the time went: `seconds_env`, `seconds_decoding`, `seconds_update`.
+        `truncated`, `entropy` (nats a token, the mean of -log π of those sampled), `grad_norm` (before clipping),
+        `learning_rate`, `frac_zero_variance_groups`, and where the time went: `seconds_env`, `seconds_decoding`,
+        `seconds_update`.
         """
         while self.update < self.config.updates:
             yield self.step()
@@ -133,6 +133,8 @@ class Trainer:
         self._totals["tokens"] += float(batch.lengths.sum())
         self._totals["seconds"] += ended - began
         turns = batch.turns.max(1) + 1  # (B,)
+        assert batch.log_probs is not None  # `LanguageModelAgent` tells
+        entropy = -float(batch.log_probs[batch.mask].mean())
         return {
             "update": float(self.update),
             **self._totals,
@@ -141,7 +143,7 @@ class Trainer:
             "response_tokens": float(batch.lengths.sum() / turns.sum()),
             "turns": float(turns.mean()),
             "truncated": float(batch.truncated.mean()),
-            "entropy": -float(batch.log_probs[batch.mask].mean()),
+            "entropy": entropy,
             "frac_zero_variance_groups": zero_variance_groups(batch.returns, batch.problems),
             **learned,
             "seconds_env": batch.seconds_env,
@@ -155,7 +157,7 @@ class Trainer:
         stop = self.envs.mdp.task.num_problems
         problems = self.rng.integers(2**62 if stop is None else stop, size=count)
         seed, self._env_seed = self._env_seed, None  # later resets go on from the first
-        return rollout(self.agent, self.envs, seed=seed, problems=np.repeat(problems, self.config.group_size))
+        return rollout(self.agent, self.envs, seed=seed, problems=np.repeat(problems, self.config.group_size).tolist())
 
     def learn(self, batch: Trajectories) -> Metrics:
         """One gradient step on a batch."""
@@ -200,6 +202,6 @@ def check_log_probs(batch: Trajectories, recomputed: NDArray[np.float32]) -> Non
     gap = np.abs(batch.log_probs - recomputed)[batch.mask].max(initial=0.0)
     if not gap <= TOLERANCE:
         raise AssertionError(
-            f"log-probabilities of sampling and of training differ by {gap:.2g}, more than {TOLERANCE}: the policy that is "
-            "trained is not the one that acted (temperature, masks, dropout, dtype or sliding windows differ)"
+            f"log-probabilities of sampling and of training differ by {gap:.2g}, more than {TOLERANCE}: the policy "
+            "that is trained is not the one that acted (temperature, masks, dropout, dtype or sliding windows differ)"
         )

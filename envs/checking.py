@@ -133,7 +133,7 @@ def vector_is_singles(subject: Subject) -> None:
         singles = SyncVectorEnv([subject.token] * n, autoreset_mode=mode)
         vector = subject.vector(n, autoreset_mode=mode)
         rng = np.random.default_rng(0)
-        pairs = [("reset", singles.reset(seed=7), vector.reset(seed=7))]
+        pairs: list[tuple[str, Any, Any]] = [("reset", singles.reset(seed=7), vector.reset(seed=7))]
         for step in range(3 * min(200, vector.mdp.context_length)):
             actions = rng.integers(vector.mdp.tokenizer.vocab_size, size=n)
             over = vector.over

@@ -86,10 +86,10 @@ class ResponseEnv(TextEnv[S]):
         """The tokens of a response within the budget, without the end of turn, and its text."""
         tokenizer, budget = self.mdp.tokenizer, self.mdp.max_response_tokens
         if self._of_tokens:
-            ids = np.asarray(action)
-            if not self.action_space.contains(ids.astype(np.int64, casting="safe") if ids.dtype.kind in "iu" else ids):
+            row = np.asarray(action)
+            if not self.action_space.contains(row.astype(np.int64) if row.dtype.kind in "iu" else row):
                 raise ValueError(f"an action is {budget} token ids below {tokenizer.vocab_size}, got {action!r}")
-            ids = ids.tolist()
+            ids: list[int] = row.tolist()
             if tokenizer.end_id in ids:
                 ids = ids[: ids.index(tokenizer.end_id)]
             return ids, tokenizer.decode(ids)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from typing import Any, ClassVar, Generic
+from typing import Any, Generic
 
 import gymnasium as gym
 import numpy as np
@@ -33,7 +33,7 @@ class TextEnv(gym.Env[Any, Any], Generic[S]):
         length: tokens so far.
     """
 
-    metadata: ClassVar[dict[str, Any]] = {"render_modes": ["ansi", "human"], "render_fps": 30}
+    metadata: dict[str, Any] = {"render_modes": ["ansi", "human"], "render_fps": 30}  # noqa: RUF012  # as Gymnasium has it
 
     def __init__(
         self,

@@ -74,7 +74,8 @@ class TokenEnv(TextEnv[S]):
         self._roles[self.length] = POLICY
         self.length += 1
         self._steps += 1
-        reward, info = 0.0, {}
+        reward = 0.0
+        info: dict[str, Any] = {}
         if token == self._end_id:
             reward, info = self._end_turn(self.partial, "stop")
         elif self.length - self._turn_start == self._budget:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any, ClassVar, Generic
+from typing import Any, Generic
 
 import gymnasium as gym
 import numpy as np
@@ -49,7 +49,7 @@ class TokenVectorEnv(VectorEnv[Observations, NDArray[np.int64], NDArray[Any]], G
         episodes: the textual halves, n of them.
     """
 
-    metadata: ClassVar[dict[str, Any]] = {"render_modes": ["ansi"], "autoreset_mode": AutoresetMode.NEXT_STEP}
+    metadata: dict[str, Any] = {"render_modes": ["ansi"], "autoreset_mode": AutoresetMode.NEXT_STEP}  # noqa: RUF012  # as Gymnasium has it
 
     def __init__(
         self,
@@ -156,7 +156,7 @@ class TokenVectorEnv(VectorEnv[Observations, NDArray[np.int64], NDArray[Any]], G
             raise gym.error.ResetNeeded(f"the episodes of rows {over.tolist()} are over: reset them, or leave them out")
         return self._step(rows, self._check(actions, len(rows)))
 
-    def render(self) -> tuple[str, ...]:  # type: ignore[override]  # one transcript a row, as SyncVectorEnv gives
+    def render(self) -> tuple[str, ...]:
         """The transcripts of all rows."""
         return tuple(
             rendering.transcript(episode, partial)

@@ -1,0 +1,261 @@
+"""Decoding from a cache: what is sampled is what is trained, for any network, ragged rows and many turns."""
+
+import numpy as np
+import pytest
+import torch
+from toys import Counting, Echo
+from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM, Qwen2Config, Qwen2ForCausalLM
+
+from textmdp.agents.decoding import LanguageModelAgent, LlamaForward, TransformersForward, make_forward
+from textmdp.agents.language_model import LanguageModel
+from textmdp.agents.policy_gradient import make_envs
+from textmdp.agents.rollout import rollout
+from textmdp.envs import Reply, Score, Task, TokenVectorEnv
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread():
+    """Tensors this small gain nothing from a second one, and wait for it where the machine is busy."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def llama(size, length, **options):
+    shape = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4}
+    return LlamaForCausalLM(LlamaConfig(vocab_size=size, max_position_embeddings=length, **shape, **options))
+
+
+def qwen2(size, length):
+    shape = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4}
+    return Qwen2ForCausalLM(
+        Qwen2Config(vocab_size=size, max_position_embeddings=length, num_key_value_heads=2, **shape)
+    )
+
+
+def gpt2(size, length):
+    return GPT2LMHeadModel(GPT2Config(vocab_size=size, n_positions=length, n_embd=32, n_layer=2, n_head=4))
+
+
+NETWORKS = {
+    "llama": llama,
+    "llama, shared heads": lambda size, length: llama(size, length, num_key_value_heads=2),
+    "llama, biases": lambda size, length: llama(size, length, attention_bias=True),
+    "qwen2": qwen2,
+    "gpt2": gpt2,
+}
+
+
+def make_model(envs, network="llama", scale=8.0):
+    """A fresh model whose distributions are far from uniform."""
+    mdp = envs.mdp
+    with torch.random.fork_rng(devices=[]):
+        made = NETWORKS[network](mdp.tokenizer.vocab_size + 3, mdp.context_length)  # 3 ids that no token has
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for weights in made.parameters():
+            if weights.ndim == 2:
+                weights.normal_(0.0, scale * 0.02, generator=generator)
+    return LanguageModel(made, mdp.tokenizer)
+
+
+def vector(task, rows=12):
+    return TokenVectorEnv(task, rows, autoreset_mode="Disabled", copy=False)
+
+
+def recomputed(model, batch, temperature=1.0):
+    with torch.no_grad():
+        found = model.log_probs(torch.from_numpy(batch.tokens), torch.from_numpy(batch.roles), temperature)
+    return found.log_probs.numpy()
+
+
+class Story(Echo):
+    """Openings of 1 to 20 tokens."""
+
+    max_text_bytes = 24
+
+    def problem(self, index):
+        return str(index), "x" * (1 + index % 20)
+
+
+class Talk(Task[tuple[int, int]]):
+    """Four turns, in which the environment says from 1 to 9 tokens: rows need long and short passes at a time."""
+
+    num_problems = 50
+    max_turns = 4
+    max_response_tokens = 3
+    max_text_bytes = 40
+
+    def problem(self, index):
+        return (index, 0), "a" * (1 + index % 3)
+
+    def reply(self, state, response, rng):
+        index, turn = state
+        words = "b" * (1 + (index + turn + len(response)) % 9)
+        return Reply((index, turn + 1), words, Score.of(said=1.0), turn == 3)
+
+    def demonstrate(self, state, rng):
+        return "a"
+
+    def vocabulary(self):
+        return ("a", "b")
+
+
+@pytest.mark.parametrize("task", [Echo(), Story(), Counting(), Talk()], ids=lambda task: type(task).__name__)
+@pytest.mark.parametrize("network", NETWORKS)
+def test_sampled_and_recomputed_log_probs_agree(network, task):
+    envs = vector(task)
+    model = make_model(envs, network)
+    agent = LanguageModelAgent(model, temperature=0.8, seed=1)
+    for seed in (0, 1):  # the second batch meets a cache that was used
+        batch = rollout(agent, envs, seed=seed)
+        assert batch.log_probs is not None
+        assert batch.log_probs[batch.mask].std() > 0.1
+        np.testing.assert_allclose(batch.log_probs, recomputed(model, batch, 0.8), atol=1e-4)
+
+
+@pytest.mark.parametrize("env_id", ["TextMath-v0", "TextGuess-v0"])
+def test_they_agree_on_what_is_registered(env_id):
+    envs = make_envs(env_id, 48)
+    model = LanguageModel.tiny(envs.mdp.tokenizer, envs.mdp.context_length, seed=3)
+    batch = rollout(LanguageModelAgent(model), envs, seed=0)
+    assert len(set(batch.lengths.tolist())) > 1
+    np.testing.assert_allclose(batch.log_probs, recomputed(model, batch), atol=1e-4)
+
+
+def test_the_lean_forward_is_that_of_transformers():
+    envs = vector(Talk())
+    for network in ("llama", "llama, shared heads"):
+        model = make_model(envs, network)
+        assert isinstance(make_forward(model.network), LlamaForward)
+        assert isinstance(make_forward(make_model(envs, "llama, biases").network), TransformersForward)
+        lean, modular = LanguageModelAgent(model, seed=0), LanguageModelAgent(model, seed=0)
+        envs.reset(seed=0)
+        rows, ended = np.arange(envs.num_envs), np.zeros(envs.num_envs, bool)
+        lean.begin(envs, rows)
+        modular.begin(envs, rows)
+        modular._forward = TransformersForward(model.network)
+        while len(rows):
+            one, other = lean.act(envs, rows), modular.act(envs, rows)
+            np.testing.assert_array_equal(one, other)
+            np.testing.assert_allclose(lean.log_probs, modular.log_probs, atol=1e-5)
+            _, _, terminated, truncated, _ = envs.step_rows(rows, one)
+            ended = terminated | truncated
+            rows = rows[~ended[rows]]
+        assert ended.all()
+
+
+def test_groups_are_prefilled_once_and_see_what_single_rows_see():
+    envs = vector(Story(), 12)
+    model = make_model(envs)
+    problems = [7, 7, 7, 2, 2, 2, 2, 9, 7, 22, 11, 2]  # 2 and 22 open alike
+    fed = []
+
+    class Counted(LlamaForward):
+        def __call__(self, cache, tokens, last):
+            fed.append(len(tokens))
+            return super().__call__(cache, tokens, last)
+
+    agent = LanguageModelAgent(model, seed=0)
+    envs.reset(seed=0, options={"problem": problems})
+    agent.begin(envs, np.arange(12))
+    agent._forward = Counted(model.network)
+    agent.act(envs, np.arange(12))
+    assert fed == [4]  # of 7, 2, 9, 11
+    batch = rollout(agent, envs, seed=0, problems=problems)
+    np.testing.assert_allclose(batch.log_probs, recomputed(model, batch), atol=1e-4)
+
+
+def test_greedy_takes_the_most_likely_token():
+    envs = vector(Counting())
+    model = make_model(envs)
+    batch = rollout(LanguageModelAgent(model, greedy=True), envs, seed=0)
+    for row, t in zip(*np.nonzero(batch.mask), strict=True):
+        past = torch.from_numpy(batch.tokens[row, :t])[None]
+        with torch.no_grad():
+            best = model.distribution(model.network(input_ids=past).logits[0, -1]).argmax()
+        assert batch.tokens[row, t] == best
+
+
+def test_samples_follow_the_distribution():
+    envs = vector(Story(), 4000)
+    model = make_model(envs, scale=3.0)
+    envs.reset(seed=0, options={"problem": 0})
+    agent = LanguageModelAgent(model, temperature=1.3, seed=0)
+    agent.begin(envs, np.arange(4000))
+    drawn = np.bincount(agent.act(envs, np.arange(4000)), minlength=len(model.never)) / 4000
+    with torch.no_grad():
+        logits = model.network(input_ids=torch.from_numpy(envs.tokens[:1, :1])).logits[0, -1]
+        expected = model.distribution(logits, 1.3).exp().numpy()
+    np.testing.assert_allclose(drawn, expected, atol=4 * np.sqrt(0.25 / 4000))
+    assert not drawn[model.never.numpy()].any()
+
+
+def test_a_seed_decides_and_nothing_global_is_touched():
+    envs = vector(Counting())
+    model = make_model(envs)
+    before = torch.random.get_rng_state()
+    one, same, other = (rollout(LanguageModelAgent(model, seed=s), envs, seed=0) for s in (0, 0, 1))
+    assert torch.equal(before, torch.random.get_rng_state())
+    np.testing.assert_array_equal(one.tokens, same.tokens)
+    np.testing.assert_array_equal(one.log_probs, same.log_probs)
+    assert one.tokens.shape != other.tokens.shape or (one.tokens != other.tokens).any()
+
+
+def test_new_weights_are_used_from_the_next_episodes_on():
+    envs = vector(Echo())
+    model = make_model(envs)
+    agent = LanguageModelAgent(model)
+    rollout(agent, envs, seed=0)
+    with torch.no_grad():
+        for weights in model.network.parameters():
+            weights.mul_(0.5)
+    batch = rollout(agent, envs, seed=0)
+    np.testing.assert_allclose(batch.log_probs, recomputed(model, batch), atol=1e-4)
+
+
+def test_rows_may_rest_begin_anew_and_go_on_from_elsewhere():
+    """Whatever rows are asked for, in whatever order: the log-probabilities are those of what the rows hold."""
+    envs = vector(Talk(), 6)
+    model = make_model(envs)
+    agent = LanguageModelAgent(model, seed=0)
+    envs.reset(seed=0)
+    agent.begin(envs, np.arange(6))
+
+    def check(rows):
+        rows = np.array(rows)
+        actions, at = agent.act(envs, rows), envs.lengths[rows]
+        told = agent.log_probs
+        envs.step_rows(rows, actions)
+        for row, t, log_prob in zip(rows, at, told, strict=True):
+            with torch.no_grad():
+                logits = model.network(input_ids=torch.from_numpy(envs.tokens[row, :t])[None]).logits[0, -1]
+            assert log_prob == pytest.approx(float(model.distribution(logits)[envs.tokens[row, t]]), abs=1e-4)
+
+    check([0, 1, 2, 3, 4, 5])
+    check([5, 1, 3])
+    check([0, 1, 2, 3, 4, 5])
+    envs.branch([0, 0], [4, 2])
+    agent.begin(envs, np.array([4, 2]))
+    check([2, 4, 0])
+    envs.reset(options={"reset_mask": np.arange(6) == 0})
+    agent.begin(envs, np.array([0]))
+    check([0, 1, 2, 3, 4, 5])
+
+
+def test_what_can_not_work_is_refused():
+    envs = vector(Counting())
+    short = LanguageModel.tiny(envs.mdp.tokenizer, 8, width=32, heads=2)
+    with pytest.raises(ValueError, match="beyond the 8 positions"):
+        rollout(LanguageModelAgent(short), envs, seed=0)
+    with pytest.raises(ValueError, match="greedy=True"):
+        LanguageModelAgent(short, temperature=0.0)
+
+    class Mute(Echo):
+        def problem(self, index):
+            return "1", ""
+
+    envs = vector(Mute())
+    with pytest.raises(ValueError, match="opens with no token"):
+        rollout(LanguageModelAgent(make_model(envs)), envs, seed=0)

@@ -1,0 +1,89 @@
+"""Rollouts: what is written where, for one turn and for many, whatever the agent."""
+
+import numpy as np
+import pytest
+from toys import Counting, Echo
+
+from textmdp.agents.rollout import rollout
+from textmdp.agents.scripted import ExpertAgent, RandomAgent
+from textmdp.envs import TokenEnv, TokenVectorEnv
+
+
+def vector(task, rows=6, **options):
+    return TokenVectorEnv(task, rows, autoreset_mode="Disabled", copy=False, **options)
+
+
+def test_an_expert_earns_full_marks_on_the_last_token_of_each_turn():
+    batch = rollout(ExpertAgent(), vector(Counting()), seed=0)
+    assert len(batch) == 6
+    np.testing.assert_array_equal(batch.returns, 3.0)
+    assert batch.terminated.all()
+    assert not batch.truncated.any()
+    assert batch.finish_reasons == ["stop"] * 6
+    assert batch.log_probs is None
+    for i in range(6):
+        rewarded = np.flatnonzero(batch.rewards[i])
+        last = [np.flatnonzero(batch.turns[i] == turn).max() for turn in range(3)]
+        np.testing.assert_array_equal(rewarded, last)
+
+
+@pytest.mark.parametrize("task", [Echo(), Counting()])
+def test_a_batch_is_what_single_environments_see(task):
+    """Replay every row's actions in a `TokenEnv` of the same seed: tokens, roles, rewards, turns, ends."""
+    batch = rollout(RandomAgent(3), vector(task, 8), seed=11)
+    for i in range(8):
+        env = TokenEnv(task)
+        env.reset(seed=11 + i)
+        turn, over = 0, False
+        for t in np.flatnonzero(batch.mask[i]):
+            assert not over
+            assert env.length == t  # the environment's words came in between
+            assert batch.turns[i, t] == turn
+            _, reward, terminated, truncated, info = env.step(batch.tokens[i, t])
+            assert reward == batch.rewards[i, t]
+            turn, over = turn + ("finish_reason" in info), terminated or truncated
+        assert (terminated, truncated) == (batch.terminated[i], batch.truncated[i])
+        assert info["finish_reason"] == batch.finish_reasons[i]
+        assert env.episode.messages == batch.episodes[i].messages
+        length = env.length
+        np.testing.assert_array_equal(batch.tokens[i, :length], env.tokens)
+        np.testing.assert_array_equal(batch.roles[i, :length], env.roles)
+        assert not batch.roles[i, length:].any()
+        assert batch.lengths[i] == batch.mask[i].sum()
+    assert (batch.turns[~batch.mask] == -1).all()
+    assert not batch.rewards[~batch.mask].any()
+
+
+def test_named_problems_make_groups():
+    wanted = [3, 3, 1, 1, 0, 4]
+    batch = rollout(ExpertAgent(), vector(Counting()), seed=0, problems=wanted)
+    assert batch.problems.tolist() == wanted
+
+
+def test_a_seed_decides_and_later_resets_go_on():
+    envs = vector(Echo())
+    first = rollout(RandomAgent(0), envs, seed=5)
+    second = rollout(RandomAgent(0), envs)
+    again = rollout(RandomAgent(0), envs, seed=5)
+    np.testing.assert_array_equal(first.tokens, again.tokens)
+    assert first.problems.tolist() != second.problems.tolist()
+
+
+def test_a_batch_is_a_copy():
+    envs = vector(Echo())
+    batch = rollout(ExpertAgent(), envs, seed=0)
+    kept, messages = batch.tokens.copy(), [*batch.episodes[0].messages]
+    rollout(RandomAgent(0), envs)
+    np.testing.assert_array_equal(batch.tokens, kept)
+    assert batch.episodes[0].messages == messages
+
+
+def test_a_context_that_runs_out_truncates():
+    batch = rollout(ExpertAgent(), vector(Counting(), context_length=7), seed=0)
+    assert batch.truncated.all()
+    assert not batch.terminated.any()
+
+
+def test_environments_that_reset_themselves_are_refused():
+    with pytest.raises(ValueError, match='"Disabled"'):
+        rollout(RandomAgent(0), TokenVectorEnv(Echo(), 2))
