@@ -28,11 +28,13 @@ Metrics = dict[str, float]
 class ImitationConfig:
     """How a warm start is made."""
 
-    steps: int = 300
-    """Gradient steps; each is on one fresh demonstration for every row of the environment."""
-    mistake_rate: float = 0.65
+    steps: int = 1200
+    """Gradient steps, each on fresh demonstrations."""
+    episodes: int = 128
+    """Demonstrations a step: the rows of the environment. Many small steps learn more than few large ones."""
+    mistake_rate: float = 0.7
     """The probability, a turn, that the demonstrator makes the task's typical mistake."""
-    check_every: int = 50
+    check_every: int = 100
     """Steps between two checks; each plays one greedy episode in every row."""
     learning_rate: float = 2e-3
     """Of Adam, at its highest: it rises over the first twentieth of the steps and falls along a cosine to a tenth."""
@@ -42,9 +44,9 @@ class ImitationConfig:
     """Of the problems and of the mistakes."""
 
     def __post_init__(self) -> None:
-        for name in ("steps", "check_every"):
-            if getattr(self, name) < (name == "check_every"):
-                raise ValueError(f"{name}={getattr(self, name)} must be at least {int(name == 'check_every')}")
+        for name, least in (("steps", 0), ("episodes", 1), ("check_every", 1)):
+            if getattr(self, name) < least:
+                raise ValueError(f"{name}={getattr(self, name)} must be at least {least}")
 
 
 def imitate(
@@ -57,7 +59,7 @@ def imitate(
 
     Args:
         model: changed in place.
-        envs: of the training split, with autoreset disabled; a batch is one episode in every row.
+        envs: `config.episodes` rows of the training split, with autoreset disabled.
         config: how; the defaults when None.
         report: called with the metrics of each look at the accuracy.
 
@@ -65,6 +67,10 @@ def imitate(
         The metrics of each look: `step`, `episodes`, `seconds`, `loss` (nats a token), and the greedy `accuracy`.
     """
     config = config or ImitationConfig()
+    if envs.num_envs != config.episodes:
+        raise ValueError(
+            f"a step takes episodes={config.episodes}, one in each row, and the environment has {envs.num_envs} rows"
+        )
     seeds = np.random.SeedSequence(config.seed).generate_state(2).tolist()
     expert = CarelessExpertAgent(config.mistake_rate, seed=seeds[0])
     learner = LanguageModelAgent(model, greedy=True)

@@ -56,8 +56,9 @@ def learn(env_id: str, seed: int, updates: int, every: int, episodes: int) -> It
     held_out = make_envs(env_id, min(episodes, 512), **({"split": "test"} if splits else {}))
     model = LanguageModel.tiny(envs.mdp.tokenizer, envs.mdp.context_length, seed=seed)
     greedy, sampled = LanguageModelAgent(model, greedy=True), LanguageModelAgent(model, seed=seed)
+    imitation = ImitationConfig(seed=seed)
     began = perf_counter()
-    imitate(model, envs, ImitationConfig(seed=seed))
+    imitate(model, make_envs(env_id, imitation.episodes), imitation)
     warm_up = perf_counter() - began
 
     def row(**counts: float) -> Row:
@@ -119,8 +120,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--env", default="TextMath-v0", help="a token-level id (default TextMath-v0)")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
-    parser.add_argument("--updates", type=int, default=60, help="of the policy gradient (default 60)")
-    parser.add_argument("--every", type=int, default=2, help="updates between two evaluations (default 2)")
+    parser.add_argument("--updates", type=int, default=200, help="of the policy gradient (default 200)")
+    parser.add_argument("--every", type=int, default=5, help="updates between two evaluations (default 5)")
     parser.add_argument("--episodes", type=int, default=1000, help="of an evaluation (default 1000)")
     parser.add_argument("--bar", type=float, default=0.95, help="the accuracy to time (default 0.95)")
     parser.add_argument("--out", type=Path, default=RESULTS, help="a folder for the results")

@@ -23,7 +23,7 @@ from textmdp.envs.tasks.text_math import TextMath
 TEXTMDP = (sys.executable, "-c", "import sys; from textmdp.agents.cli import main; sys.exit(main())")
 TINY = [
     *("--layers", "1", "--width", "16", "--heads", "2", "--episodes", "16", "--group-size", "4"),
-    *("--imitation-steps", "4", "--imitation-check-every", "2"),
+    *("--imitation-steps", "4", "--imitation-episodes", "16", "--imitation-check-every", "2"),
     *("--evaluate-every", "2", "--evaluate-episodes", "8", "--final-episodes", "8"),
     *("--set", "difficulty=one-digit"),
 ]

@@ -77,7 +77,9 @@ def test_imitation_learns_and_repeats_itself():
         envs = vector(Echo(), 64)
         model = LanguageModel.tiny(envs.mdp.tokenizer, envs.mdp.context_length, width=32, seed=1)
         told = []
-        history = imitate(model, envs, ImitationConfig(steps=60, mistake_rate=0.0, check_every=20), told.append)
+        history = imitate(
+            model, envs, ImitationConfig(steps=60, episodes=64, mistake_rate=0.0, check_every=20), told.append
+        )
         assert told == history
         return history
 
@@ -89,7 +91,7 @@ def test_imitation_learns_and_repeats_itself():
     assert first[-1]["accuracy"] > 0.5
 
 
-@pytest.mark.parametrize(("name", "value"), [("steps", -1), ("check_every", 0)])
+@pytest.mark.parametrize(("name", "value"), [("steps", -1), ("episodes", 0), ("check_every", 0)])
 def test_bad_settings_name_the_rule(name, value):
     with pytest.raises(ValueError, match=f"{name}={value} must be at least"):
         ImitationConfig(**{name: value})
@@ -102,7 +104,7 @@ def test_rewards_take_the_default_warm_start_from_half_right_to_right():
     held_out = make_envs("TextMath-v0", 256, split="test")
     model = LanguageModel.tiny(envs.mdp.tokenizer, envs.mdp.context_length, seed=7)
     greedy = LanguageModelAgent(model, greedy=True)
-    imitate(model, envs, ImitationConfig(seed=7))
+    imitate(model, make_envs("TextMath-v0", 128), ImitationConfig(seed=7))
     assert 0.2 <= evaluate(greedy, held_out, episodes=1000, seed=0).accuracy <= 0.5
     for _ in Trainer(model, envs, config).run():
         pass

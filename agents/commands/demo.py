@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=at_least(0), default=0, help="of everything (default: %(default)s)")
     parser.add_argument("--updates", type=at_least(1), default=Config.updates, help="at most (default: %(default)s)")
     parser.add_argument(
-        "--imitation-steps", type=at_least(0), default=ImitationConfig.steps, help="at most (default: %(default)s)"
+        "--imitation-steps", type=at_least(0), default=ImitationConfig.steps, help="default: %(default)s"
     )
     parser.add_argument(
         "--set", metavar="KEY=VALUE", nargs="+", action="extend", default=[], help="as in textmdp train"
@@ -33,7 +33,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Train the default agent on TextMath, and show what changed."""
     show("A language model of 0.4 million parameters, from random weights, learns to answer problems such as 12-45=")
-    show("First it imitates an expert that slips, then it learns from the reward for a right answer alone.\n")
+    show(
+        "First it imitates a careless expert, who mostly forgets to carry; then rewards tell it which answers are right."
+    )
+    show("")
     plan = Plan(
         env_id=token_id("TextMath-v0"),
         arguments=settings(arguments.set),

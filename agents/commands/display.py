@@ -24,11 +24,12 @@ class Display:
     """A `teaching.Watcher` that draws on the terminal; without one, a line for each evaluation.
 
     Args:
-        updates: how many there will be at most.
+        steps: of imitation there will be.
+        updates: of policy gradient there will be at most.
     """
 
-    def __init__(self, updates: int) -> None:
-        self._updates = updates
+    def __init__(self, steps: int, updates: int) -> None:
+        self._steps, self._updates = steps, updates
         self._seconds: dict[str, float] = {}
         self._curve: list[float] = []
         self._line = Text()
@@ -62,8 +63,8 @@ class Display:
     def stage(self, name: str) -> None:
         """Something else begins."""
         self._progress.update(self._task, description=name)
-        if name == "imitation":  # it ends when it has learnt enough, most often long before its last step
-            self._progress.update(self._task, total=None, completed=0)
+        if name == "imitation":
+            self._progress.update(self._task, total=self._steps, completed=0)
         elif name == "policy gradient":
             self._progress.update(self._task, total=self._updates, completed=0)
         self._refresh()

@@ -163,7 +163,8 @@ def teach(plan: Plan, run: Run, watcher: Watcher, stop: StopSignal) -> None:
         measure("untrained")
         if plan.imitation.steps:
             watcher.stage("imitation")
-            imitate(model, envs, plan.imitation, imitated)
+            demonstrated = make_envs(plan.env_id, plan.imitation.episodes, **plan.arguments)
+            imitate(model, demonstrated, plan.imitation, imitated)
             run.save_model(model)
             measure("imitation")
         watcher.stage("policy gradient")

@@ -57,7 +57,7 @@ def train(plan: Plan, folder: Path, command: str, overwrite: bool) -> tuple[int,
     record = begin(plan, folder, command, overwrite)
     show((f"{plan.env_id}", "bold"), (f"   seed {plan.seed}   {folder}", "dim"))
     try:
-        with Display(plan.training.updates) as display, StopSignal(display.stopping) as stop:
+        with Display(plan.imitation.steps, plan.training.updates) as display, StopSignal(display.stopping) as stop:
             teach(plan, record, display, stop)
     except Stopped:
         updates = sum("update" in row for row in record.metrics())

@@ -12,7 +12,7 @@ from os import PathLike
 
 import numpy as np
 
-from textmdp.envs.answers import grade, require_symbolic
+from textmdp.envs.answers import grade, is_number, require_symbolic
 from textmdp.envs.datasets import Problem, load_problems
 from textmdp.envs.task import Reply, Score, Task
 from textmdp.envs.tasks.arithmetic import DEFAULT_LEVEL, Arithmetic
@@ -167,7 +167,8 @@ class TextMath(Task[Problem]):
             return _judge_signs(answer, response)
         # Something else is in it, or may be: prose, or mathematics.
         verdict = grade(answer, response, symbolic=self._symbolic)
-        return verdict.correct, verdict.answer is not None
+        readable = verdict.answer is not None and (self._supply is None or is_number(verdict.answer))
+        return verdict.correct, verdict.correct or readable
 
     def demonstrate(self, state: Problem, rng: np.random.Generator) -> str:
         """The answer; for a data set, the worked solution that ends in it."""
