@@ -1,0 +1,3 @@
+"""What all tests share."""
+
+import textmdp.agents  # noqa: F401  # before torch: it says how its threads should wait

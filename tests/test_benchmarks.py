@@ -1,0 +1,65 @@
+"""The benchmarks run and add up; their figures are for quiet machines, not for tests."""
+
+import csv
+import json
+import sys
+from functools import partial
+
+import pytest
+
+from textmdp.benchmarks import answers, learning, throughput
+
+
+def test_throughput_measures_every_row_and_its_ratios():
+    figures = throughput.measure(rounds=2, seconds=0.02)
+    assert len(figures["native_over_sync"]["rounds"]) == 2
+    assert all(rate > 0 for rate in figures["steps_per_second"].values())
+    assert figures["import_seconds"] > 0
+    json.dumps(figures)
+
+
+def test_learning_writes_curves_a_summary_and_a_picture(tmp_path, monkeypatch, capsys):
+    config, imitation = partial(learning.Config, episodes=8), partial(learning.ImitationConfig, episodes=8, steps=2)
+    monkeypatch.setattr(learning, "Config", config)
+    monkeypatch.setattr(learning, "ImitationConfig", imitation)
+    command = ["learning", "--env", "TextGuess-v0", "--seeds", "0", "1", "--updates", "2", "--every", "1"]
+    monkeypatch.setattr(sys, "argv", [*command, "--episodes", "5", "--out", str(tmp_path)])
+    learning.main()
+    with open(tmp_path / "learning_TextGuess-v0.csv") as file:
+        rows = list(csv.DictReader(file))
+    assert [(int(row["seed"]), float(row["update"])) for row in rows] == [(s, u) for s in (0, 1) for u in (0, 1, 2)]
+    told = json.loads((tmp_path / "learning_TextGuess-v0.json").read_text())
+    assert [seed["seed"] for seed in told["seeds"]] == [0, 1]
+    assert (tmp_path / "learning_TextGuess-v0.png").read_bytes().startswith(b"\x89PNG")
+    assert "seed 1" in capsys.readouterr().out
+
+
+def test_a_summary_knows_when_the_bar_was_reached_and_when_not():
+    curve = {"warm_up_seconds": 3.0, "low": 0.1, "high": 0.2, "episodes": 0}
+    rows = [
+        {"seed": 0, "update": 0, "seconds": 0.0, "accuracy": 0.4, **curve},
+        {"seed": 0, "update": 5, "seconds": 2.04, "accuracy": 0.96, **curve},
+        {"seed": 0, "update": 10, "seconds": 4.0, "accuracy": 0.94, **curve},
+        {"seed": 1, "update": 0, "seconds": 0.0, "accuracy": 0.3, **curve},
+    ]
+    reached, never = learning.summary(rows, 0.95)
+    assert (reached["seconds_to_bar"], reached["updates_to_bar"], reached["final_accuracy"]) == (2.0, 5, 0.94)
+    assert (never["seconds_to_bar"], never["warm_start_accuracy"]) == (None, 0.3)
+
+
+def test_graders_are_counted_by_kind(tmp_path):
+    rows = [
+        {"kind": "core", "gold": "72", "prediction": "#### 72", "expected": True, "reference_verdicts": {"x": False}},
+        {"kind": "core", "gold": ["1", "2"], "prediction": "2", "expected": True, "reference_verdicts": {"x": True}},
+        {"kind": "core", "gold": "72", "prediction": "71", "expected": False, "reference_verdicts": {"x": True}},
+    ]
+    path = tmp_path / "pairs.jsonl"
+    path.write_text("\n".join(map(json.dumps, rows)))
+    assert answers.tally(path)["core"] == {"textmdp": [2, 2, 0, 1], "x": [1, 2, 1, 1]}
+    assert answers.integer_checks_per_second(1000) > 0
+
+
+def test_the_cost_of_a_step_is_fitted():
+    start, per_thousand = throughput.cost_by_length(num_envs=2, tokens=300, repeats=1)
+    assert start > 0
+    assert per_thousand == pytest.approx(per_thousand)
