@@ -49,6 +49,7 @@ class ResponseEnv(TextEnv[S]):
     ) -> None:
         if action not in ACTIONS:
             raise ValueError(f"action={action!r} is not one of {ACTIONS}")
+        self._of_tokens = action == "tokens"
         super().__init__(
             task,
             tokenizer=tokenizer,
@@ -58,16 +59,12 @@ class ResponseEnv(TextEnv[S]):
             shaping_discount=shaping_discount,
             render_mode=render_mode,
         )
-        self._of_tokens = action == "tokens"
+
+    def _spaces(self) -> tuple[spaces.Space[Any], spaces.Space[Any]]:
         budget, tokenizer = self.mdp.max_response_tokens, self.mdp.tokenizer
-        self.observation_space: spaces.Space[Any]
-        self.action_space: spaces.Space[Any]
         if self._of_tokens:
-            self.observation_space = self.mdp.token_observations()
-            self.action_space = spaces.MultiDiscrete(np.full(budget, tokenizer.vocab_size))
-        else:
-            self.observation_space = self.mdp.text_observations()
-            self.action_space = UnicodeText(budget * tokenizer.max_token_bytes)
+            return self.mdp.token_observations(), spaces.MultiDiscrete(np.full(budget, tokenizer.vocab_size))
+        return self.mdp.text_observations(), UnicodeText(budget * tokenizer.max_token_bytes)
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         """Give one response. Raises a `TypeError` or `ValueError` for what is none, and changes nothing."""

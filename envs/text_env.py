@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Any, Generic
 
@@ -50,6 +51,8 @@ class TextEnv(gym.Env[Any, Any], Generic[S]):
             raise ValueError(f"render_mode={render_mode!r} is not one of {self.metadata['render_modes']} or None")
         self.mdp = TextMDP(task, tokenizer, max_response_tokens, context_length, reward, shaping_discount)
         self.render_mode = render_mode
+        self.observation_space, self.action_space = self._spaces()
+        self._end_id, self._budget = self.mdp.tokenizer.end_id, self.mdp.max_response_tokens
         self.episode: Episode[S]
         self.length = 0
         self._tokens = np.zeros(self.mdp.context_length, np.int64)  # (L,)
@@ -164,8 +167,13 @@ class TextEnv(gym.Env[Any, Any], Generic[S]):
 
     # For the views
 
+    @abstractmethod
+    def _spaces(self) -> tuple[gym.Space[Any], gym.Space[Any]]:
+        """Of the observations and of the actions."""
+
+    @abstractmethod
     def _observation(self) -> Any:
-        raise TypeError(f"{type(self).__name__} is no view: use TokenEnv or ResponseEnv")
+        """What the agent sees now, sharing no memory with what comes later."""
 
     def _append(self, ids: Sequence[int], role: int) -> None:
         stop = self.length + len(ids)

@@ -9,7 +9,7 @@ import numpy as np
 from gymnasium import spaces
 
 from textmdp.envs.episode import POLICY
-from textmdp.envs.task import S, Task
+from textmdp.envs.task import S
 from textmdp.envs.text_env import TextEnv
 
 
@@ -39,30 +39,8 @@ class TokenEnv(TextEnv[S]):
     Arguments: see `TextEnv`.
     """
 
-    def __init__(
-        self,
-        task: Task[S],
-        *,
-        tokenizer: Any = None,
-        max_response_tokens: int | None = None,
-        context_length: int | None = None,
-        reward: str = "sparse",
-        shaping_discount: float = 1.0,
-        render_mode: str | None = None,
-    ) -> None:
-        super().__init__(
-            task,
-            tokenizer=tokenizer,
-            max_response_tokens=max_response_tokens,
-            context_length=context_length,
-            reward=reward,
-            shaping_discount=shaping_discount,
-            render_mode=render_mode,
-        )
-        self.observation_space = self.mdp.token_observations()
-        self.action_space = spaces.Discrete(self.mdp.tokenizer.vocab_size)
-        self._end_id = self.mdp.tokenizer.end_id
-        self._budget = self.mdp.max_response_tokens
+    def _spaces(self) -> tuple[spaces.Space[Any], spaces.Space[Any]]:
+        return self.mdp.token_observations(), spaces.Discrete(self.mdp.tokenizer.vocab_size)
 
     def step(self, action: Any) -> tuple[dict[str, np.ndarray], float, bool, bool, dict[str, Any]]:
         """Append one token. Raises a `ValueError` for an action that is no token, and changes nothing."""
