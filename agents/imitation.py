@@ -28,15 +28,15 @@ Metrics = dict[str, float]
 class ImitationConfig:
     """How a warm start is made."""
 
-    steps: int = 1200
+    steps: int = 1400
     """Gradient steps, each on fresh demonstrations."""
     episodes: int = 128
     """Demonstrations a step: the rows of the environment. Many small steps learn more than few large ones."""
-    mistake_rate: float = 0.7
+    mistake_rate: float = 0.6
     """The probability, a turn, that the demonstrator makes the task's typical mistake."""
     check_every: int = 100
     """Steps between two checks; each plays one greedy episode in every row."""
-    learning_rate: float = 2e-3
+    learning_rate: float = 3e-3
     """Of Adam, at its highest: it rises over the first twentieth of the steps and falls along a cosine to a tenth."""
     max_grad_norm: float = 1.0
     """Gradients longer than this are scaled down to it."""

@@ -44,7 +44,7 @@ class Config:
     """How tokens are weighted: "token-mean", "sequence-mean", "constant"; empty for the algorithm's own."""
     temperature: float = 1.0
     """Of sampling, and of the policy that is trained: they are the same."""
-    learning_rate: float = 3e-4
+    learning_rate: float = 5e-4
     """Of Adam."""
     warmup_updates: int = 5
     """Updates over which the learning rate rises to that."""

@@ -22,7 +22,20 @@ def test_learning_writes_curves_a_summary_and_a_picture(tmp_path, monkeypatch, c
     config, imitation = partial(learning.Config, episodes=8), partial(learning.ImitationConfig, episodes=8, steps=2)
     monkeypatch.setattr(learning, "Config", config)
     monkeypatch.setattr(learning, "ImitationConfig", imitation)
-    command = ["learning", "--env", "TextGuess-v0", "--seeds", "0", "1", "--updates", "2", "--every", "1"]
+    command = [
+        "learning",
+        "--env",
+        "TextGuess-v0",
+        "--seeds",
+        "0",
+        "1",
+        "--updates",
+        "2",
+        "--every",
+        "1",
+        "--jobs",
+        "1",
+    ]
     monkeypatch.setattr(sys, "argv", [*command, "--episodes", "5", "--out", str(tmp_path)])
     learning.main()
     with open(tmp_path / "learning_TextGuess-v0.csv") as file:

@@ -33,10 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Train the default agent on TextMath, and show what changed."""
     show("A language model of 0.4 million parameters, from random weights, learns to answer problems such as 12-45=")
-    show(
-        "First it imitates a careless expert, who mostly forgets to carry; then rewards tell it which answers are right."
-    )
-    show("")
+    show("First it imitates a careless expert, who mostly forgets to carry; then rewards tell it what is right.\n")
     plan = Plan(
         env_id=token_id("TextMath-v0"),
         arguments=settings(arguments.set),

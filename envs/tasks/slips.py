@@ -24,9 +24,5 @@ def slip(question: str, answer: str) -> str:
     low, high = sorted((int(operands[1]), int(operands[3])))
     places = range(len(str(high)))
     digits = [(high // 10**place % 10, low // 10**place % 10) for place in places]
-    if operands[2] == "+":
-        top = places[-1]
-        columns = [(a + b) if place == top else (a + b) % 10 for place, (a, b) in zip(places, digits, strict=True)]
-    else:
-        columns = [(a - b) % 10 if place < places[-1] else a - b for place, (a, b) in zip(places, digits, strict=True)]
-    return str(sum(column * 10**place for place, column in zip(places, columns, strict=True)))
+    sign = 1 if operands[2] == "+" else -1
+    return str(sum((a + sign * b) % 10 * 10**place for place, (a, b) in zip(places, digits, strict=True)))
