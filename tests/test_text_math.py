@@ -15,6 +15,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from textmdp.envs.answers import grade
+from textmdp.envs.answers import is_number as checks_as_number
 from textmdp.envs.datasets import Problem
 from textmdp.envs.tasks.arithmetic import LEVELS, SYMBOLS
 from textmdp.envs.tasks.text_math import TextMath
@@ -173,7 +174,14 @@ def test_final_answers_are_judged_as_the_checker_does(answer, other, before, aft
 def test_prose_is_judged_as_the_checker_does(answer, response):
     verdict = grade(answer, response + "k", symbolic=False)
     score = TASK.reply(Problem("", answer, answer), response + "k", RNG).score
-    assert (score.parts["correct"], score.parts["format"]) == (verdict.correct, verdict.answer is not None)
+    assert score.parts["correct"] == verdict.correct
+    number = verdict.answer is not None and checks_as_number(verdict.answer)
+    assert score.parts["format"] == (verdict.correct or number), "format means that a number could be read"
+
+
+def test_words_are_no_number():
+    parts = TASK.reply(Problem("", "82", "82"), "I think", RNG).score.parts
+    assert (parts["correct"], parts["format"]) == (0, 0)
 
 
 @settings(max_examples=300)

@@ -61,9 +61,9 @@ class TextMath(Task[Problem]):
     The question: an expression and `=`, a story, or a row's question and a line break.
 
     ## Rewards
-    `correct`, 1 or 0, is the reward. `format` (1 where a final answer could be read) and `length` (of the response, in
-    characters) are metrics. With `reward="dense"`, shaping adds the potential: the part of the answer's characters that
-    the response has right so far.
+    `correct`, 1 or 0, is the reward. `format` (1 where a final answer could be read: for arithmetic, a number) and
+    `length` (of the response, in characters) are metrics. With `reward="dense"`, shaping adds the potential: the part
+    of the answer's characters that the response has right so far.
 
     Arithmetic answers are numbers, compared exactly: `5/4`, `10/8` and `1.25` are one answer. A response in nothing but
     digits, signs and markers is read strictly: it is its answer, or ends in it behind `####`, `A:` or `=` (a full stop,
