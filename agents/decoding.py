@@ -196,7 +196,7 @@ class TransformersForward:
 
 
 class LlamaForward:
-    """The same pass for a Llama, in a third of the time where the model is small: few operations, weights side by side.
+    """The same pass for a Llama, with fewer operations and weights side by side.
 
     Grouped heads and the plain rotary embedding; `supports` tells. Equal to transformers' own forward but for rounding.
     """
