@@ -30,7 +30,6 @@ from textmdp.envs.vector_env import TokenVectorEnv
 from textmdp.envs.views import make_task
 
 _SEEDS = range(8)
-_MOST_STEPS = 5_000  # of one episode in a check: a task that takes longer with random tokens is cut here
 
 
 @dataclass(frozen=True)

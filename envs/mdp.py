@@ -148,16 +148,11 @@ class TextMDP(Generic[S]):
         block[filled] = np.fromiter(chain.from_iterable(openings), np.int64, int(lengths.sum()))
         return block, lengths
 
-    def answer(self, episodes: Sequence[Episode[S]], responses: list[str]) -> tuple[list[float], Sequence[bool]]:
+    def answers(self, episodes: Sequence[Episode[S]], responses: list[str]) -> Answers:
         """Let the task answer one response in each episode; its side of the episodes moves on.
 
-        Returns the rewards and whether the task is over. `messages[-1]` of each episode is what the task said back.
+        `messages[-1]` of each episode is then what the task said back.
         """
-        answers = self.answers(episodes, responses)
-        return answers.rewards, answers.dones
-
-    def answers(self, episodes: Sequence[Episode[S]], responses: list[str]) -> Answers:
-        """`answer`, with all that a view of many episodes tells of it."""
         turns = [len(episode.scores) for episode in episodes]
         rngs = TurnGenerators([episode.key for episode in episodes], turns)
         replies = self.task.reply_many([episode.state for episode in episodes], responses, rngs)

@@ -189,9 +189,10 @@ class TextEnv(gym.Env[Any, Any], Generic[S]):
 
     def _end_turn(self, response: str, finish_reason: str) -> tuple[float, dict[str, Any]]:
         """Let the task answer: the reward of the turn, and its info."""
-        (reward,), (self._terminated,) = self.mdp.answer([self.episode], [response])
+        answers = self.mdp.answers([self.episode], [response])
+        (reward,), (self._terminated,), (message,) = answers.rewards, answers.dones, answers.messages
         room = self.mdp.context_length - self.length
-        ids, self._truncated = self.mdp.follow(self.episode.messages[-1], finish_reason, self._terminated, room)
+        ids, self._truncated = self.mdp.follow(message, finish_reason, self._terminated, room)
         self._append(ids, ENVIRONMENT)
         self._turn_start = self.length
         return reward, self.mdp.turn_info(self.episode, finish_reason)

@@ -8,6 +8,7 @@ import sys
 import time
 
 from textmdp.agents.commands.options import (
+    MOST_ROWS,
     SCRIPTED,
     UserError,
     add_environment,
@@ -22,9 +23,6 @@ from textmdp.agents.commands.terminal import console, evaluation_table, show
 from textmdp.agents.evaluation import evaluate
 from textmdp.envs.checking import CHECKS, run_checks
 from textmdp.envs.rendering import visible
-
-#: The most episodes that are played at once.
-_MOST_ROWS = 256
 
 
 def add_evaluate_arguments(parser: argparse.ArgumentParser) -> None:
@@ -46,7 +44,7 @@ def run_evaluate(arguments: argparse.Namespace) -> int:
     if arguments.id is None and scripted:
         raise UserError(f"the agent {arguments.agent!r} needs an environment: textmdp evaluate {arguments.agent} ID")
     env_id, options = environment_of(arguments, run=None if scripted else arguments.agent)
-    envs = make_vector(env_id, min(arguments.episodes, _MOST_ROWS), options)
+    envs = make_vector(env_id, min(arguments.episodes, MOST_ROWS), options)
     agent = load_agent(arguments.agent, envs, arguments.seed, arguments.sampled)
     # An agent without chance would do the same again on the same problem.
     distinct = not (arguments.sampled or arguments.agent == "random")

@@ -136,6 +136,10 @@ def with_split(env_id: str, arguments: dict[str, Any], split: str | None, defaul
     return {**arguments, "split": split or arguments.get("split") or default}
 
 
+#: The most episodes that are played at once.
+MOST_ROWS = 256
+
+
 def make_vector(env_id: str, num_envs: int, arguments: dict[str, Any]) -> TokenVectorEnv[Any]:
     """The token view of many episodes, for rollouts."""
     return gym.make_vec(env_id, num_envs, autoreset_mode="Disabled", copy=False, **arguments)  # type: ignore[return-value]

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from textmdp.agents.commands.options import (
+    MOST_ROWS,
     SCRIPTED,
     UserError,
     add_environment,
@@ -21,9 +22,6 @@ from textmdp.agents.commands.options import (
 from textmdp.agents.commands.terminal import show, show_transcript
 from textmdp.agents.evaluation import choose_problems, rollouts, transcript
 from textmdp.agents.rollout import Trajectories
-
-#: The most episodes that are played at once.
-_MOST_ROWS = 256
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -49,7 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
             f"the agent {arguments.agent!r} needs an environment: textmdp rollout ID --agent {arguments.agent}"
         )
     env_id, options = environment_of(arguments, run=None if arguments.agent in SCRIPTED else arguments.agent)
-    envs = make_vector(env_id, min(arguments.episodes, _MOST_ROWS), options)
+    envs = make_vector(env_id, min(arguments.episodes, MOST_ROWS), options)
     agent = load_agent(arguments.agent, envs, arguments.seed, sampled=not arguments.greedy)
     problems = _problems(envs.mdp.task, arguments)
     returns: list[float] = []

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field
 from types import FrameType, TracebackType
 from typing import Any, Protocol
 
-from textmdp.agents.commands.options import takes
+from textmdp.agents.commands.options import MOST_ROWS, takes
 from textmdp.agents.decoding import LanguageModelAgent
 from textmdp.agents.evaluation import Evaluation, evaluate
 from textmdp.agents.imitation import ImitationConfig, imitate
@@ -19,9 +19,6 @@ from textmdp.agents.policy_gradient import Config, Metrics, Trainer, make_envs
 from textmdp.agents.report import write_report
 from textmdp.agents.runs import Run
 from textmdp.envs.tokenizers import Tokenizer
-
-#: Episodes that are evaluated at once.
-_ROWS = 256
 
 
 @dataclass(frozen=True)
@@ -142,7 +139,7 @@ def teach(plan: Plan, run: Run, watcher: Watcher, stop: StopSignal) -> None:
     watcher.stage("setting up")
     envs = make_envs(plan.env_id, plan.training.episodes, **plan.arguments)
     measuring = plan.measuring
-    rows = min(_ROWS, max(measuring.evaluate_episodes, measuring.final_episodes))
+    rows = min(MOST_ROWS, max(measuring.evaluate_episodes, measuring.final_episodes))
     held_out = make_envs(plan.env_id, rows, **plan.held_out())
     model = make_model(plan, envs.mdp.tokenizer, envs.mdp.context_length)
     greedy = LanguageModelAgent(model, greedy=True, temperature=plan.training.temperature)
