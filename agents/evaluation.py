@@ -132,10 +132,12 @@ def choose_problems(task: Task[Any], count: int, seed: int) -> list[int]:
 def transcript(trajectories: Trajectories, row: int, tokenizer: Tokenizer) -> dict[str, Any]:
     """One episode as JSON has it: its messages, the ledger of each turn, and how it ended."""
     episode = trajectories.episodes[row]
-    said = episode.messages[:-1] if episode.messages[-1] == "" else episode.messages
+    said = [*episode.messages]
+    if said[-1] == "":
+        said.pop()
     if trajectories.finish_reasons[row] not in _GRADED:  # a response that was cut off is no message yet
         cut = trajectories.turns[row] == len(episode.scores)
-        said = [*said, tokenizer.decode(trajectories.tokens[row][cut].tolist())]
+        said.append(tokenizer.decode(trajectories.tokens[row][cut].tolist()))
     return {
         "problem": int(trajectories.problems[row]),
         "messages": [{"role": ("environment", "policy")[i % 2], "text": text} for i, text in enumerate(said)],

@@ -2,9 +2,9 @@
 
     python -m textmdp.benchmarks.throughput
 
-Random actions on TextMath-v0, grading included. Each round times every environment once, in turn (backwards in every
-other round), each after a warm-up that isn't counted; a ratio is taken within a round, and the median over rounds is
-what is printed.
+Random actions on TextMath-v0, grading included. Every environment is warmed up once; then each round steps each of them
+for a tenth of a second, in turn (backwards in every other round), so that a machine that slows down slows all of them.
+A ratio is taken within a round, and the median over rounds is what is printed, with its quartiles.
 """
 
 from __future__ import annotations
@@ -30,17 +30,20 @@ WARM_UP = 0.5
 IMPORT = "import time; t = time.perf_counter(); import textmdp.envs; print(time.perf_counter() - t)"
 
 
-def vector_steps(num_envs: int, seconds: float, native: bool, **options: Any) -> float:
-    """Steps a second of a vector environment, all rows counted."""
+Rate = Callable[[float], float]
+
+
+def vector_steps(num_envs: int, native: bool, **options: Any) -> Rate:
+    """Steps a second of a vector environment, all rows counted; a function of the seconds to step for."""
     mode: dict[str, Any] = {} if native else {"vectorization_mode": "sync"}
     envs = gym.make_vec(ENV_ID, num_envs, **mode, **options)
     rng = np.random.default_rng(0)
     actions = rng.integers(envs.single_action_space.n, size=(97, num_envs))  # type: ignore[attr-defined]
     envs.reset(seed=0)
-    return num_envs * _rate(lambda i: envs.step(actions[i % 97]), seconds)
+    return lambda seconds: num_envs * _rate(lambda i: envs.step(actions[i % 97]), seconds)
 
 
-def single_steps(seconds: float) -> float:
+def single_steps() -> Rate:
     """Steps a second of one environment through `gym.make`, resets included."""
     env = gym.make(ENV_ID)
     actions = np.random.default_rng(0).integers(env.action_space.n, size=997).tolist()  # type: ignore[attr-defined]
@@ -51,7 +54,7 @@ def single_steps(seconds: float) -> float:
         if terminated or truncated:
             env.reset()
 
-    return _rate(step, seconds)
+    return lambda seconds: _rate(step, seconds)
 
 
 class Endless(Task[int]):
@@ -95,44 +98,36 @@ def import_seconds() -> float:
 
 
 def _rate(step: Callable[[int], Any], seconds: float) -> float:
-    _steps(step, WARM_UP)
-    done, elapsed = _steps(step, seconds)
-    return done / elapsed
-
-
-def _steps(step: Callable[[int], Any], seconds: float) -> tuple[int, float]:
-    """Step for so long: the number of steps, and the time that they took."""
+    """How often a second `step` can be called."""
     start, done = time.perf_counter(), 0
     while (elapsed := time.perf_counter() - start) < seconds:
-        for _ in range(50):
+        for _ in range(20):
             step(done)
             done += 1
-    return done, elapsed
+    return done / elapsed
 
 
 def measure(rounds: int, seconds: float) -> dict[str, Any]:
     """All figures: medians over rounds, and ratios within rounds."""
-    runs: dict[str, Callable[[], float]] = {
-        "native vector, n = 1024": lambda: vector_steps(1024, seconds, native=True),
-        "SyncVectorEnv, n = 64": lambda: vector_steps(64, seconds, native=False),
-        "native vector, n = 1024, autoreset SameStep": lambda: vector_steps(
-            1024, seconds, native=True, autoreset_mode="SameStep"
-        ),
-        "native vector, n = 64": lambda: vector_steps(64, seconds, native=True),
-        "single, gym.make": lambda: single_steps(seconds),
+    runs = {
+        "native vector, n = 1024": vector_steps(1024, native=True),
+        "SyncVectorEnv, n = 64": vector_steps(64, native=False),
+        "native vector, n = 1024, autoreset SameStep": vector_steps(1024, native=True, autoreset_mode="SameStep"),
+        "native vector, n = 64": vector_steps(64, native=True),
+        "single, gym.make": single_steps(),
     }
+    for rate in runs.values():
+        rate(WARM_UP)
     rows: dict[str, list[float]] = {name: [] for name in runs}
     for i in range(rounds):
         for name in list(runs)[:: -1 if i % 2 else 1]:
-            rows[name].append(runs[name]())
+            rows[name].append(runs[name](seconds))
     native, sync = np.array(rows["native vector, n = 1024"]), np.array(rows["SyncVectorEnv, n = 64"])
     start, per_thousand = cost_by_length()
+    low, median, high = np.percentile(native / sync, [25, 50, 75])
     return {
         "steps_per_second": {name: float(np.median(values)) for name, values in rows.items()},
-        "native_over_sync": {
-            "median": float(np.median(native / sync)),
-            "rounds": (native / sync).round(2).tolist(),
-        },
+        "native_over_sync": {"median": median, "quartiles": [low, high]},
         "step_us_n256": start,
         "step_us_n256_added_by_1000_tokens": per_thousand,
         "import_seconds": float(np.median([import_seconds() for _ in range(5)])),
@@ -145,8 +140,8 @@ def measure(rounds: int, seconds: float) -> dict[str, Any]:
 def main() -> None:
     """Measure and print; with `--out`, write the figures as JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=7, help="rounds, each timing everything once (default 7)")
-    parser.add_argument("--seconds", type=float, default=1.0, help="of each timing (default 1)")
+    parser.add_argument("--rounds", type=int, default=60, help="rounds, each timing everything once (default 60)")
+    parser.add_argument("--seconds", type=float, default=0.1, help="of each timing (default 0.1)")
     parser.add_argument("--out", type=Path, help="a JSON file for the figures")
     arguments = parser.parse_args()
     figures = measure(arguments.rounds, arguments.seconds)
@@ -154,7 +149,10 @@ def main() -> None:
     for name, rate in figures["steps_per_second"].items():
         print(f"  {name:45} {rate:12,.0f} steps/s")
     ratio = figures["native_over_sync"]
-    print(f"\n  native (1024) over SyncVectorEnv (64)         {ratio['median']:12.1f} ×   by round: {ratio['rounds']}")
+    low, high = ratio["quartiles"]
+    print(
+        f"\n  native (1024) over SyncVectorEnv (64)         {ratio['median']:12.1f} ×   quartiles {low:.1f}–{high:.1f}"
+    )
     print(
         f"  a step of 256 rows takes {figures['step_us_n256']:.1f} µs at the start of a response; "
         f"1,000 tokens more add {figures['step_us_n256_added_by_1000_tokens']:+.2f} µs"

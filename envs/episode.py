@@ -21,7 +21,7 @@ PADDING, ENVIRONMENT, POLICY = 0, 1, 2
 
 @dataclass(slots=True)
 class Episode(Generic[S]):
-    """The textual half of an episode in progress.
+    """The textual half of an episode in progress; blank until `TextMDP.begin` fills it.
 
     Attributes:
         key: what all chance in the episode is derived from (`textmdp.envs.randomness`).
@@ -32,11 +32,11 @@ class Episode(Generic[S]):
         potential: of the state and the unfinished response; 0 where rewards are sparse.
     """
 
-    key: int
-    problem: int
-    state: S
-    messages: list[str]
-    scores: list[Score]
+    key: int = 0
+    problem: int = 0
+    state: S = None  # type: ignore[assignment]  # a blank episode has none
+    messages: tuple[str, ...] = ()
+    scores: tuple[Score, ...] = ()
     potential: float = 0.0
 
     @property
@@ -46,11 +46,11 @@ class Episode(Generic[S]):
 
     def copy(self) -> Episode[S]:
         """An episode that can go another way from here."""
-        return Episode(self.key, self.problem, self.state, self.messages.copy(), self.scores.copy(), self.potential)
+        return Episode(self.key, self.problem, self.state, self.messages, self.scores, self.potential)
 
     def chat(self, partial: str = "") -> list[dict[str, str]]:
         """The messages as chat clients want them: `{"role": "user" | "assistant", "content": …}`, in turn."""
-        said = [*self.messages, partial] if partial else self.messages
+        said = (*self.messages, partial) if partial else self.messages
         chat = [{"role": ("user", "assistant")[i % 2], "content": text} for i, text in enumerate(said)]
         return chat if chat[-1]["content"] or len(chat) == 1 else chat[:-1]
 

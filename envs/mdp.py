@@ -104,10 +104,10 @@ class TextMDP(Generic[S]):
 
     # Chance
 
-    def problem_indices(self, keys: NDArray[np.uint64], wanted: Any = None) -> list[int]:
+    def problem_indices(self, keys: NDArray[np.uint64], wanted: Any = None) -> NDArray[np.int64]:
         """The problems of the episodes with these keys: those wanted (one number, or one a row), or drawn."""
         if wanted is None:
-            return problem_indices(keys, self.task.num_problems).tolist()
+            return problem_indices(keys, self.task.num_problems)
         indices = np.broadcast_to(np.asarray(wanted), keys.shape)
         if indices.dtype.kind not in "iu":
             raise TypeError(f'options={{"problem": {wanted!r}}} must be a whole number, or one for each environment')
@@ -115,26 +115,29 @@ class TextMDP(Generic[S]):
         if indices.min() < 0 or (stop is not None and indices.max() >= stop):
             count = "a non-negative number" if stop is None else f"in 0..{stop - 1}: the split has {stop} problems"
             raise ValueError(f'options={{"problem": {wanted!r}}} must be {count}')
-        return indices.tolist()
+        return indices.astype(np.int64)
 
     # Turns
 
-    def begin(self, keys: NDArray[np.uint64], indices: list[int]) -> tuple[list[Episode[S]], list[tuple[int, ...]]]:
-        """Fresh episodes, and the tokens that each opens with."""
-        episodes, texts = self.episodes(keys, indices)
-        return episodes, [self._openings[text] for text in texts]
-
-    def episodes(self, keys: NDArray[np.uint64], indices: list[int]) -> tuple[list[Episode[S]], list[str]]:
-        """Fresh episodes, and what each opens with."""
-        states, texts = zip(*self.task.problems(indices), strict=True)
-        episodes = [
-            Episode(key, index, state, [text], [])
-            for key, index, state, text in zip(keys.tolist(), indices, states, texts, strict=True)
-        ]
+    def begin(self, episodes: Sequence[Episode[S]], keys: NDArray[np.uint64], indices: NDArray[np.int64]) -> list[str]:
+        """Let episodes begin anew with these keys and problems; what each opens with."""
+        numbers, texts = indices.tolist(), []
+        problems = zip(episodes, keys.tolist(), numbers, self.task.problems(numbers), strict=True)
+        for episode, key, problem, (state, text) in problems:
+            episode.key = key
+            episode.problem = problem
+            episode.state = state
+            episode.messages = (text,)
+            episode.scores = ()
+            texts.append(text)
         if self.dense:
             for episode in episodes:
                 episode.potential = self.task.potential(episode.state, "")
-        return episodes, list(texts)
+        return texts
+
+    def opening(self, text: str) -> tuple[int, ...]:
+        """The tokens that a text opens an episode with."""
+        return self._openings[text]
 
     def openings(self, texts: list[str]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """The tokens that some texts open an episode with, padded, (m, w), and their lengths, (m,)."""
@@ -153,20 +156,18 @@ class TextMDP(Generic[S]):
 
         `messages[-1]` of each episode is then what the task said back.
         """
-        turns = [len(episode.scores) for episode in episodes]
-        rngs = TurnGenerators([episode.key for episode in episodes], turns)
-        replies = self.task.reply_many([episode.state for episode in episodes], responses, rngs)
+        replies = self.task.reply_many([e.state for e in episodes], responses, TurnGenerators(episodes))
         states, messages, scores, dones = zip(*replies, strict=True)
         for episode, response, state, message, score in zip(episodes, responses, states, messages, scores, strict=True):
             episode.state = state
             episode.messages += (response, message)
-            episode.scores.append(score)
+            episode.scores += (score,)
         rewards = [score.total for score in scores]
         if self.dense:
             for i, (episode, done) in enumerate(zip(episodes, dones, strict=True)):
                 # A terminal state has potential 0: otherwise shaping would change which policy is best.
                 rewards[i] += self.shape(episode, 0.0 if done else self.task.potential(episode.state, ""))
-        return Answers(rewards, dones, messages, scores, [turn + 1 for turn in turns])
+        return Answers(rewards, dones, messages, scores, [len(episode.scores) for episode in episodes])
 
     def shape(self, episode: Episode[S], potential: float) -> float:
         """The shaping reward of a step to a state of this potential: discount × new potential − old one."""

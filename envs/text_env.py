@@ -83,15 +83,16 @@ class TextEnv(gym.Env[Any, Any], Generic[S]):
         else:
             self._count += 1
         keys = episode_keys(np.array([self._root], np.uint64), np.array([self._count], np.uint64))
-        (self.episode,), (opening,) = self.mdp.begin(keys, self.mdp.problem_indices(keys, wanted))
+        self.episode = Episode()
+        (text,) = self.mdp.begin([self.episode], keys, self.mdp.problem_indices(keys, wanted))
         self._tokens[:] = 0
         self._roles[:] = 0
         self.length = self._steps = 0
         self._printer = None
         self._terminated = self._truncated = False
-        self._append(opening, ENVIRONMENT)
+        self._append(self.mdp.opening(text), ENVIRONMENT)
         self._turn_start = self.length
-        info = {"problem": self.episode.problem, "turn": 0, "message": self.episode.messages[0]}
+        info = {"problem": self.episode.problem, "turn": 0, "message": text}
         return self._observation(), self._finish(info)
 
     def render(self) -> str | None:

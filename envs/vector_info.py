@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -11,51 +12,54 @@ from numpy.typing import NDArray
 _DTYPES = {int: np.int64, float: np.float64, bool: np.bool_}
 
 
-def scatter(num_envs: int, info: dict[str, Any], rows: NDArray[np.int64], columns: Mapping[str, Any]) -> None:
-    """Put `columns` (for each key one value for each of `rows`, or a mapping of such) into `info`."""
+def mask_of(rows: NDArray[np.int64], num_envs: int) -> NDArray[np.bool_]:
+    """The mask that says which rows a key is told of; keys that are told together share it."""
     told = np.zeros(num_envs, bool)
     told[rows] = True
-    _fill(info, rows, told, columns)
+    return told
+
+
+def scatter(info: dict[str, Any], rows: NDArray[np.int64], told: NDArray[np.bool_], columns: Mapping[str, Any]) -> None:
+    """Put `columns` (for each key one value for each of `rows`, or a mapping of such) into `info`."""
+    for key, values in columns.items():
+        mask = "_" + key
+        if isinstance(values, dict):
+            scatter(info.setdefault(key, {}), rows, told, values)
+        else:
+            array = values if isinstance(values, np.ndarray) else _array(values)
+            if key not in info:
+                info[key] = _empty(len(told), array)
+            info[key][rows] = array
+        info[mask] = info[mask] | told if mask in info else told
 
 
 def scatter_ledgers(
-    num_envs: int, info: dict[str, Any], rows: NDArray[np.int64], ledgers: Sequence[Mapping[str, float]]
+    info: dict[str, Any], rows: NDArray[np.int64], told: NDArray[np.bool_], ledgers: Sequence[Mapping[str, float]]
 ) -> None:
-    """Put the parts of scores, one ledger for each of `rows`, into `info["score"]`."""
-    kinds = set(map(tuple, ledgers))
-    for kind in kinds:  # one, unless a task names other parts at other times
-        members, where = ledgers, rows
-        if len(kinds) > 1:
-            picked = [i for i, ledger in enumerate(ledgers) if tuple(ledger) == kind]
-            members, where = [ledgers[i] for i in picked], rows[picked]
-        scatter(num_envs, info, where, {"score": {part: [ledger[part] for ledger in members] for part in kind}})
+    """Put the parts of scores, one ledger for each of `rows`, into `info["score"]`, which nothing has told of yet."""
+    names, count = [*ledgers[0]], len(ledgers)
+    if [*chain.from_iterable(ledgers)] != names * count:  # a task may name other parts at other times
+        for row, ledger in zip(rows, ledgers, strict=True):
+            columns = {"score": {part: [value] for part, value in ledger.items()}}
+            scatter(info, row[None], mask_of(row, len(told)), columns)
+        return
+    values = chain.from_iterable([ledger.values() for ledger in ledgers])
+    table = np.zeros((len(names), len(told)))
+    table[:, rows] = np.fromiter(values, np.float64, count * len(names)).reshape(count, len(names)).T
+    info["score"] = dict(zip(names, table, strict=True)) | {"_" + name: told for name in names}
+    info["_score"] = told
 
 
-def _fill(info: dict[str, Any], rows: NDArray[np.int64], told: NDArray[np.bool_], columns: Mapping[str, Any]) -> None:
-    for key, values in columns.items():
-        if isinstance(values, dict):
-            _fill(info.setdefault(key, {}), rows, told, values)
-        else:
-            if key not in info:
-                info[key] = _empty(len(told), values)
-            if info[key].dtype == object and not isinstance(values, np.ndarray):
-                objects = np.empty(len(rows), object)  # numpy would take a list of lists for a matrix
-                objects[:] = values
-                values = objects
-            info[key][rows] = values
-        mask = f"_{key}"
-        if mask in info:
-            info[mask] |= told
-        else:
-            info[mask] = told.copy()
+def _array(values: Sequence[Any]) -> NDArray[Any]:
+    # An array of objects is filled from an iterator: numpy would take a list of lists for a matrix.
+    dtype = _DTYPES.get(type(values[0]))
+    return np.fromiter(values, object, len(values)) if dtype is None else np.array(values, dtype)
 
 
-def _empty(num_envs: int, values: Sequence[Any] | NDArray[Any]) -> NDArray[Any]:
-    if isinstance(values, np.ndarray):
-        shape, dtype = (num_envs, *values.shape[1:]), values.dtype
-    else:
-        shape, dtype = (num_envs,), np.dtype(_DTYPES.get(type(values[0]), object))
-    return np.empty(shape, dtype) if dtype.hasobject else np.zeros(shape, dtype)  # empty objects are None
+def _empty(num_envs: int, like: NDArray[Any]) -> NDArray[Any]:
+    if like.dtype.hasobject:
+        return np.empty(num_envs, object)  # full of None
+    return np.zeros((num_envs, *like.shape[1:]), like.dtype)
 
 
 def split_finals(

@@ -12,7 +12,8 @@ from textmdp.benchmarks import answers, learning, throughput
 
 def test_throughput_measures_every_row_and_its_ratios():
     figures = throughput.measure(rounds=2, seconds=0.02)
-    assert len(figures["native_over_sync"]["rounds"]) == 2
+    low, high = figures["native_over_sync"]["quartiles"]
+    assert 0 < low <= figures["native_over_sync"]["median"] <= high
     assert all(rate > 0 for rate in figures["steps_per_second"].values())
     assert figures["import_seconds"] > 0
     json.dumps(figures)

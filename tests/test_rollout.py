@@ -72,7 +72,7 @@ def test_a_seed_decides_and_later_resets_go_on():
 def test_a_batch_is_a_copy():
     envs = vector(Echo())
     batch = rollout(ExpertAgent(), envs, seed=0)
-    kept, messages = batch.tokens.copy(), [*batch.episodes[0].messages]
+    kept, messages = batch.tokens.copy(), batch.episodes[0].messages
     rollout(RandomAgent(0), envs)
     np.testing.assert_array_equal(batch.tokens, kept)
     assert batch.episodes[0].messages == messages

@@ -35,7 +35,7 @@ def test_the_expert_says_what_the_environment_demonstrates():
                 ended = terminated or truncated
                 if "finish_reason" in info:
                     break
-        assert batch.episodes[row].messages[1::2] == said
+        assert [*batch.episodes[row].messages[1::2]] == said
 
 
 def test_the_expert_goes_on_in_the_middle_of_a_turn():

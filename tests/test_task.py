@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from toys import Counting, Echo
 
 from textmdp.envs import Score, Task
+from textmdp.envs.episode import Episode
 from textmdp.envs.randomness import TurnGenerators, episode_keys, fresh_key, problem_indices, turn_generator
 
 
@@ -40,7 +41,9 @@ def test_replies_together_are_replies_one_by_one():
     task = Counting()
     states = [task.problem(i)[0] for i in range(5)]
     responses = [str(i % 3) for i in range(5)]
-    together = task.reply_many(states, responses, TurnGenerators(range(5), [2] * 5))
+    together = task.reply_many(
+        states, responses, TurnGenerators([Episode(key=k, scores=(Score({}),) * 2) for k in range(5)])
+    )
     alone = [task.reply(states[k], responses[k], turn_generator(k, 2)) for k in range(5)]
     assert together == alone
 

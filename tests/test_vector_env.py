@@ -125,7 +125,7 @@ def test_branches_repeat_the_noise_or_draw_it_afresh():
     noise = info["score"]["noise"].tolist()
     assert noise[0] == noise[1] == noise[2]
     assert len(set(noise)) == 4
-    vector.episodes[0].messages.append("x")
+    vector.episodes[0].messages += ("x",)
     assert vector.episodes[1].messages[-1] != "x", "branches share nothing that changes"
     with pytest.raises(ValueError, match="must be two rows of one length"):
         vector.branch([0, 1], [2])

@@ -22,8 +22,8 @@ from textmdp.envs.tasks.expressions import Term, brackets, decimals, expressions
 from textmdp.envs.tasks.word_problems import lexicon, words
 
 SPLITS = ("train", "test", "all")
-#: Indices of problems run from 0 to this, exclusive.
-INDICES = 1 << 62
+#: Indices of problems have so many bits: they run from 0 to 2**62 - 1.
+_BITS = np.array(62)
 
 #: Everything that can be said about numbers, and the two markers of a final answer.
 SYMBOLS = (*"0123456789", *"+-*/().=,", " ", "\n", "#### ", "A: ")
@@ -50,10 +50,10 @@ class Counted:
 
     def draw(self, starts: Words, split: str) -> list[Problem]:
         """One problem for each word of chance, (n,)."""
-        numbers = _numbers(self, split)
-        picked = (starts % len(numbers)).astype(np.int64)
-        if len(numbers) <= _SMALL:
-            return _problems(self, split).take(picked).tolist()
+        numbers, count, problems = _pool(self, split)
+        picked = (starts % count).view(np.int64)
+        if problems is not None:
+            return problems.take(picked).tolist()
         return [self.problem(number) for number in numbers[picked].tolist()]
 
     def problem(self, number: int) -> Problem:
@@ -70,16 +70,21 @@ class Counted:
         return rest // span, rest % span + self.low, b + self.low
 
 
-@lru_cache(maxsize=8)
-def _problems(level: Counted, split: str) -> NDArray[np.object_]:
-    """All problems of a small level's split, made once: two-digit sums take 10 ms and 3 MB."""
-    numbers = _numbers(level, split).tolist()
-    return np.fromiter(map(level.problem, numbers), object, len(numbers))
-
-
 @lru_cache(maxsize=32)
+def _pool(level: Counted, split: str) -> tuple[Words, Words, NDArray[np.object_] | None]:
+    """The numbers of a split's problems, their count, and the problems of a small one, made once.
+
+    Two-digit sums take 10 ms and 3 MB; the numbers of three-digit sums, the largest level, 50 ms and 10 MB.
+    """
+    numbers = _numbers(level, split)
+    count = np.array(len(numbers), np.uint64)  # an array is faster than a number
+    if len(numbers) > _SMALL:
+        return numbers, count, None
+    return numbers, count, np.fromiter(map(level.problem, numbers.tolist()), object, len(numbers))
+
+
 def _numbers(level: Counted, split: str) -> Words:
-    """The numbers of all problems of a split; three-digit sums, the largest level, take 50 ms and 10 MB, once."""
+    """The numbers of all problems of a split, (n,)."""
     span = level.high - level.low + 1
     numbers = np.arange(len(level.operators) * span * span, dtype=np.uint64)
     sign, a, b = level._operands(numbers)
@@ -192,6 +197,6 @@ class Arithmetic:
     def problems(self, indices: Sequence[int]) -> list[Problem]:
         """The numbered problems, each from its index alone."""
         numbers = np.asarray(indices, dtype=np.int64)
-        if len(numbers) and numbers.view(np.uint64).max() >= INDICES:  # where negative numbers are huge
+        if np.count_nonzero(numbers >> _BITS):
             raise IndexError(f"problems are numbered from 0 to 2**62 - 1; got {numbers.min()} to {numbers.max()}")
         return self.level.supply.draw(self._streams.starts(numbers.view(np.uint64)), self.split)

@@ -7,7 +7,7 @@ import operator
 import re
 from collections.abc import Sequence
 from functools import lru_cache
-from itertools import product
+from itertools import repeat
 from os import PathLike
 
 import numpy as np
@@ -25,6 +25,7 @@ _OTHER = re.compile(rf"[^{re.escape(_SIGNS)}]")
 #: A response in signs alone may end in its final answer; what stands before that ends in a marker, or is nothing.
 _FINAL = re.compile(rf"[ *(]*({_NUMBER})[{re.escape(_CLOSING)}]*")
 _MARKED = re.compile(rf"(?:[{re.escape(_SIGNS)}]*(?:####|=|^[ *]{{0,4}}A ?:))?", re.MULTILINE)
+_QUESTION = operator.attrgetter("question")
 _LONGEST_NUMBER = 40
 _LONGEST_SHARED = 4096
 #: Where a final answer begins, as `potential` sees it.
@@ -139,7 +140,8 @@ class TextMath(Task[Problem]):
     def problems(self, indices: Sequence[int]) -> list[tuple[Problem, str]]:
         """Many problems, 0.3 µs each at the default difficulty."""
         if self._supply is not None:
-            return [(problem, problem.question) for problem in self._supply.problems(indices)]
+            problems = self._supply.problems(indices)
+            return [*zip(problems, map(_QUESTION, problems), strict=True)]
         if any(not 0 <= index < len(self._rows) for index in indices):
             wrong = next(index for index in indices if not 0 <= index < len(self._rows))
             raise IndexError(f"problem {wrong}: the data set has problems 0 to {len(self._rows) - 1}")
@@ -147,7 +149,7 @@ class TextMath(Task[Problem]):
 
     def reply(self, state: Problem, response: str, rng: np.random.Generator) -> Reply[Problem]:
         """The score of the response; the episode ends."""
-        return Reply(state, "", _SCORES[self._judge(state.answer, response)][len(response)], True)
+        return Reply(state, "", self._judge(state.answer, response)[len(response)], True)
 
     def reply_many(
         self, states: Sequence[Problem], responses: Sequence[str], rngs: Sequence[np.random.Generator]
@@ -156,19 +158,20 @@ class TextMath(Task[Problem]):
         # What else is in a response is looked for once, in all of them together.
         signs_alone = self._supply is not None and not _OTHER.search("".join(responses))
         judge = _judge_signs if signs_alone else self._judge
-        return [
-            Reply(state, "", _SCORES[judge(state.answer, response)][len(response)], True)
-            for state, response in zip(states, responses, strict=True)
+        scores = [
+            judge(state.answer, response)[len(response)] for state, response in zip(states, responses, strict=True)
         ]
+        # What Reply(…) does, without a Python frame for each.
+        return [*map(tuple.__new__, repeat(Reply), zip(states, repeat(""), scores, repeat(True)))]
 
-    def _judge(self, answer: str, response: str) -> tuple[bool, bool]:
-        """Whether the response is correct, and whether it has a final answer."""
+    def _judge(self, answer: str, response: str) -> _Scores:
+        """The scores of what the response is: correct, wrong, or no answer at all."""
         if self._supply is not None and not _OTHER.search(response):
             return _judge_signs(answer, response)
         # Something else is in it, or may be: prose, or mathematics.
         verdict = grade(answer, response, symbolic=self._symbolic)
         readable = verdict.answer is not None and (self._supply is None or is_number(verdict.answer))
-        return verdict.correct, verdict.correct or readable
+        return _CORRECT if verdict.correct else _WRONG if readable else _UNREADABLE
 
     def demonstrate(self, state: Problem, rng: np.random.Generator) -> str:
         """The answer; for a data set, the worked solution that ends in it."""
@@ -206,19 +209,23 @@ class TextMath(Task[Problem]):
         return None if self._supply is None else self._supply.level.vocabulary
 
 
-def _judge_signs(answer: str, response: str) -> tuple[bool, bool]:
-    """Whether a response in signs alone is correct, and whether it has a final answer."""
-    # The last digit comes first: it turns most noise away at a tenth of the cost, without a look at the answer.
-    if not response.rstrip(_CLOSING)[-1:].isdigit():
-        return False, False
-    start = max(response.rfind("="), response.rfind("#"), response.rfind(":")) + 1  # numbers have none of these
+def _judge_signs(answer: str, response: str) -> _Scores:
+    """What a response in signs alone is."""
+    # What ends in no digit, or has no marker before its last number, is noise: told apart at a tenth of the cost.
+    said = response.rstrip(_CLOSING)
+    if not said[-1:].isdigit():
+        return _UNREADABLE
+    before = said.rstrip("0123456789,./ ").rstrip(" *(+-")
+    if before and before[-1] not in "=#:":
+        return _UNREADABLE
+    start = len(before)
     final = _FINAL.fullmatch(response, start)
     if not final or not _MARKED.fullmatch(response, 0, start):
-        return False, False
+        return _UNREADABLE
     if response == answer:
-        return True, True
+        return _CORRECT
     # Most are told apart here; what looks right may still contradict itself further up.
-    return _may_be_equal(answer, final[1]) and _grade_exactly(answer, response), True
+    return _CORRECT if _may_be_equal(answer, final[1]) and _grade_exactly(answer, response) else _WRONG
 
 
 def _may_be_equal(answer: str, written: str) -> bool:
@@ -261,4 +268,4 @@ class _Scores(dict[int, Score]):
         return score
 
 
-_SCORES = {verdict: _Scores(*verdict) for verdict in product((False, True), repeat=2)}
+_CORRECT, _WRONG, _UNREADABLE = _Scores(True, True), _Scores(False, True), _Scores(False, False)

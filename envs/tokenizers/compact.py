@@ -24,6 +24,7 @@ PAD, END, UNK = SPECIALS = ("<pad>", "<end>", "<unk>")
 
 #: Lone surrogates are no text, so they are free to stand for something: the first one for the end of a row.
 _ROW_END, _FIRST_FREE = "\ud800", 0xD801
+_NOTHING = np.array(0)
 _TABLE_END = "\u3000"  # characters from here on have no place in the table
 #: With more tokens of several characters than this, looking them up one by one is faster than replacing each.
 _FEW = 16
@@ -118,11 +119,11 @@ class LexiconTokenizer(_Compact):
 
     def opening_block(self, texts: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.int64]] | None:
         """`opening` for each text: padded ids, (m, w), and lengths, (m,); None where that takes more than a table."""
-        lengths = np.fromiter(map(len, texts), np.int64, len(texts))
-        width = max(1, lengths.max())
+        lengths = [*map(len, texts)]
+        width = max(1, *lengths)
         codes = np.array(texts, f"U{width}").view(np.uint32).reshape(-1, width)
         ids = self._single_ids.take(codes, mode="clip")
-        return (ids, lengths) if np.count_nonzero(ids > self.pad_id) == lengths.sum() else None
+        return (ids, np.array(lengths)) if np.count_nonzero(ids > _NOTHING) == sum(lengths) else None
 
     def token_text(self, id: int) -> str:
         """A token for display."""
