@@ -6,6 +6,7 @@ from os import PathLike
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM, PreTrainedModel
 
@@ -117,11 +118,22 @@ class LanguageModel:
         """The most positions that the network knows; None where it has no limit."""
         return getattr(self.network.config, "max_position_embeddings", None)
 
-    def distribution(self, logits: Tensor, temperature: float = 1.0) -> Tensor:
-        """Log-probabilities of all tokens, (…, V) float32, from the logits of the network, (…, V)."""
-        return (logits.float() / temperature).masked_fill(self.never, NEVER).log_softmax(-1)
+    def distribution(self, logits: Tensor, temperature: float = 1.0, allowed: Tensor | None = None) -> Tensor:
+        """Log-probabilities of all tokens, (…, V) float32, from the logits of the network, (…, V).
 
-    def log_probs(self, tokens: Tensor, roles: Tensor, temperature: float = 1.0) -> TokenStatistics:
+        Args:
+            logits: of the network.
+            temperature: divides them.
+            allowed: (…, V') bool, what a grammar allows of the tokenizer's V' tokens; None for all.
+        """
+        never = self.never
+        if allowed is not None:
+            never = never | F.pad(~allowed, (0, len(never) - allowed.shape[-1]), value=True)
+        return (logits.float() / temperature).masked_fill(never, NEVER).log_softmax(-1)
+
+    def log_probs(
+        self, tokens: Tensor, roles: Tensor, temperature: float = 1.0, allowed: Tensor | None = None
+    ) -> TokenStatistics:
         """Log-probabilities and entropies of the policy's tokens, from one pass over whole episodes.
 
         Rows are left-aligned, so that nothing real ever attends to the padding on its right: causality is mask enough.
@@ -130,6 +142,7 @@ class LanguageModel:
             tokens: (B, L) int64.
             roles: (B, L): 0 padding, 1 environment, 2 policy.
             temperature: what the tokens were sampled with.
+            allowed: (B, L, V') bool, the tokens that could be chosen at each position; None for all.
         """
         chosen = roles[:, 1:] == POLICY  # (B, L-1): logits at t speak of the token at t + 1
         stop = int(chosen.any(0).nonzero().max()) + 1 if bool(chosen.any()) else 0
@@ -141,8 +154,8 @@ class LanguageModel:
         at = torch.arange(start, stop, device=tokens.device)
         logits = self.network(input_ids=tokens[:, :stop], use_cache=False, logits_to_keep=at).logits  # (B, S, V)
         rows, columns = chosen[:, start:stop].nonzero(as_tuple=True)  # N policy tokens
-        every = self.distribution(logits[rows, columns], temperature)  # (N, V)
-        columns = columns + start + 1
+        logits, columns = logits[rows, columns], columns + start + 1
+        every = self.distribution(logits, temperature, None if allowed is None else allowed[rows, columns])  # (N, V)
         of_chosen = every.gather(1, tokens[rows, columns][:, None])[:, 0]  # (N,)
         of_all = -(every.exp() * every).sum(-1)  # (N,)
         place = rows, columns
