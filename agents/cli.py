@@ -38,6 +38,7 @@ COMMANDS = {
     "play": Command("play", "be the policy yourself: type responses, or pick tokens"),
     "rollout": Command("rolling", "episodes of an agent, with what each turn earned"),
     "train": Command("training", "teach a language model: imitation, then policy gradient"),
+    "algorithms": Command("algorithms", "the table of objectives that `train --algorithm` takes"),
     "evaluate": Command(
         "measuring", "accuracy, return and lengths of an agent", "add_evaluate_arguments", "run_evaluate"
     ),

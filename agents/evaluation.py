@@ -6,11 +6,12 @@ import dataclasses
 import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from statistics import NormalDist
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from textmdp.agents.rollout import Agent, Trajectories, rollout
 from textmdp.envs.task import Task
@@ -43,6 +44,9 @@ class Evaluation:
         finish_reasons: of the last turns, each with its share.
         scores: the mean of each part of the ledger, over all turns that have it.
         transcripts: the first few episodes, for people to read.
+        samples: of each problem that `at_k` is about; 0 where none were drawn.
+        at_k: "pass@k" and "maj@k" of further, sampled episodes: each with its 95 % interval, (mean, low, high); see
+            `textmdp.agents.sampling`.
     """
 
     episodes: int
@@ -57,6 +61,8 @@ class Evaluation:
     finish_reasons: Mapping[str, float]
     scores: Mapping[str, float]
     transcripts: tuple[dict[str, Any], ...] = ()
+    samples: int = 0
+    at_k: Mapping[str, tuple[float, float, float]] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """As JSON has it."""
@@ -66,7 +72,8 @@ class Evaluation:
     def from_dict(cls, data: Mapping[str, Any]) -> Evaluation:
         """What `as_dict` gave, perhaps by way of JSON."""
         pairs = {name: (data[name][0], data[name][1]) for name in ("accuracy_interval", "return_interval")}
-        return cls(**{**data, **pairs, "transcripts": tuple(data["transcripts"])})
+        at_k = {name: tuple(told) for name, told in data.get("at_k", {}).items()}  # older files have none
+        return cls(**{**data, **pairs, "transcripts": tuple(data["transcripts"]), "at_k": at_k})
 
 
 def evaluate(
@@ -127,6 +134,12 @@ def choose_problems(task: Task[Any], count: int, seed: int) -> list[int]:
         if len(chosen) >= count:
             break
     return [*chosen.values()][:count]
+
+
+def solved(batch: Trajectories, full_marks: float) -> NDArray[np.bool_]:
+    """Which episodes earned the task's full marks, (B,): by the ledger and not the return, which shaping moves."""
+    enough = full_marks - _FULL_MARKS_TOLERANCE
+    return np.array([sum(score.total for score in episode.scores) >= enough for episode in batch.episodes], bool)
 
 
 def transcript(trajectories: Trajectories, row: int, tokenizer: Tokenizer) -> dict[str, Any]:
@@ -190,8 +203,10 @@ def evaluation_rows(evaluations: Sequence[Evaluation]) -> list[list[str]]:
     """What evaluations say, row by row: a label, and a cell for each."""
     reasons = dict.fromkeys(reason for e in evaluations for reason in e.finish_reasons)
     parts = dict.fromkeys(name for e in evaluations for name in e.scores)
+    sampled = dict.fromkeys(name for e in evaluations for name in e.at_k)
     rows = [
         ["accuracy", *(share(e.accuracy, e.accuracy_interval) for e in evaluations)],
+        *([name, *(_at_k(e, name) for e in evaluations)] for name in sampled),
         ["mean return", *(_number(e.mean_return, e.return_interval) for e in evaluations)],
         ["response tokens", *(f"{e.response_tokens:.2f}" for e in evaluations)],
         ["turns", *(f"{e.turns:.2f}" for e in evaluations)],
@@ -206,6 +221,13 @@ def evaluation_rows(evaluations: Sequence[Evaluation]) -> list[list[str]]:
     return rows
 
 
+def _at_k(evaluation: Evaluation, name: str) -> str:
+    if name not in evaluation.at_k:
+        return "–"
+    mean, low, high = evaluation.at_k[name]
+    return share(mean, (low, high))
+
+
 def _number(value: float, interval: Interval) -> str:
     return f"{value:.3f} [{interval[0]:.3f}, {interval[1]:.3f}]"
 
@@ -214,7 +236,7 @@ class _Tally:
     """Sums over batches of episodes."""
 
     def __init__(self, full_marks: float) -> None:
-        self._full_marks = full_marks - _FULL_MARKS_TOLERANCE
+        self._full_marks = full_marks
         self._returns: list[float] = []
         self._reasons: Counter[str] = Counter()
         self._parts: dict[str, list[float]] = {}
@@ -225,9 +247,8 @@ class _Tally:
         self._reasons.update(batch.finish_reasons)
         self._tokens += int(batch.lengths.sum())
         self._terminated += int(batch.terminated.sum())
+        self._successes += int(solved(batch, self._full_marks).sum())
         for episode, reason in zip(batch.episodes, batch.finish_reasons, strict=True):
-            # The ledger and not the return, which shaping moves.
-            self._successes += sum(score.total for score in episode.scores) >= self._full_marks
             self._turns += len(episode.scores) + (reason not in _GRADED)  # the last one was cut off
             for score in episode.scores:
                 for name, value in score.parts.items():

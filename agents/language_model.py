@@ -7,9 +7,11 @@ from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
-from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM, PreTrainedModel
+from torch import Tensor, nn
+from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedModel
 
+from textmdp.agents.loading import attention_window, load_network
+from textmdp.agents.precision import TOLERANCES, precision
 from textmdp.envs.episode import POLICY
 from textmdp.envs.tokenizers import Tokenizer
 
@@ -22,6 +24,8 @@ class TokenStatistics(NamedTuple):
 
     log_probs: Tensor  # (B, L) of each token, given its past
     entropy: Tensor  # (B, L) of the distribution that it was drawn from, in nats
+    every: Tensor  # (N, V) log-probabilities of all tokens, where the N tokens of the policy stand, row by row
+    hidden: Tensor | None  # (B, L, D) the last hidden state after each position, where it was asked for
 
 
 class LanguageModel:
@@ -94,9 +98,21 @@ class LanguageModel:
         return cls(network, tokenizer)
 
     @classmethod
-    def load(cls, folder: str | PathLike[str], tokenizer: Tokenizer) -> LanguageModel:
-        """The model that was saved in a folder, or any causal language model that transformers can open."""
-        return cls(AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32), tokenizer)
+    def load(
+        cls,
+        folder: str | PathLike[str],
+        tokenizer: Tokenizer,
+        *,
+        dtype: str = "float32",
+        device: str | torch.device | None = None,
+        autocast: bool | None = None,
+    ) -> LanguageModel:
+        """The model that was saved in a folder, or any causal language model that transformers can open.
+
+        See `textmdp.agents.loading.load_network` for what the arguments mean, and for what is refused.
+        """
+        network = load_network(folder, tokenizer, dtype=dtype, device=device, autocast=autocast)
+        return cls(network, tokenizer)
 
     def save(self, folder: str | PathLike[str]) -> None:
         """Write network and tokenizer in transformers' format: its `Auto` classes open the folder."""
@@ -109,14 +125,25 @@ class LanguageModel:
         return self.network.device
 
     @property
+    def tolerance(self) -> float:
+        """How far log-probabilities of sampling and of training may lie apart in nats: rounding, nothing else."""
+        return TOLERANCES[precision(self.network)]
+
+    def trainable(self) -> list[nn.Parameter]:
+        """The weights that learn: all, or those of adapters (`textmdp.agents.adapters`)."""
+        return [weights for weights in self.network.parameters() if weights.requires_grad]
+
+    @property
     def num_parameters(self) -> int:
         """Weights, tied ones once."""
         return sum(weights.numel() for weights in self.network.parameters())
 
     @property
     def context_length(self) -> int | None:
-        """The most positions that the network knows; None where it has no limit."""
-        return getattr(self.network.config, "max_position_embeddings", None)
+        """The most positions that the network knows and that every layer attends to; None where it has no limit."""
+        config = self.network.config.get_text_config()
+        limits = [getattr(config, "max_position_embeddings", None), attention_window(config)]
+        return min((limit for limit in limits if limit is not None), default=None)
 
     def distribution(self, logits: Tensor, temperature: float = 1.0, allowed: Tensor | None = None) -> Tensor:
         """Log-probabilities of all tokens, (…, V) float32, from the logits of the network, (…, V).
@@ -132,7 +159,12 @@ class LanguageModel:
         return (logits.float() / temperature).masked_fill(never, NEVER).log_softmax(-1)
 
     def log_probs(
-        self, tokens: Tensor, roles: Tensor, temperature: float = 1.0, allowed: Tensor | None = None
+        self,
+        tokens: Tensor,
+        roles: Tensor,
+        temperature: float = 1.0,
+        allowed: Tensor | None = None,
+        hidden: bool = False,
     ) -> TokenStatistics:
         """Log-probabilities and entropies of the policy's tokens, from one pass over whole episodes.
 
@@ -143,20 +175,26 @@ class LanguageModel:
             roles: (B, L): 0 padding, 1 environment, 2 policy.
             temperature: what the tokens were sampled with.
             allowed: (B, L, V') bool, the tokens that could be chosen at each position; None for all.
+            hidden: whether to give the last hidden states, too.
         """
         chosen = roles[:, 1:] == POLICY  # (B, L-1): logits at t speak of the token at t + 1
-        stop = int(chosen.any(0).nonzero().max()) + 1 if bool(chosen.any()) else 0
-        log_probs = torch.zeros(tokens.shape, device=tokens.device)  # (B, L)
-        entropy = torch.zeros_like(log_probs)
-        if stop == 0:
-            return TokenStatistics(log_probs, entropy)
-        start = int(chosen.any(0).nonzero().min())
-        at = torch.arange(start, stop, device=tokens.device)
-        logits = self.network(input_ids=tokens[:, :stop], use_cache=False, logits_to_keep=at).logits  # (B, S, V)
+        spoken = chosen.any(0).nonzero()
+        start, stop = (int(spoken.min()), int(spoken.max()) + 1) if len(spoken) else (0, 1)
+        output = self.network(
+            input_ids=tokens if hidden else tokens[:, :stop],
+            use_cache=False,
+            logits_to_keep=torch.arange(start, stop, device=tokens.device),
+            output_hidden_states=hidden,
+        )
         rows, columns = chosen[:, start:stop].nonzero(as_tuple=True)  # N policy tokens
-        logits, columns = logits[rows, columns], columns + start + 1
+        logits, columns = output.logits[rows, columns], columns + start + 1
         every = self.distribution(logits, temperature, None if allowed is None else allowed[rows, columns])  # (N, V)
         of_chosen = every.gather(1, tokens[rows, columns][:, None])[:, 0]  # (N,)
         of_all = -(every.exp() * every).sum(-1)  # (N,)
-        place = rows, columns
-        return TokenStatistics(log_probs.index_put(place, of_chosen), entropy.index_put(place, of_all))
+        nothing, place = torch.zeros(tokens.shape, device=tokens.device), (rows, columns)
+        return TokenStatistics(
+            nothing.index_put(place, of_chosen),
+            nothing.index_put(place, of_all),
+            every,
+            output.hidden_states[-1] if hidden else None,
+        )

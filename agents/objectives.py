@@ -1,6 +1,8 @@
 """The algorithms as a table: what each row changes is all that it changes.
 
-Every row trains on `L = -Σ_i Σ_t w_it A_it log π(a_it | s_it)`, with an advantage A and weights w by an aggregation.
+Every row trains on `L = -Σ_i Σ_t w_it f(ρ_it, A_it)`: an advantage A out of `Objective.advantages`, a surrogate f of
+the probability ratio ρ, clipped or not, and weights w by an aggregation. On fresh episodes ρ is 1, and the gradient is
+that of `-Σ w A log π`.
 """
 
 from __future__ import annotations
@@ -12,23 +14,64 @@ import numpy as np
 from numpy.typing import NDArray
 
 from textmdp.agents.advantages import (
+    SMALL,
     Floats,
     Mask,
     batch_mean,
     discounted_returns,
+    generalized_advantages,
+    group_deviation,
     group_mean,
     leave_one_out,
     rewards_to_go,
+    whiten,
 )
 
 Groups = NDArray[np.int64]
 
-#: What is subtracted from the rewards to go of each episode: from returns, (B,), and groups, (B,), to (B,).
-BASELINES: dict[str, Callable[[Floats, Groups], Floats]] = {
-    "none": lambda returns, groups: np.zeros_like(returns),
-    "batch": lambda returns, groups: batch_mean(returns),
-    "group": group_mean,
-    "leave-one-out": leave_one_out,
+
+@dataclass(frozen=True)
+class Played:
+    """What advantages are made of: B episodes of L positions.
+
+    Attributes:
+        rewards: (B, L), on the tokens that earned them.
+        mask: (B, L) bool, the policy's tokens.
+        time: (B, L), of `advantages.ticks`.
+        groups: (B,) the number of the problem.
+        running: the running mean of earlier batches' returns; 0 before the first.
+        greedy: (B,) what the greedy policy earned on the same problems, for the baseline "greedy".
+        values: (B, L) V before each token, for the baseline "value"; with `last_values`, (B,), V after the episode,
+            0 where it terminated.
+        last_values: see `values`.
+    """
+
+    rewards: Floats
+    mask: Mask
+    time: Floats
+    groups: Groups
+    running: float = 0.0
+    greedy: Floats | None = None
+    values: Floats | None = None
+    last_values: Floats | None = None
+
+
+def _greedy(returns: Floats, played: Played) -> Floats:
+    """ReMax (Li et al. 2023, arXiv 2310.10505): without bias, since the greedy episode knows nothing of this one."""
+    if played.greedy is None:
+        raise ValueError("the baseline 'greedy' needs the returns of greedy episodes")
+    return played.greedy
+
+
+#: What is subtracted from the rewards to go of each episode, (B,), from its discounted return, (B,), and all else.
+#: The value function is a baseline too, but one for each token: see `Objective.advantages`.
+BASELINES: dict[str, Callable[[Floats, Played], Floats]] = {
+    "none": lambda returns, played: np.zeros_like(returns),
+    "running": lambda returns, played: np.full_like(returns, played.running),
+    "batch": lambda returns, played: batch_mean(returns),
+    "group": lambda returns, played: group_mean(returns, played.groups),
+    "leave-one-out": lambda returns, played: leave_one_out(returns, played.groups),
+    "greedy": _greedy,
 }
 
 
@@ -38,35 +81,97 @@ class Objective:
 
     Attributes:
         summary: what it is, in a line.
-        baseline: a name out of `BASELINES`.
+        baseline: a name out of `BASELINES`, or "value" for a learnt value function and generalized advantages.
+        deviation: whether advantages are divided by the standard deviation of their group's returns.
+        whitened: whether advantages are whitened over the batch.
+        clipped: whether the ratio is clipped (PPO).
         aggregation: a name out of `AGGREGATIONS`.
-        grouped: whether it needs several episodes of a problem.
+        epochs: passes over a batch, unless the configuration says otherwise.
+        minibatches: gradient steps in a pass, likewise.
     """
 
     summary: str
     baseline: str
+    deviation: bool = False
+    whitened: bool = False
+    clipped: bool = False
     aggregation: str = "constant"
-    grouped: bool = False
+    epochs: int = 1
+    minibatches: int = 1
 
-    def advantages(self, rewards: Floats, mask: Mask, groups: Groups, discount: float) -> Floats:
-        """Rewards to go less the baseline, (B, L); 0 outside the mask.
+    @property
+    def grouped(self) -> bool:
+        """Whether it needs several episodes of a problem."""
+        return self.baseline in ("group", "leave-one-out")
+
+    @property
+    def has_value(self) -> bool:
+        """Whether it learns a value function."""
+        return self.baseline == "value"
+
+    def advantages(self, played: Played, discount: float, trace_decay: float = 1.0) -> Floats:
+        """The advantage of each token, (B, L); 0 outside the mask.
 
         Args:
-            rewards: (B, L), on the tokens that earned them.
-            mask: (B, L) bool, the policy's tokens.
-            groups: (B,) the number of the problem.
+            played: the batch.
             discount: γ.
+            trace_decay: λ; only the value function makes use of it.
         """
-        to_go = rewards_to_go(rewards, mask, discount)
-        baseline = BASELINES[self.baseline](discounted_returns(to_go, mask), groups)  # (B,)
-        return np.where(mask, to_go - baseline[:, None], 0.0)
+        mask, time = played.mask, played.time
+        if self.has_value:
+            if played.values is None or played.last_values is None:
+                raise ValueError("the baseline 'value' needs the values of a value function")
+            advantages = generalized_advantages(
+                played.rewards, played.values, played.last_values, mask, discount, trace_decay, time
+            )
+        else:
+            to_go = rewards_to_go(played.rewards, mask, discount, time)
+            returns = discounted_returns(to_go, mask)  # (B,)
+            advantages = np.where(mask, to_go - BASELINES[self.baseline](returns, played)[:, None], 0.0)
+            if self.deviation:
+                advantages /= group_deviation(returns, played.groups)[:, None] + SMALL
+        return whiten(advantages, mask) if self.whitened else advantages
 
 
 #: The algorithms. The command line prints this table.
 OBJECTIVES: dict[str, Objective] = {
     "reinforce": Objective("rewards to go, no baseline (Williams 1992)", baseline="none"),
-    "reinforce-group": Objective(
-        "less the mean of the episodes of the same problem (Dr. GRPO without clipping)", baseline="group", grouped=True
+    "reinforce-running": Objective("less a running mean of earlier returns", baseline="running"),
+    "reinforce-group": Objective("less the mean of the episodes of the same problem", baseline="group"),
+    "rloo": Objective("less the mean of the others of the group (arXiv 2402.14740)", baseline="leave-one-out"),
+    "remax": Objective("less what the greedy policy earns (arXiv 2310.10505)", baseline="greedy"),
+    "grpo": Objective(
+        "group mean and deviation, clipped, every response alike (arXiv 2402.03300)",
+        baseline="group",
+        deviation=True,
+        clipped=True,
+        aggregation="sequence-mean",
+        epochs=2,
+    ),
+    "dr-grpo": Objective(
+        "GRPO without its two biases: no deviation, a constant for the length (arXiv 2503.20783)",
+        baseline="group",
+        clipped=True,
+        epochs=2,
+    ),
+    "actor-critic": Objective("less a value function of each token (GAE, arXiv 1506.02438)", baseline="value"),
+    "ppo": Objective(
+        "actor-critic, clipped, several epochs (arXiv 1707.06347)",
+        baseline="value",
+        whitened=True,
+        clipped=True,
+        aggregation="token-mean",
+        epochs=2,
+        minibatches=2,
+    ),
+    "ppo-group": Objective(
+        "PPO with the others of the group in place of the value function",
+        baseline="leave-one-out",
+        whitened=True,
+        clipped=True,
+        aggregation="token-mean",
+        epochs=2,
+        minibatches=2,
     ),
 }
 

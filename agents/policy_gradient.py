@@ -3,70 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
-import torch
-from numpy.typing import NDArray
 
 import textmdp.envs  # noqa: F401  # registers the ids
-from textmdp.agents.advantages import zero_variance_groups
+from textmdp.agents.advantages import Floats, discounted_returns, rewards_to_go, ticks, zero_variance_groups
+from textmdp.agents.batch_checks import first_batch
+from textmdp.agents.config import Config
 from textmdp.agents.decoding import LanguageModelAgent
 from textmdp.agents.language_model import LanguageModel
-from textmdp.agents.objectives import AGGREGATIONS, OBJECTIVES, token_weights
+from textmdp.agents.learner import Learner, Metrics
+from textmdp.agents.resampling import merge, telling
 from textmdp.agents.rollout import Trajectories, rollout
 from textmdp.envs.vector_env import TokenVectorEnv
-
-Metrics = dict[str, float]
-
-#: How far the log-probabilities of the two passes, sampling and training, may lie apart.
-TOLERANCE = 1e-4
-
-
-@dataclass(frozen=True)
-class Config:
-    """How a policy is trained."""
-
-    algorithm: str = "reinforce-group"
-    """A row of `textmdp.agents.objectives.OBJECTIVES`."""
-    updates: int = 300
-    """Gradient steps, each on fresh episodes."""
-    episodes: int = 512
-    """Episodes an update: the rows of the environment."""
-    group_size: int = 8
-    """Episodes of one problem in an update; it divides `episodes`."""
-    discount: float = 1.0
-    """γ, for each token of the policy."""
-    aggregation: str = ""
-    """How tokens are weighted: "token-mean", "sequence-mean", "constant"; empty for the algorithm's own."""
-    temperature: float = 1.0
-    """Of sampling, and of the policy that is trained: they are the same."""
-    learning_rate: float = 5e-4
-    """Of Adam."""
-    warmup_updates: int = 5
-    """Updates over which the learning rate rises to that."""
-    max_grad_norm: float = 1.0
-    """Gradients longer than this are scaled down to it."""
-    micro_batch: int = 0
-    """Episodes in one backward pass, to bound memory; the gradient is the same for any. 0 for all at once."""
-    seed: int = 0
-    """Of the problems and of the sampling."""
-
-    def __post_init__(self) -> None:
-        if self.algorithm not in OBJECTIVES:
-            raise ValueError(f"algorithm={self.algorithm!r} is none of {', '.join(map(repr, OBJECTIVES))}")
-        if self.aggregation and self.aggregation not in AGGREGATIONS:
-            raise ValueError(f"aggregation={self.aggregation!r} is none of {', '.join(map(repr, AGGREGATIONS))}")
-        for name in ("episodes", "group_size"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name}={getattr(self, name)} must be at least 1")
-        if self.episodes % self.group_size:
-            raise ValueError(f"group_size={self.group_size} must divide episodes={self.episodes}")
-        if OBJECTIVES[self.algorithm].grouped and self.group_size < 2:
-            raise ValueError(f"algorithm={self.algorithm!r} compares episodes of a problem: use group_size=2 or more")
 
 
 def make_envs(env_id: str, num_envs: int, **options: Any) -> TokenVectorEnv[Any]:
@@ -89,9 +41,16 @@ class Trainer:
         model: the policy, changed in place.
         envs: `config.episodes` rows of the training split, autoreset disabled (`make_envs`).
         config: how; the defaults when None.
+        reference: what the divergence is measured from, where there is a coefficient; None for the model as it is now.
     """
 
-    def __init__(self, model: LanguageModel, envs: TokenVectorEnv[Any], config: Config | None = None) -> None:
+    def __init__(
+        self,
+        model: LanguageModel,
+        envs: TokenVectorEnv[Any],
+        config: Config | None = None,
+        reference: LanguageModel | None = None,
+    ) -> None:
         self.model, self.envs, self.config = model, envs, config or Config()
         if envs.num_envs != self.config.episodes:
             raise ValueError(
@@ -100,41 +59,53 @@ class Trainer:
             )
         if envs.mdp.tokenizer != model.tokenizer:
             raise ValueError(f"the model writes {model.tokenizer!r}, and the environment reads {envs.mdp.tokenizer!r}")
-        self.objective = OBJECTIVES[self.config.algorithm]
         self.update = 0
-        seeds = np.random.SeedSequence(self.config.seed).generate_state(3).tolist()
+        seeds = np.random.SeedSequence(self.config.seed).generate_state(4).tolist()
         self.rng = np.random.default_rng(seeds[0])
         self.agent = LanguageModelAgent(model, temperature=self.config.temperature, seed=seeds[1])
-        self.optimizer = torch.optim.Adam(model.network.parameters(), self.config.learning_rate)
-        self._env_seed: int | None = seeds[2]
+        self._greedy = LanguageModelAgent(model, temperature=self.config.temperature, greedy=True)
+        longest = envs.mdp.max_response_tokens * envs.mdp.task.max_turns
+        self.learner = Learner(model, self.config, longest, reference, seed=seeds[3])
+        self._seed: int | None = seeds[2]
+        self._silent = 0.0  # the share of groups without a signal in the last batch, before any was replaced
         self._totals = {"episodes": 0.0, "tokens": 0.0, "seconds": 0.0}
 
     def run(self) -> Iterator[Metrics]:
         """The updates that are left, one at a time: the metrics of each.
 
         `update`, `episodes`, `tokens` (of the policy) and `seconds` count from the start; all else is of the update:
-        `return` (mean, undiscounted), `success` (share with full marks), `response_tokens` (a turn), `turns`,
-        `truncated`, `entropy` (nats a token, the mean of -log π of those sampled), `grad_norm` (before clipping),
-        `learning_rate`, `frac_zero_variance_groups`, and where the time went: `seconds_env`, `seconds_decoding`,
-        `seconds_update`.
+
+        - of the episodes: `return` (mean, undiscounted), `success` (share with full marks), `response_tokens` (a
+          turn), `turns`, `truncated`, `entropy` (nats a token, the mean of -log π of those sampled),
+          `frac_zero_variance_groups` (before any were replaced);
+        - of the gradient steps, on average: `loss`, `grad_norm` (before clipping), `approx_kl` (nats an action, from
+          the policy that acted), `clip_fraction`, `value_loss`; and `learning_rate`;
+        - `log_prob_gap` and `ratio_gap_first`: how far sampling and training are apart before the first step;
+        - `kl` (nats an episode, from the reference), `kl_coefficient`, `explained_variance`, where there are such;
+        - where the time went: `seconds_env`, `seconds_decoding`, `seconds_update`.
         """
-        while self.update < self.config.updates:
+        while self.updates_left:
             yield self.step()
+
+    @property
+    def updates_left(self) -> int:
+        """How many updates there are to come."""
+        return max(self.config.updates - self.update, 0)
 
     def step(self) -> Metrics:
         """One update."""
         began = perf_counter()
         batch = self.play()
+        if self.update == 0 and (wrong := first_batch(batch, self.model.tokenizer)):
+            raise AssertionError(f"the first batch is not what it should be: {wrong[0]}")
+        greedy = self.greedy_returns(batch) if self.config.objective.baseline == "greedy" else None
         played = perf_counter()
-        learned = self.learn(batch)
+        learned = self.learner.learn(batch, greedy)
         ended = perf_counter()
         self.update += 1
-        self._totals["episodes"] += len(batch)
-        self._totals["tokens"] += float(batch.lengths.sum())
         self._totals["seconds"] += ended - began
         turns = batch.turns.max(1) + 1  # (B,)
         assert batch.log_probs is not None  # `LanguageModelAgent` tells
-        entropy = -float(batch.log_probs[batch.mask].mean())
         return {
             "update": float(self.update),
             **self._totals,
@@ -143,8 +114,8 @@ class Trainer:
             "response_tokens": float(batch.lengths.sum() / turns.sum()),
             "turns": float(turns.mean()),
             "truncated": float(batch.truncated.mean()),
-            "entropy": entropy,
-            "frac_zero_variance_groups": zero_variance_groups(batch.returns, batch.problems),
+            "entropy": -float(batch.log_probs[batch.mask].mean()),
+            **({"frac_zero_variance_groups": self._silent} if self.config.group_size > 1 else {}),
             **learned,
             "seconds_env": batch.seconds_env,
             "seconds_decoding": batch.seconds_agent,
@@ -153,55 +124,56 @@ class Trainer:
 
     def play(self) -> Trajectories:
         """Fresh episodes: `group_size` of each of some problems."""
+        batch, size = self._play(), self.config.group_size
+        self._silent = zero_variance_groups(batch.returns, batch.problems)
+        if not self.config.resample:
+            return batch
+        batches, kept = [batch], [np.flatnonzero(telling(batch, size))]
+        while sum(map(len, kept)) < len(batch) and len(batches) <= self.config.resample:
+            batches.append(self._play())
+            kept.append(np.flatnonzero(telling(batches[-1], size)))
+        merged = merge(batches, kept)
+        if len(merged) < len(batch):  # too few tell apart: the first ones fill up
+            silent = np.flatnonzero(~telling(batch, size))[: len(batch) - len(merged)]
+            return merge([merged, batch], [np.arange(len(merged)), silent])
+        return merge([merged], [np.arange(len(batch))])
+
+    def greedy_returns(self, batch: Trajectories) -> Floats:
+        """The discounted returns of greedy episodes on the problems of a batch, (B,): the baseline of ReMax."""
+        greedy = rollout(self._greedy, self.envs, problems=batch.problems.tolist())
+        batch.seconds_env += greedy.seconds_env
+        batch.seconds_agent += greedy.seconds_agent
+        time = ticks(greedy.mask, greedy.turns, self.config.clock)
+        return discounted_returns(rewards_to_go(greedy.rewards, greedy.mask, self.config.discount, time), greedy.mask)
+
+    def _play(self) -> Trajectories:
         count = self.config.episodes // self.config.group_size
         stop = self.envs.mdp.task.num_problems
         problems = self.rng.integers(2**62 if stop is None else stop, size=count)
-        seed, self._env_seed = self._env_seed, None  # later resets go on from the first
-        return rollout(self.agent, self.envs, seed=seed, problems=np.repeat(problems, self.config.group_size).tolist())
+        seed, self._seed = self._seed, None  # later resets go on from the first
+        batch = rollout(self.agent, self.envs, seed=seed, problems=np.repeat(problems, self.config.group_size).tolist())
+        self._totals["episodes"] += len(batch)
+        self._totals["tokens"] += float(batch.lengths.sum())
+        return batch
 
-    def learn(self, batch: Trajectories) -> Metrics:
-        """One gradient step on a batch."""
-        config, model = self.config, self.model
-        mask = batch.mask
-        advantages = self.objective.advantages(batch.rewards, mask, batch.problems, config.discount)  # (B, L)
-        constant = self.envs.mdp.max_response_tokens * self.envs.mdp.task.max_turns
-        weights = token_weights(mask, config.aggregation or self.objective.aggregation, constant)  # (B, L)
-        weighted = (weights * advantages).astype(np.float32)  # (B, L)
-        tokens = torch.from_numpy(batch.tokens).to(model.device)
-        roles = torch.from_numpy(batch.roles).to(model.device)
+    # Going on later
 
-        if self.update == 0:
-            with torch.no_grad():
-                recomputed = model.log_probs(tokens, roles, config.temperature).log_probs
-            check_log_probs(batch, recomputed.cpu().numpy())
-        # Episodes whose advantages are all 0 add nothing to the gradient, and are most of them once a task is learnt.
-        telling = np.flatnonzero(weighted.any(1))  # (b,)
-        size = config.micro_batch or max(len(telling), 1)
-        self.optimizer.zero_grad()
-        for start in range(0, len(telling), size):
-            rows = telling[start : start + size]
-            statistics = model.log_probs(tokens[rows], roles[rows], config.temperature)
-            (-(torch.from_numpy(weighted[rows]).to(model.device) * statistics.log_probs).sum()).backward()
-        rate = config.learning_rate * min(1.0, (self.update + 1) / max(config.warmup_updates, 1))
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
-        norm = torch.nn.utils.clip_grad_norm_(model.network.parameters(), config.max_grad_norm)
-        self.optimizer.step()
-        return {"grad_norm": float(norm), "learning_rate": rate}
+    def state(self) -> dict[str, Any]:
+        """All that it takes to go on bit for bit, for `torch.save`; arrays are not copied."""
+        return {
+            "update": self.update,
+            "totals": self._totals,
+            "rng": self.rng.bit_generator.state,
+            "chance": None if self._seed is not None else self.envs.chance,
+            "sampling": self.agent.generator.get_state(),
+            "learner": self.learner.state(),
+        }
 
-
-def check_log_probs(batch: Trajectories, recomputed: NDArray[np.float32]) -> None:
-    """Refuse to train where the policy that is trained isn't the one that acted.
-
-    Args:
-        batch: what was sampled, with its log-probabilities.
-        recomputed: those of the training pass, (B, L).
-    """
-    if batch.log_probs is None:
-        raise ValueError("the agent didn't tell the log-probabilities of its tokens")
-    gap = np.abs(batch.log_probs - recomputed)[batch.mask].max(initial=0.0)
-    if not gap <= TOLERANCE:
-        raise AssertionError(
-            f"log-probabilities of sampling and of training differ by {gap:.2g}, more than {TOLERANCE}: the policy "
-            "that is trained is not the one that acted (temperature, masks, dropout, dtype or sliding windows differ)"
-        )
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from a `state` that a trainer of the same configuration gave."""
+        self.update, self._totals = state["update"], state["totals"]
+        if state["chance"] is not None:
+            self._seed, self.envs.chance = None, state["chance"]
+        self.rng.bit_generator.state = state["rng"]
+        self.agent.generator.set_state(state["sampling"])
+        self.learner.restore(state["learner"])

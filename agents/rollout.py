@@ -23,7 +23,7 @@ class Agent(Protocol):
     """Chooses tokens for rows of a vector environment.
 
     An agent that knows how likely its choices were says so in an attribute `log_probs`, (m,) float32: those of the
-    tokens that its last `act` returned.
+    tokens that its last `act` returned. One that chose among some tokens says which in `allowed`, (m, V) bool.
     """
 
     def begin(self, envs: TokenVectorEnv[Any], rows: NDArray[np.int64]) -> None:
@@ -52,6 +52,8 @@ class Trajectories:
         episodes: the textual halves: messages and scores.
         seconds_env: spent in the environment, grading included.
         seconds_agent: spent in the agent.
+        allowed: (B, L, V) bool, the tokens that a grammar allowed at each position, all where none was asked; None
+            where none was ever asked.
     """
 
     tokens: NDArray[np.int64]
@@ -66,6 +68,7 @@ class Trajectories:
     episodes: list[Episode[Any]]
     seconds_env: float = 0.0
     seconds_agent: float = 0.0
+    allowed: NDArray[np.bool_] | None = None
 
     @property
     def mask(self) -> NDArray[np.bool_]:
@@ -109,6 +112,7 @@ def rollout(
     turns = np.full(envs.tokens.shape, -1, np.int32)  # (n, L)
     log_probs = np.zeros(envs.tokens.shape, np.float32)  # (n, L)
     turn = np.zeros(envs.num_envs, np.int32)  # (n,)
+    allowed: NDArray[np.bool_] | None = None  # (n, L, V)
     finish_reasons = np.full(envs.num_envs, "", object)  # (n,)
     seconds_agent, known = 0.0, True
 
@@ -128,6 +132,11 @@ def rollout(
             known = False
         else:
             log_probs[rows, at] = chosen
+        masks = getattr(agent, "allowed", None)
+        if masks is not None:
+            if allowed is None:
+                allowed = np.ones((*envs.tokens.shape, masks.shape[1]), bool)
+            allowed[rows, at] = masks
         if "finish_reason" in info:
             ended = info["_finish_reason"]
             finish_reasons[ended] = info["finish_reason"][ended]
@@ -148,4 +157,5 @@ def rollout(
         episodes=[episode.copy() for episode in envs.episodes],
         seconds_env=perf_counter() - began - seconds_agent,
         seconds_agent=seconds_agent,
+        allowed=None if allowed is None else allowed[:, :stop],
     )

@@ -5,6 +5,7 @@ metrics.jsonl             one flat object a line: a check of the imitation, or a
 results.json              evaluations: of the untrained model, after imitation, at the end
 events.out.tfevents.*     the same metrics for TensorBoard: `tensorboard --logdir runs`
 model/                    network and tokenizer as transformers saves them
+checkpoint.pt             all that it takes to go on with the training bit for bit
 report.html               all of it to look at; see `textmdp.agents.report`
 """
 
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from textmdp.agents.language_model import LanguageModel
 
 _VERSIONS = ("textmdp", "numpy", "gymnasium", "tokenizers", "torch", "transformers")
-_EVENTS = "events.out.tfevents.*"
+_EVENTS, _CHECKPOINT = "events.out.tfevents.*", "checkpoint.pt"
 
 
 class Run:
@@ -147,6 +148,30 @@ class Run:
         shutil.rmtree(place, ignore_errors=True)
         fresh.rename(place)
 
+    def save_checkpoint(self, state: Mapping[str, Any]) -> None:
+        """Keep what training goes on from, `Trainer.state`: a whole file at any time, whatever happens."""
+        import torch
+
+        path = self.folder / _CHECKPOINT
+        fresh = path.with_suffix(".pt.new")
+        torch.save(dict(state), fresh)
+        fresh.replace(path)
+
+    def load_checkpoint(self) -> dict[str, Any] | None:
+        """What `save_checkpoint` kept last; None where there is nothing yet. Metrics of later updates are dropped."""
+        import torch
+
+        path = self.folder / _CHECKPOINT
+        if not path.is_file():
+            return None
+        state: dict[str, Any] = torch.load(path, weights_only=True)  # plain data alone: a file can't run code
+        kept = [row for row in self.metrics() if row.get("update", 0) <= state["update"]]
+        metrics = self.folder / "metrics.jsonl"
+        fresh = metrics.with_suffix(".jsonl.new")
+        fresh.write_text("".join(json.dumps(row) + "\n" for row in kept), encoding="utf-8")
+        fresh.replace(metrics)
+        return state
+
     def save_evaluation(self, name: str, evaluation: Evaluation) -> None:
         """Keep an evaluation in results.json under a name: "untrained", "imitation", "final"."""
         results = {kept: other.as_dict() for kept, other in self.evaluations().items()}
@@ -229,7 +254,7 @@ def _versions() -> dict[str, str]:
 
 def _clear(folder: Path) -> None:
     """Remove the files of a run, and nothing else."""
-    for name in ("metrics.jsonl", "results.json", "report.html", "config.json"):
+    for name in ("metrics.jsonl", "results.json", "report.html", "config.json", _CHECKPOINT):
         (folder / name).unlink(missing_ok=True)
     for path in folder.glob(_EVENTS):
         path.unlink()

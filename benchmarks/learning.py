@@ -17,13 +17,13 @@ import json
 import os
 import platform
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict
 from multiprocessing import get_context
 from pathlib import Path
 from time import perf_counter
-from typing import Any
+from typing import Any, TypeVar
 
 import gymnasium
 import matplotlib
@@ -31,63 +31,119 @@ import numpy as np
 import torch
 import transformers
 
+from textmdp.agents.config import Config
 from textmdp.agents.decoding import LanguageModelAgent
 from textmdp.agents.evaluation import evaluate
 from textmdp.agents.imitation import ImitationConfig, imitate
 from textmdp.agents.language_model import LanguageModel
-from textmdp.agents.policy_gradient import Config, Trainer, make_envs
+from textmdp.agents.policy_gradient import Trainer, make_envs
 from textmdp.envs import TASKS
+from textmdp.envs.vector_env import TokenVectorEnv
 from textmdp.envs.views import task_arguments
 
+T = TypeVar("T")
 Row = dict[str, float]
 RESULTS = Path(__file__).parent / "results"
 
 
-def learn(env_id: str, seed: int, updates: int, every: int, episodes: int) -> Iterator[Row]:
-    """The evaluations of one run: after the warm start (update 0), then every `every` updates.
+def warm_start(env_id: str, seed: int, **options: Any) -> tuple[LanguageModel, float]:
+    """A model from scratch after imitation with the defaults, and the seconds that took.
 
     Args:
         env_id: a token-level id.
-        seed: of everything.
-        updates: of the policy gradient.
-        every: updates between two evaluations.
-        episodes: of an evaluation, on the held-out split where the task has one.
+        seed: of the weights, the problems and the mistakes.
+        options: of the environment.
     """
-    config = Config(seed=seed, updates=updates)
-    envs = make_envs(env_id, config.episodes)
-    splits = "split" in task_arguments(TASKS[env_id.removesuffix("-v0")])
-    held_out = make_envs(env_id, min(episodes, 512), **({"split": "test"} if splits else {}))
+    config = ImitationConfig(seed=seed)
+    envs = make_envs(env_id, config.episodes, **options)
     model = LanguageModel.tiny(envs.mdp.tokenizer, envs.mdp.context_length, seed=seed)
-    greedy, sampled = LanguageModelAgent(model, greedy=True), LanguageModelAgent(model, seed=seed)
-    imitation = ImitationConfig(seed=seed)
     began = perf_counter()
-    imitate(model, make_envs(env_id, imitation.episodes), imitation)
-    warm_up = perf_counter() - began
+    imitate(model, envs, config)
+    return model, perf_counter() - began
+
+
+def held_out_envs(env_id: str, episodes: int, **options: Any) -> TokenVectorEnv[Any]:
+    """Rows to evaluate so many episodes on: of the held-out split where the task has one."""
+    splits = "split" in task_arguments(TASKS[env_id.removesuffix("-v0")])
+    return make_envs(env_id, min(episodes, 512), **({"split": "test"} if splits else {}), **options)
+
+
+def train(model: LanguageModel, env_id: str, config: Config, every: int, episodes: int) -> Iterator[Row]:
+    """Evaluations as a model is trained: before (update 0), then every `every` updates, and at the end.
+
+    Args:
+        model: changed in place.
+        env_id: a token-level id.
+        config: of the training; its seed is that of the evaluations, too.
+        every: updates between two evaluations.
+        episodes: of an evaluation.
+    """
+    held_out, seed = held_out_envs(env_id, episodes), config.seed
+    greedy, sampled = LanguageModelAgent(model, greedy=True), LanguageModelAgent(model, seed=seed)
 
     def row(**counts: float) -> Row:
         result = evaluate(greedy, held_out, episodes=episodes, seed=seed, transcripts=0)
         low, high = result.accuracy_interval
         drawn = evaluate(sampled, held_out, episodes=episodes, seed=seed, transcripts=0)
         greedily = {"accuracy": result.accuracy, "low": low, "high": high, "return": result.mean_return}
-        return {"seed": seed, **counts, **greedily, "sampled_return": drawn.mean_return, "warm_up_seconds": warm_up}
+        return {"seed": seed, **counts, **greedily, "sampled_return": drawn.mean_return}
 
     yield row(update=0, episodes=0, seconds=0.0)
-    for metrics in Trainer(model, envs, config).run():
-        if metrics["update"] % every == 0 or metrics["update"] == updates:
+    for metrics in Trainer(model, make_envs(env_id, config.episodes), config).run():
+        if metrics["update"] % every == 0 or metrics["update"] == config.updates:
             yield row(**{name: metrics[name] for name in ("update", "episodes", "seconds")})
 
 
 def curve(run: tuple[str, int, int, int, int]) -> list[Row]:
-    """All of `learn`, told as it goes on."""
+    """The evaluations of one run (id, seed, updates, updates between evaluations, their episodes), told as made."""
+    env_id, seed, updates, every, episodes = run
+    model, warm_up = warm_start(env_id, seed)
     rows = []
-    for row in learn(*run):
-        rows.append(row)
-        print(
-            f"seed {row['seed']:.0f}  update {row['update']:4.0f}  {row['seconds']:6.1f} s  accuracy "
-            f"{row['accuracy']:.3f} [{row['low']:.3f}, {row['high']:.3f}]  sampled return {row['sampled_return']:.3f}",
-            flush=True,
-        )
+    for row in train(model, env_id, Config(seed=seed, updates=updates), every, episodes):
+        rows.append({**row, "warm_up_seconds": warm_up})
+        print(told(row), flush=True)
     return rows
+
+
+def told(row: Row) -> str:
+    """An evaluation in a line."""
+    return (
+        f"seed {row['seed']:.0f}  update {row['update']:4.0f}  {row['seconds']:6.1f} s  accuracy "
+        f"{row['accuracy']:.3f} [{row['low']:.3f}, {row['high']:.3f}]  sampled return {row['sampled_return']:.3f}"
+    )
+
+
+def parallel(work: Callable[[Any], list[T]], runs: Sequence[Any], jobs: int) -> list[T]:
+    """What `work` gives for each run, in one list: in so many processes, one thread each; in this one if `jobs` is 1.
+
+    On two cores that is faster than two threads for one run after the other.
+    """
+    if jobs == 1:
+        return [row for run in runs for row in work(run)]
+    with ProcessPoolExecutor(jobs, get_context("spawn"), torch.set_num_threads, (1,)) as pool:
+        return [row for rows in pool.map(work, runs) for row in rows]
+
+
+def write_csv(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
+    """One line a row, under the names of the first; numbers to four places."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0], lineterminator="\n")
+        writer.writeheader()
+        for row in rows:
+            writer.writerow({name: round(x, 4) if isinstance(x, float) else x for name, x in row.items()})
+
+
+def provenance(module: str) -> dict[str, Any]:
+    """How figures were made: the command that ran this module, the machine, and the versions."""
+    return {
+        "command": " ".join([f"python -m textmdp.benchmarks.{module}", *sys.argv[1:]]),
+        "machine": {"processors": os.cpu_count(), "architecture": platform.machine()},
+        "versions": {
+            "python": platform.python_version(),
+            **{library.__name__: library.__version__ for library in (torch, transformers, gymnasium, np, matplotlib)},
+        },
+    }
 
 
 def summary(rows: list[Row], bar: float) -> list[dict[str, Any]]:
@@ -144,32 +200,19 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=RESULTS, help="a folder for the results")
     arguments = parser.parse_args()
     runs = [(arguments.env, seed, arguments.updates, arguments.every, arguments.episodes) for seed in arguments.seeds]
-    if arguments.jobs == 1:
-        rows = [row for run in runs for row in curve(run)]
-    else:
-        # One thread each: on two cores that is faster than two threads one after the other.
-        with ProcessPoolExecutor(arguments.jobs, get_context("spawn"), torch.set_num_threads, (1,)) as pool:
-            rows = [row for rows in pool.map(curve, runs) for row in rows]
+    rows = parallel(curve, runs, arguments.jobs)
     stem = arguments.out / f"learning_{arguments.env}"
-    with open(f"{stem}.csv", "w", newline="") as file:
-        writer = csv.DictWriter(file, rows[0], lineterminator="\n")
-        writer.writeheader()
-        writer.writerows({name: round(value, 4) for name, value in row.items()} for row in rows)
-    told = {
-        "command": " ".join(["python -m textmdp.benchmarks.learning", *sys.argv[1:]]),
+    write_csv(rows, Path(f"{stem}.csv"))
+    figures = {
         "seeds": summary(rows, arguments.bar),
         "bar": arguments.bar,
         "config": asdict(Config(updates=arguments.updates)),
         "imitation": asdict(ImitationConfig()),
-        "machine": {"processors": os.cpu_count(), "architecture": platform.machine()},
-        "versions": {
-            "python": platform.python_version(),
-            **{module.__name__: module.__version__ for module in (torch, transformers, gymnasium, np, matplotlib)},
-        },
+        **provenance("learning"),
     }
-    Path(f"{stem}.json").write_text(json.dumps(told, indent=1) + "\n")
+    Path(f"{stem}.json").write_text(json.dumps(figures, indent=1) + "\n")
     draw(rows, arguments.env, arguments.bar, Path(f"{stem}.png"))
-    for line in told["seeds"]:
+    for line in figures["seeds"]:
         print(json.dumps(line))
 
 

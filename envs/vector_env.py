@@ -180,7 +180,24 @@ class TokenVectorEnv(VectorEnv[Observations, NDArray[np.int64], NDArray[Any]], G
 
     def action_masks(self) -> NDArray[np.bool_]:
         """The legal next tokens of every row, (n, V)."""
-        return self._masks(self._all_rows)
+        return self.masks_of(self._all_rows)
+
+    def masks_of(self, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """The legal next tokens of some rows, (m, V)."""
+        partials = self._partials(rows)
+        episodes = [self.episodes[row] for row in rows.tolist()]
+        return np.stack([self.mdp.action_mask(*pair) for pair in zip(episodes, partials, strict=True)])
+
+    @property
+    def chance(self) -> tuple[list[int], list[int]]:
+        """What the next resets follow from where they get no seed: a root and a count for each row; may be set."""
+        return self._roots.tolist(), self._counts.tolist()
+
+    @chance.setter
+    def chance(self, kept: tuple[list[int], list[int]]) -> None:
+        self._roots[:], self._counts[:] = kept
+        if not self.episodes:  # which a first reset without a seed would draw roots for
+            self.episodes = [Episode() for _ in range(self.num_envs)]
 
     def snapshot(self, rows: Iterable[int] | None = None) -> list[Snapshot[S]]:
         """Snapshots of some rows, or of all."""
@@ -364,14 +381,9 @@ class TokenVectorEnv(VectorEnv[Observations, NDArray[np.int64], NDArray[Any]], G
         # The cells behind a response may lie behind the last row, too; what is read there doesn't count.
         return self.mdp.tokenizer.decode_block(self.tokens.reshape(-1).take(cells, mode="clip"), lengths)
 
-    def _masks(self, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
-        partials = self._partials(rows)
-        episodes = [self.episodes[row] for row in rows.tolist()]
-        return np.stack([self.mdp.action_mask(*pair) for pair in zip(episodes, partials, strict=True)])
-
     def _add_masks(self, rows: NDArray[np.int64], info: dict[str, Any]) -> None:
         if self.mdp.has_grammar and len(rows):
-            scatter(info, rows, mask_of(rows, self.num_envs), {"action_mask": self._masks(rows)})
+            scatter(info, rows, mask_of(rows, self.num_envs), {"action_mask": self.masks_of(rows)})
 
     def _check(self, actions: ArrayLike, count: int) -> NDArray[np.int64]:
         if not self.episodes:

@@ -7,10 +7,17 @@ from hypothesis import strategies as st
 
 from textmdp.agents.advantages import (
     batch_mean,
+    discount_weights,
     discounted_returns,
+    explained_variance,
+    generalized_advantages,
+    group_deviation,
     group_mean,
     leave_one_out,
     rewards_to_go,
+    running_mean,
+    ticks,
+    whiten,
     zero_variance_groups,
 )
 
@@ -93,3 +100,95 @@ def test_leave_one_out_needs_others():
 def test_groups_without_variance():
     returns, groups = np.array([1.0, 1, 0, 1, 0, 0]), np.array([5, 5, 8, 8, 2, 2])
     assert zero_variance_groups(returns, groups) == pytest.approx(2 / 3)
+
+
+def test_the_clock_of_turns_ticks_at_their_ends():
+    turns = np.array([[-1, 0, 0, -1, 1, 1, 1, -1], [-1, -1, 0, -1, -1, 1, -1, -1]])
+    mask = turns >= 0
+    np.testing.assert_array_equal(ticks(mask, turns), mask)
+    by_turns = ticks(mask, turns, "turns")
+    np.testing.assert_array_equal(by_turns, [[0, 0, 1, 0, 0, 0, 1, 0], [0, 0, 1, 0, 0, 1, 0, 0]])
+    rewards = np.zeros(mask.shape)
+    rewards[0, 6] = rewards[1, 5] = 1.0
+    to_go = rewards_to_go(rewards, mask, 0.5, by_turns)
+    np.testing.assert_array_equal(to_go, [[0, 0.5, 0.5, 0, 1, 1, 1, 0], [0, 0, 0.5, 0, 0, 1, 0, 0]])
+    weights = discount_weights(mask, 0.5, by_turns)
+    np.testing.assert_array_equal(weights, [[0, 1, 1, 0, 0.5, 0.5, 0.5, 0], [0, 0, 1, 0, 0, 0.5, 0, 0]])
+    np.testing.assert_array_equal(discount_weights(mask, 0.5)[1], [0, 0, 1, 0, 0, 0.5, 0, 0])
+    with pytest.raises(ValueError, match="'wall' is none of"):
+        ticks(mask, turns, "wall")
+
+
+def brute_force_gae(rewards, values, last, mask, discount, trace):
+    """By its definition: the sum of (γλ)^k δ_{t+k} over the policy's tokens."""
+    advantages = np.zeros(rewards.shape)
+    for i, row in enumerate(mask):
+        steps = np.flatnonzero(row)
+        if not len(steps):
+            continue
+        following = np.append(values[i, steps[1:]], last[i])
+        deltas = rewards[i, steps] + discount * following - values[i, steps]
+        for k, t in enumerate(steps):
+            advantages[i, t] = sum((discount * trace) ** j * delta for j, delta in enumerate(deltas[k:]))
+    return advantages
+
+
+@settings(max_examples=50, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1), discount=st.floats(0, 1), trace=st.floats(0, 1))
+def test_generalized_advantages_are_what_they_are_defined_as(seed, discount, trace):
+    rewards, mask = random_batch(seed)
+    rng = np.random.default_rng(seed)
+    values, last = np.where(mask, rng.normal(size=mask.shape), 0.0), rng.normal(size=len(mask))
+    found = generalized_advantages(rewards, values, last, mask, discount, trace)
+    np.testing.assert_allclose(found, brute_force_gae(rewards, values, last, mask, discount, trace), atol=1e-9)
+    # With λ = 1 they are rewards to go less V, whatever V is, where episodes terminate.
+    ended = generalized_advantages(rewards, values, np.zeros(len(mask)), mask, discount, 1.0)
+    np.testing.assert_allclose(ended[mask], (rewards_to_go(rewards, mask, discount) - values)[mask], atol=1e-9)
+
+
+def test_truncation_bootstraps_and_termination_does_not():
+    """A reward of 1 a step for ever is worth 1 / (1 - γ): a value function that knows that has advantage 0."""
+    discount, length = 0.9, 12
+    mask, rewards = np.ones((2, length), bool), np.ones((2, length))
+    values = np.full((2, length), 1 / (1 - discount))
+    for trace in (0.0, 0.5, 1.0):
+        found = generalized_advantages(rewards, values, np.array([10.0, 0.0]), mask, discount, trace)
+        np.testing.assert_allclose(found[0], 0, atol=1e-12)  # truncated: nothing is missing
+        left = length - np.arange(length)
+        lost = -(discount * trace) ** (left - 1) * discount * 10  # terminated: all that would have followed
+        np.testing.assert_allclose(found[1], lost, atol=1e-12)
+
+
+def test_values_are_carried_over_what_the_environment_says():
+    rewards = np.array([[0, 0, 0, 1.0]])
+    mask = np.array([[0, 1, 0, 1]], bool)
+    values = np.array([[9.0, 0.25, 9.0, 0.5]])  # what stands outside the mask counts for nothing
+    found = generalized_advantages(rewards, values, np.zeros(1), mask, 0.5, 1.0)
+    np.testing.assert_allclose(found, [[0, 0.5 * 0.5 - 0.25 + 0.5 * 0.5, 0, 0.5]])
+
+
+def test_the_running_mean_is_that_of_the_first_batch_and_then_moves():
+    first = running_mean(None, np.array([1.0, 3.0]))
+    assert first == 2.0
+    assert running_mean(first, np.array([4.0]), 0.25) == 2.5
+
+
+def test_the_deviation_of_a_group_is_without_bias():
+    returns, groups = np.array([1.0, 5.0, 3.0, 2.0, 9.0]), np.array([4, 7, 4, 7, 1])
+    found = group_deviation(returns, groups)
+    np.testing.assert_allclose(found, [np.sqrt(2), np.sqrt(4.5), np.sqrt(2), np.sqrt(4.5), 0])
+
+
+def test_whitening_is_over_the_tokens_of_the_policy():
+    advantages, mask = np.array([[7.0, 1.0, 3.0]]), np.array([[0, 1, 1]], bool)
+    np.testing.assert_allclose(whiten(advantages, mask), [[0, -1, 1]], atol=2e-4)
+    np.testing.assert_allclose(whiten(advantages, mask, shift=False), [[0, 1, 3]], atol=1e-3)
+    assert not whiten(advantages, np.zeros_like(mask)).any()
+
+
+def test_explained_variance():
+    targets, mask = np.array([[0.0, 1.0, 2.0, 50.0]]), np.array([[1, 1, 1, 0]], bool)
+    assert explained_variance(targets, targets, mask) == 1
+    assert explained_variance(np.full((1, 4), 7.0), targets, mask) == 0
+    assert explained_variance(-targets, targets, mask) < 0
+    assert np.isnan(explained_variance(targets, np.ones((1, 4)), mask))

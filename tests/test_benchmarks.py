@@ -7,7 +7,9 @@ from functools import partial
 
 import pytest
 
-from textmdp.benchmarks import answers, learning, throughput
+from textmdp.agents.language_model import LanguageModel
+from textmdp.benchmarks import answers, decoding, learning, throughput
+from textmdp.envs.tokenizers import make_tokenizer
 
 
 def test_throughput_measures_every_row_and_its_ratios():
@@ -77,3 +79,21 @@ def test_the_cost_of_a_step_is_fitted():
     start, per_thousand = throughput.cost_by_length(num_envs=2, tokens=300, repeats=1)
     assert start > 0
     assert per_thousand == pytest.approx(per_thousand)
+
+
+def test_decoding_measures_both_ways(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(decoding, "SHAPES", {0.01: (1, 24, 2)})
+    path = tmp_path / "decoding.json"
+    command = ["decoding", "--parameters", "0.01", "--batches", "3", "--repeats", "2", "--out", str(path)]
+    monkeypatch.setattr(sys, "argv", command)
+    decoding.main()
+    (told,) = json.loads(path.read_text())["runs"]
+    low, high = told["ratio"]["quartiles"]
+    assert 0 < low <= told["ratio"]["median"] <= high
+    assert 0 < told["share_of_environment"] < 1
+    assert all(0 < share < 1 for share in told["share_of_matmul_peak"].values())
+    assert f"{told['parameters']:,}" in capsys.readouterr().out
+    model = LanguageModel.tiny(make_tokenizer(None, ("a",)), 64, layers=1, width=24, heads=2)
+    tokens = decoding.PROMPT + decoding.RESPONSE - 1
+    attention = 2 * 2 * 24 * sum(range(1, tokens + 1))  # queries with keys and weights with values, two for each entry
+    assert decoding.operations(model, 5) == 5 * (2 * model.num_parameters * tokens + attention)

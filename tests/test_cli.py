@@ -134,12 +134,43 @@ def test_evaluate_tells_people_and_machines(capsys):
     assert "no more than 15 distinct problems" in out
 
 
+def test_evaluate_tells_pass_and_majority_at_k(capsys):
+    words = ["evaluate", "random", "TextGuess-v0", "--episodes", "15", "--samples", "8", "--k", "4", "1", "8"]
+    code, out, _ = run(capsys, *words)
+    assert code == 0
+    assert re.findall(r"^(pass@\d|maj@\d) +\d+\.\d %", out, re.MULTILINE) == ["pass@1", "pass@4", "pass@8", "maj@8"]
+    assert "8 samples a problem" in out
+    told = json.loads(run(capsys, *words, "--json")[1])
+    assert told["samples"] == 8
+    one, four, eight = (told["at_k"][f"pass@{k}"] for k in (1, 4, 8))
+    assert 0 <= one[1] < one[0] < four[0] < eight[0] < eight[2] <= 1
+    told = json.loads(run(capsys, *words[:5], "--samples", "3", "--json")[1])
+    assert [*told["at_k"]] == ["pass@1", "pass@3", "maj@3"]
+
+
+def test_evaluate_tells_each_difficulty(capsys):
+    words = ["evaluate", "expert", "TextMath-v0", "--difficulties", "two-digit", "one-digit", "--episodes", "60"]
+    code, out, _ = run(capsys, *words, "--samples", "2")
+    assert code == 0
+    rows = [line.split() for line in out.splitlines()]
+    assert ["difficulty", "problems", "accuracy", "pass@1", "pass@2", "maj@2"] in rows
+    assert [row[:3] for row in rows if row[0].endswith("-digit")] == [
+        ["two-digit", "60", "100.0"],
+        ["one-digit", "40", "100.0"],
+    ]
+    told = json.loads(run(capsys, *words, "--json")[1])
+    assert told["arguments"] == {"split": "test"}
+    assert [*told["difficulties"]] == ["two-digit", "one-digit"]
+    assert told["difficulties"]["two-digit"]["episodes"] == 60
+    assert told["difficulties"]["two-digit"]["at_k"] == {}
+
+
 # Training
 
 
 def test_training_leaves_a_whole_run(trained, capsys):
     names = {path.name.partition(".")[0] for path in trained.iterdir()}
-    assert names == {"config", "metrics", "results", "events", "model", "report"}
+    assert names == {"config", "metrics", "results", "events", "model", "report", "checkpoint"}
     config = json.loads((trained / "config.json").read_text())
     assert config["arguments"] == {"difficulty": "one-digit"}
     assert config["seed"] == 1
@@ -158,6 +189,11 @@ def test_a_run_can_be_evaluated_and_watched(trained, capsys):
     kept = json.loads((trained / "results.json").read_text())["final"]
     assert told["episodes"] == kept["episodes"] == 8
     assert run(capsys, "evaluate", str(trained), "--episodes", "8", "--sampled")[0] == 0
+    code, out, _ = run(
+        capsys, "evaluate", str(trained), "--episodes", "4", "--samples", "2", "--difficulties", "one-digit"
+    )
+    assert code == 0
+    assert "one-digit" in out
     code, out, _ = run(capsys, "rollout", "--agent", str(trained), "--episodes", "2")
     assert code == 0
     assert "episode 2" in out
@@ -212,8 +248,8 @@ def test_the_demo_ends_with_a_report(trained, tmp_path, capsys):
 
 
 def test_train_help_has_a_flag_and_its_words_for_every_field(capsys):
+    from textmdp.agents.config import Config
     from textmdp.agents.imitation import ImitationConfig
-    from textmdp.agents.policy_gradient import Config
 
     with pytest.raises(SystemExit) as end:
         main(["train", "--help"])
@@ -354,6 +390,14 @@ def test_ids_are_found_by_any_of_their_names():
         ("evaluate expert TextGuess-v0 --split test", "TextGuess has no splits; leave --split out"),
         ("evaluate expert TextMath-v0 --split exam", "split='exam' is none of 'train', 'test', 'all'"),
         ("evaluate expert TextMath-v0 --episodes 0", "0 is too small: it must be at least 1"),
+        ("evaluate random TextGuess-v0 --samples 0", "0 is too small: it must be at least 1"),
+        ("evaluate random TextGuess-v0 --k 4", "none are drawn: add --samples 4"),
+        (
+            "evaluate random TextGuess-v0 --samples 4 --k 1 8",
+            "--k 8 is more than --samples 4: draw --samples 8 or more",
+        ),
+        ("evaluate expert TextMath-v0 --difficulties two-digit hard", "difficulty='hard' is none of 'one-digit'"),
+        ("evaluate expert TextMath-v0 --difficulties words --set difficulty=words", "leave one out"),
         ("evaluate /no/where", "no agent or run '/no/where': give random, expert, or a folder"),
         ("train TextMath-v0 --group-size 7", "group_size=7 must divide episodes=512"),
         ("train TextMath-v0 --updates many", "invalid int value: 'many'; see `textmdp train --help`"),

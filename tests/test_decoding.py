@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 import torch
-from toys import Counting, Echo
+from toys import Counting, Digits, Echo
 from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM, Qwen2Config, Qwen2ForCausalLM
 
-from textmdp.agents.decoding import LanguageModelAgent, LlamaForward, TransformersForward, make_forward
+from textmdp.agents.decoding import LanguageModelAgent
+from textmdp.agents.forward import LlamaForward, TransformersForward, make_forward
 from textmdp.agents.language_model import LanguageModel
 from textmdp.agents.policy_gradient import make_envs
 from textmdp.agents.rollout import rollout
@@ -153,9 +154,9 @@ def test_groups_are_prefilled_once_and_see_what_single_rows_see():
     fed = []
 
     class Counted(LlamaForward):
-        def __call__(self, cache, tokens, last):
+        def read(self, window, tokens):
             fed.append(len(tokens))
-            return super().__call__(cache, tokens, last)
+            super().read(window, tokens)
 
     agent = LanguageModelAgent(model, seed=0)
     envs.reset(seed=0, options={"problem": problems})
@@ -259,3 +260,77 @@ def test_what_can_not_work_is_refused():
     envs = vector(Mute())
     with pytest.raises(ValueError, match="opens with no token"):
         rollout(LanguageModelAgent(make_model(envs)), envs, seed=0)
+
+
+def test_a_grammar_is_kept_and_told():
+    envs = vector(Digits())
+    model = make_model(envs)
+    batch = rollout(LanguageModelAgent(model, temperature=0.7, grammar=True, seed=1), envs, seed=0)
+    assert batch.allowed.shape == (*batch.tokens.shape, envs.single_action_space.n)
+    assert batch.allowed[~batch.mask].all()
+    assert not batch.allowed[batch.mask].all(1).any()
+    rows, at = np.nonzero(batch.mask)
+    assert batch.allowed[rows, at, batch.tokens[rows, at]].all()
+    assert all(response.isdigit() for episode in batch.episodes for response in episode.messages[1::2])
+    with torch.no_grad():
+        tokens, roles, allowed = map(torch.from_numpy, (batch.tokens, batch.roles, batch.allowed))
+        found = model.log_probs(tokens, roles, 0.7, allowed).log_probs.numpy()
+    np.testing.assert_allclose(batch.log_probs, found, atol=1e-4)
+    assert np.abs(found - recomputed(model, batch, 0.7)).max() > 0.1
+
+
+def test_without_a_grammar_nothing_is_told():
+    envs = vector(Counting())
+    model = make_model(envs)
+    assert rollout(LanguageModelAgent(model, grammar=True), envs, seed=0).allowed is None
+    assert rollout(LanguageModelAgent(model), vector(Digits()), seed=0).allowed is None
+
+
+@pytest.mark.parametrize("task", [Echo(), Counting()], ids=lambda task: type(task).__name__)
+@pytest.mark.parametrize("network", ["llama, shared heads", "qwen2"])
+def test_branches_go_on_from_what_their_sources_have_read(network, task):
+    """Token for token what an agent does that reads all of it again, in one turn that lasts and in many."""
+    envs = vector(task, 6)
+    model = make_model(envs, network)
+    lasts = isinstance(task, Echo)
+    model.never[envs.mdp.tokenizer.end_id] = lasts
+    going, reading = LanguageModelAgent(model, seed=0), LanguageModelAgent(model, seed=0)
+    envs.reset(seed=0)
+    going.begin(envs, np.arange(6))
+    read, forward = [], going._forward.read
+
+    def counted(window, tokens):
+        read.append(tokens.numel())
+        forward(window, tokens)
+
+    going._forward.read = counted
+
+    def step(*rows):
+        rows = np.array(rows)
+        read.clear()
+        reading.begin(envs, np.arange(6))
+        chosen, again = going.act(envs, rows), reading.act(envs, rows)
+        np.testing.assert_array_equal(chosen, again)
+        np.testing.assert_allclose(going.log_probs, reading.log_probs, atol=1e-5)
+        envs.step_rows(rows, chosen)
+        return sum(read) if lasts else None  # how much beyond a token of each row
+
+    def branch(sources, targets):
+        envs.branch(sources, targets, [7] * len(sources))
+        going.branch(np.array(sources), np.array(targets))
+
+    branch([0, 1], [1, 0])  # nothing has been read: nothing to give
+    step(0, 1, 2, 3)
+    branch([0, 1, 0, 3], [1, 0, 4, 5])  # two change places, and two had no slot
+    assert not step(0, 1, 2, 3, 4, 5)
+    step(2, 3)
+    branch([2, 2, 3], [5, 0, 2])  # 5 and 0 have lost their slots, and 2 gives its own away
+    assert not step(5, 0, 2, 3)
+    branch([4, 3], [3, 1])  # 4 has lost its slot: 3 is read anew
+    assert not step(0, 1)
+    assert step(3) != 0
+    branch([3] * 5, [0, 1, 2, 4, 5])
+    rows = np.flatnonzero(~envs.over)
+    while len(rows):  # until all turns are over
+        step(*rows)
+        rows = rows[~envs.over[rows]]

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import gymnasium as gym
 import numpy as np
@@ -13,6 +14,7 @@ from textmdp.agents.evaluation import (
     mean_interval,
     rollouts,
     share,
+    solved,
     wilson_interval,
 )
 from textmdp.agents.scripted import ExpertAgent, NoisyExpertAgent, RandomAgent
@@ -146,6 +148,24 @@ def test_evaluations_survive_json():
     assert Evaluation.from_dict(json.loads(json.dumps(result.as_dict()))) == result
 
 
+def test_what_samples_say_survives_json_and_older_files_are_read():
+    plain = evaluate(ExpertAgent(), vector(Counting()), episodes=5, seed=0)
+    result = replace(plain, samples=4, at_k={"pass@1": (0.5, 0.25, 0.75), "maj@4": (1.0, 0.9, 1.0)})
+    assert Evaluation.from_dict(json.loads(json.dumps(result.as_dict()))) == result
+    older = json.loads(json.dumps(plain.as_dict()))
+    del older["samples"], older["at_k"]
+    assert Evaluation.from_dict(older) == plain
+
+
+def test_success_is_what_the_ledger_says():
+    batch = next(rollouts(NoisyExpertAgent(0.2, seed=0), vector(Counting(), 10), [0, 1, 2, 3, 4] * 2, seed=0))
+    batch.rewards[:] = 0  # what shaping may do
+    right = solved(batch, 3.0)
+    assert right.tolist() == [[s.parts["correct"] for s in episode.scores] == [1.0] * 3 for episode in batch.episodes]
+    assert 0 < right.sum() < 10
+    assert solved(batch, 0.0).all()
+
+
 def test_no_episodes_are_refused():
     with pytest.raises(ValueError, match="episodes=0 must be at least 1"):
         evaluate(ExpertAgent(), vector(), episodes=0, seed=0)
@@ -157,3 +177,5 @@ def test_evaluations_side_by_side():
     assert rows["accuracy"][0] == share(1.0, wilson_interval(40, 40)) == "100.0 % [91.2, 100.0]"
     assert rows["episodes"] == ["40", "40"]
     assert all(len(cells) == 2 for cells in rows.values())
+    rows = {label: cells for label, *cells in evaluation_rows([replace(good, at_k={"pass@8": (0.5, 0.4, 0.6)}), bad])}
+    assert rows["pass@8"] == ["50.0 % [40.0, 60.0]", "–"]

@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 from toys import Echo
 
+from textmdp.agents.config import Config
 from textmdp.agents.decoding import LanguageModelAgent
 from textmdp.agents.evaluation import evaluate
 from textmdp.agents.imitation import ImitationConfig, imitate
 from textmdp.agents.language_model import LanguageModel
-from textmdp.agents.policy_gradient import Config, Trainer, make_envs
+from textmdp.agents.policy_gradient import Trainer, make_envs
 from textmdp.agents.rollout import rollout
 from textmdp.agents.scripted import CarelessExpertAgent, ExpertAgent
 from textmdp.envs import TokenVectorEnv

@@ -5,29 +5,68 @@ import itertools
 import numpy as np
 import pytest
 
-from textmdp.agents.objectives import AGGREGATIONS, BASELINES, OBJECTIVES, token_weights
+from textmdp.agents.objectives import AGGREGATIONS, BASELINES, OBJECTIVES, Played, token_weights
 
 MASK = np.array([[0, 1, 1, 1, 0], [0, 1, 0, 0, 0]], bool)
+
+
+def played(rewards, groups, **others):
+    return Played(rewards, MASK, MASK.astype(float), np.array(groups), **others)
+
+
+def a_group(returns):
+    rewards = np.asarray(returns, float)[:, None]
+    return Played(rewards, np.ones(rewards.shape, bool), np.ones(rewards.shape), np.zeros(len(rewards), int))
 
 
 @pytest.mark.parametrize("name", OBJECTIVES)
 def test_every_row_names_what_exists(name):
     row = OBJECTIVES[name]
-    assert row.baseline in BASELINES
+    assert row.baseline in (*BASELINES, "value")
+    assert row.epochs * row.minibatches >= 1
     assert row.aggregation in AGGREGATIONS
     assert row.summary
 
 
 def test_reinforce_weights_with_the_rewards_to_go():
     rewards = np.array([[0, 0, 0, 1.0, 0], [0, 2, 0, 0, 0]])
-    advantages = OBJECTIVES["reinforce"].advantages(rewards, MASK, np.array([0, 1]), 0.5)
+    advantages = OBJECTIVES["reinforce"].advantages(played(rewards, [0, 1]), 0.5)
     np.testing.assert_array_equal(advantages, [[0, 0.25, 0.5, 1, 0], [0, 2, 0, 0, 0]])
 
 
 def test_the_group_row_subtracts_the_mean_of_the_group():
     rewards = np.array([[0, 0, 0, 1.0, 0], [0, 0, 0, 0, 0]])
-    advantages = OBJECTIVES["reinforce-group"].advantages(rewards, MASK, np.array([4, 4]), 1.0)
+    advantages = OBJECTIVES["reinforce-group"].advantages(played(rewards, [4, 4]), 1.0)
     np.testing.assert_array_equal(advantages, [[0, 0.5, 0.5, 0.5, 0], [0, -0.5, 0, 0, 0]])
+
+
+def test_rows_subtract_what_they_say():
+    rewards = np.array([[0, 0, 0, 3.0, 0], [0, 1, 0, 0, 0]])
+    running = OBJECTIVES["reinforce-running"].advantages(played(rewards, [4, 4], running=0.5), 1.0)
+    np.testing.assert_array_equal(running, [[0, 2.5, 2.5, 2.5, 0], [0, 0.5, 0, 0, 0]])
+    rloo = OBJECTIVES["rloo"].advantages(played(rewards, [4, 4]), 1.0)
+    np.testing.assert_array_equal(rloo, [[0, 2, 2, 2, 0], [0, -2, 0, 0, 0]])
+    remax = OBJECTIVES["remax"].advantages(played(rewards, [4, 5], greedy=np.array([1.0, 2.0])), 1.0)
+    np.testing.assert_array_equal(remax, [[0, 2, 2, 2, 0], [0, -1, 0, 0, 0]])
+    grpo = OBJECTIVES["grpo"].advantages(played(rewards, [4, 4]), 1.0)  # mean 2, deviation √2
+    np.testing.assert_allclose(grpo[MASK], np.array([1, 1, 1, -1]) / (np.sqrt(2) + 1e-4))
+    np.testing.assert_array_equal(
+        OBJECTIVES["dr-grpo"].advantages(played(rewards, [4, 4]), 1.0)[MASK], [1.0, 1.0, 1.0, -1.0]
+    )
+    values = np.where(MASK, 0.5, 0.0)
+    critic = OBJECTIVES["actor-critic"].advantages(played(rewards, [4, 5], values=values, last_values=np.zeros(2)), 1.0)
+    np.testing.assert_allclose(critic[MASK], [2.5, 2.5, 2.5, 0.5])
+    for name in ("ppo", "ppo-group"):
+        white = OBJECTIVES[name].advantages(played(rewards, [4, 4], values=values, last_values=np.zeros(2)), 1.0)
+        assert white[MASK].mean() == pytest.approx(0, abs=1e-12)
+        assert white[MASK].std() == pytest.approx(1, abs=1e-3)
+
+
+def test_what_a_baseline_needs_is_asked_for():
+    with pytest.raises(ValueError, match="greedy episodes"):
+        OBJECTIVES["remax"].advantages(played(np.zeros(MASK.shape), [0, 0]), 1.0)
+    with pytest.raises(ValueError, match="value function"):
+        OBJECTIVES["ppo"].advantages(played(np.zeros(MASK.shape), [0, 0]), 1.0)
 
 
 def test_aggregations():
@@ -45,7 +84,7 @@ def test_without_bias_the_expected_gradient_is_the_exact_one(name):
     gradient = np.zeros(3)
     for pair in itertools.product(range(3), repeat=2):
         returns = reward[list(pair)]
-        advantages = returns - BASELINES[name](returns, np.zeros(2, int))
+        advantages = returns - BASELINES[name](returns, a_group(returns))
         for action, advantage in zip(pair, advantages, strict=True):
             gradient += policy[list(pair)].prod() * advantage * (np.eye(3)[action] - policy) / 2
     np.testing.assert_allclose(gradient, policy * (reward - policy @ reward), atol=1e-12)  # softmax policy gradient
@@ -56,6 +95,6 @@ def test_the_mean_of_the_group_shrinks_the_gradient_by_its_own_share():
     gradient = np.zeros(3)
     for pair in itertools.product(range(3), repeat=2):
         returns = reward[list(pair)]
-        for action, advantage in zip(pair, returns - BASELINES["group"](returns, np.zeros(2, int)), strict=True):
+        for action, advantage in zip(pair, returns - BASELINES["group"](returns, a_group(returns)), strict=True):
             gradient += policy[list(pair)].prod() * advantage * (np.eye(3)[action] - policy) / 2
     np.testing.assert_allclose(gradient, policy * (reward - policy @ reward) / 2, atol=1e-12)  # (G - 1) / G = 1/2

@@ -7,9 +7,12 @@ import pytest
 import torch
 from toys import Counting, Echo
 
+from textmdp.agents.advantages import zero_variance_groups
+from textmdp.agents.config import Config
 from textmdp.agents.language_model import LanguageModel
 from textmdp.agents.objectives import AGGREGATIONS, OBJECTIVES
-from textmdp.agents.policy_gradient import Config, Trainer, check_log_probs, make_envs
+from textmdp.agents.policy_gradient import Trainer, make_envs
+from textmdp.agents.targets import check_log_probs
 from textmdp.envs import Reply, Score, Task, TokenVectorEnv
 
 
@@ -70,9 +73,18 @@ def test_the_gradient_is_the_same_for_any_micro_batch(algorithm, aggregation):
     found = []
     for size in (0, 1, 5, 16):
         trainer = make_trainer(
-            Counting(), algorithm=algorithm, aggregation=aggregation, micro_batch=size, max_grad_norm=1e9
+            Counting(),
+            algorithm=algorithm,
+            aggregation=aggregation,
+            micro_batch=size,
+            max_grad_norm=1e9,
+            epochs=1,
+            minibatches=1,
+            entropy_bonus=0.01,
+            kl_coefficient=0.1,
+            kl_in="loss",
         )
-        trainer.learn(batch)
+        trainer.learner.learn(batch, greedy=np.zeros(16))
         found.append(gradient(trainer))
     assert found[0].norm() > 1e-4
     for other in found[1:]:
@@ -85,8 +97,12 @@ def test_the_mean_gradient_is_that_of_the_expected_return():
     All groups of one of the two problems are one group of about 2048, so that its mean shrinks nothing.
     """
     rows = 4096
-    for algorithm in OBJECTIVES:
-        trainer = make_trainer(Pair(), episodes=rows, group_size=4, algorithm=algorithm, max_grad_norm=1e9)
+    for algorithm, row in OBJECTIVES.items():
+        if row.whitened or row.deviation:
+            continue  # these scale the gradient
+        trainer = make_trainer(
+            Pair(), episodes=rows, group_size=4, algorithm=algorithm, max_grad_norm=1e9, epochs=1, minibatches=1
+        )
         model, tokenizer = trainer.model, trainer.model.tokenizer
         end, letters = tokenizer.end_id, tokenizer.encode("ab")
         sayings = [[end]] + [[x, y] for x, y in itertools.product(letters, [*letters, end])]
@@ -102,7 +118,7 @@ def test_the_mean_gradient_is_that_of_the_expected_return():
                 value = value + shares[problem] * probability * reward
         exact = torch.autograd.grad(-value, [*model.network.parameters()])
         exact = torch.cat([part.flatten() for part in exact]) / trainer.envs.mdp.max_response_tokens
-        trainer.learn(batch)
+        trainer.learner.learn(batch, trainer.greedy_returns(batch) if algorithm == "remax" else None)
         cosine = torch.nn.functional.cosine_similarity(gradient(trainer), exact, dim=0)
         assert cosine > 0.95, algorithm
         assert gradient(trainer) @ exact / (exact @ exact) == pytest.approx(1.0, abs=0.1), algorithm
@@ -164,7 +180,7 @@ def test_a_batch_without_signal_leaves_the_weights_alone():
     batch = trainer.play()
     batch.rewards[:] = 0
     before = [weights.clone() for weights in trainer.model.network.parameters()]
-    assert trainer.learn(batch)["grad_norm"] == 0
+    assert trainer.learner.learn(batch)["grad_norm"] == 0
     assert all(map(torch.equal, before, trainer.model.network.parameters()))
 
 
@@ -176,6 +192,15 @@ def test_a_batch_without_signal_leaves_the_weights_alone():
         ({"episodes": 100, "group_size": 8}, "must divide"),
         ({"group_size": 1}, "group_size=2 or more"),
         ({"episodes": 0}, "episodes=0"),
+        ({"kl_in": "loss", "kl_estimator": "k1", "kl_coefficient": 0.1}, "has gradient 0 in the loss"),
+        ({"kl_in": "reward", "kl_estimator": "k3"}, "is for the loss"),
+        ({"kl_target": 3.0}, "give it one above 0"),
+        ({"discount": 1.5}, r"discount=1\.5 must lie"),
+        ({"dual_clip": 0.5}, "above 1"),
+        ({"level": "response", "aggregation": "token-mean"}, "no tokens to take a mean over"),
+        ({"level": "word"}, "'word' is none of 'token', 'response'"),
+        ({"epochs": -1}, "must not be negative"),
+        ({"episodes": 8, "minibatches": 9}, "minibatches=9 are more"),
     ],
 )
 def test_configs_that_make_no_sense_are_refused(options, message):
@@ -195,8 +220,45 @@ def test_environments_that_do_not_fit_are_refused():
         make_envs("TextMathResponse-v0", 2)
 
 
-def test_a_small_task_is_learnt_from_rewards_alone():
-    trainer = make_trainer(Pair(), episodes=128, group_size=8, updates=60, learning_rate=5e-3)
+@pytest.mark.parametrize("algorithm", OBJECTIVES)
+def test_every_row_learns_a_small_task(algorithm):
+    trainer = make_trainer(Pair(), episodes=128, updates=60, learning_rate=5e-3, algorithm=algorithm)
     returns = [metrics["return"] for metrics in trainer.run()]
     assert returns[0] < 0.85
-    assert np.mean(returns[-5:]) > 0.95  # the best pair earns 1, the others 0, 0.25 and 0.5
+    assert np.mean(returns[-5:]) > 0.9  # the best pair earns 1, the others 0, 0.25 and 0.5
+
+
+OPTIONS = [
+    {"algorithm": "ppo", "micro_batch": 5, "trace_decay": 0.9, "value_clip": 0.2, "value_trunk": "shared"},
+    {"algorithm": "grpo", "kl_coefficient": 0.1, "kl_in": "loss", "kl_target": 0.5, "minibatches": 4, "resample": 2},
+    {"algorithm": "remax", "clock": "turns", "discount": 0.9, "entropy_bonus": 0.01},
+    {"algorithm": "reinforce-running", "level": "response", "kl_coefficient": 0.05},
+]
+
+
+@pytest.mark.parametrize("options", OPTIONS)
+def test_a_resumed_run_is_the_uninterrupted_one(options, tmp_path):
+    """Weights, optimizer, value function, generators, the environment's chance, β: bit for bit."""
+    whole = make_trainer(Counting(), updates=6, **options)
+    metrics = [without_times(one) for one in whole.run()]
+    first = make_trainer(Counting(), updates=6, **options)
+    parts = [without_times(first.step()) for _ in range(3)]
+    torch.save(first.state(), tmp_path / "state.pt")
+    second = make_trainer(Counting(), updates=6, **options)
+    second.restore(torch.load(tmp_path / "state.pt", weights_only=True))
+    parts += [without_times(one) for one in second.run()]
+    np.testing.assert_equal(parts, metrics)  # where NaN is NaN
+    for kept, expected in zip(
+        second.model.network.state_dict().values(), whole.model.network.state_dict().values(), strict=True
+    ):
+        assert torch.equal(kept, expected)
+
+
+def test_groups_without_a_signal_are_replaced():
+    plain, dynamic = (make_trainer(Echo(), episodes=32, group_size=4, resample=n) for n in (0, 30))
+    silent = [zero_variance_groups(t.play().returns, t.play().problems) for t in (plain, dynamic)]
+    assert silent[0] >= silent[1]
+    batch = dynamic.play()
+    assert len(batch) == 32
+    assert (batch.problems.reshape(-1, 4) == batch.problems[::4, None]).all()
+    assert dynamic._silent >= zero_variance_groups(batch.returns, np.repeat(np.arange(8), 4))

@@ -87,3 +87,28 @@ def test_a_context_that_runs_out_truncates():
 def test_environments_that_reset_themselves_are_refused():
     with pytest.raises(ValueError, match='"Disabled"'):
         rollout(RandomAgent(0), TokenVectorEnv(Echo(), 2))
+
+
+def test_what_an_agent_chose_among_is_kept_at_its_tokens():
+    class Narrow(RandomAgent):
+        """Tells in every other call what it could choose."""
+
+        calls = 0
+
+        def act(self, envs, rows):
+            chosen = super().act(envs, rows)
+            self.calls += 1
+            self.allowed = None
+            if self.calls % 2:
+                self.allowed = np.zeros((len(rows), envs.single_action_space.n), bool)
+                self.allowed[np.arange(len(rows)), chosen] = True
+            return chosen
+
+    batch = rollout(Narrow(0), vector(Echo()), seed=0)
+    start = int(np.flatnonzero(batch.mask[0])[0])
+    assert batch.allowed.shape[:2] == batch.tokens.shape
+    assert batch.allowed[0, start].sum() == 1
+    assert batch.allowed[0, start, batch.tokens[0, start]]
+    assert batch.allowed[0, start + 1].all()
+    assert batch.allowed[~batch.mask].all()
+    assert rollout(RandomAgent(0), vector(Echo()), seed=0).allowed is None

@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from textmdp.agents.commands.terminal import console, show
+from textmdp.agents.doctor import Finding
 from textmdp.agents.evaluation import Evaluation, share
 from textmdp.agents.report import STAGES, TIMES
 
@@ -96,6 +97,12 @@ class Display:
             measured = share(metrics["evaluation/accuracy"], interval)
             self._plain(f"update {metrics['update']:.0f} of {self._updates}  greedy accuracy {measured}  {line}")
         self._refresh()
+
+    def found(self, update: int, finding: Finding) -> None:
+        """Something that looks wrong: it stays on the screen, with what to do about it."""
+        style = "bold red" if finding.severity == "error" else "bold yellow"
+        remedy = (f": {finding.remedy}", "dim")
+        show((f"{finding.severity} ", style), (f"update {update}  ", "dim"), finding.message, remedy)
 
     def evaluated(self, stage: str, evaluation: Evaluation) -> None:
         """A whole evaluation: it stays on the screen."""

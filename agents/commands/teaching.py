@@ -11,11 +11,14 @@ from types import FrameType, TracebackType
 from typing import Any, Protocol
 
 from textmdp.agents.commands.options import MOST_ROWS, takes
+from textmdp.agents.config import Config
 from textmdp.agents.decoding import LanguageModelAgent
+from textmdp.agents.doctor import Doctor, Finding
 from textmdp.agents.evaluation import Evaluation, evaluate
 from textmdp.agents.imitation import ImitationConfig, imitate
 from textmdp.agents.language_model import LanguageModel
-from textmdp.agents.policy_gradient import Config, Metrics, Trainer, make_envs
+from textmdp.agents.learner import Metrics
+from textmdp.agents.policy_gradient import Trainer, make_envs
 from textmdp.agents.report import write_report
 from textmdp.agents.runs import Run
 from textmdp.envs.tokenizers import Tokenizer
@@ -47,9 +50,11 @@ class Measuring:
     """Episodes of the evaluations before, between and after the two kinds of training."""
     until: float = 0.0
     """Stop when an evaluation reaches this accuracy; 0 for never."""
+    checkpoint_every: int = 10
+    """Updates between two checkpoints, from which --resume goes on."""
 
     def __post_init__(self) -> None:
-        for name in ("evaluate_every", "evaluate_episodes", "final_episodes"):
+        for name in ("evaluate_every", "evaluate_episodes", "final_episodes", "checkpoint_every"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}={getattr(self, name)} must be at least 1")
 
@@ -89,8 +94,15 @@ class Watcher(Protocol):
     def updated(self, metrics: Metrics) -> None:
         """An update; with `evaluation/…` where it was followed by an evaluation."""
 
+    def found(self, update: int, finding: Finding) -> None:
+        """Something that looks wrong."""
+
     def evaluated(self, stage: str, evaluation: Evaluation) -> None:
         """A whole evaluation: "untrained", "imitation", "final"."""
+
+
+class TrainingError(RuntimeError):
+    """Training went wrong beyond repair; the last whole checkpoint and model are in the folder."""
 
 
 class Stopped(KeyboardInterrupt):
@@ -130,11 +142,19 @@ class StopSignal:
         self._tell()
 
 
-def teach(plan: Plan, run: Run, watcher: Watcher, stop: StopSignal) -> None:
+def teach(plan: Plan, run: Run, watcher: Watcher, stop: StopSignal, state: dict[str, Any] | None = None) -> None:
     """Train a model as planned, and leave it, its evaluations and a report in the run's folder.
+
+    Args:
+        plan: what is trained, and how.
+        run: where it is kept.
+        watcher: is told of it.
+        stop: asked between updates.
+        state: the checkpoint to go on from; None to begin.
 
     Raises:
         Stopped: the user asked for an end: the model as it is then, and a report, are in the folder.
+        TrainingError: the weights or the metrics are no numbers any more; what was saved before that is in the folder.
     """
     watcher.stage("setting up")
     envs = make_envs(plan.env_id, plan.training.episodes, **plan.arguments)
@@ -157,15 +177,26 @@ def teach(plan: Plan, run: Run, watcher: Watcher, stop: StopSignal) -> None:
         stop.check()
 
     try:
-        measure("untrained")
-        if plan.imitation.steps:
+        if state is None:
+            measure("untrained")
+        if state is None and plan.imitation.steps:
             watcher.stage("imitation")
             demonstrated = make_envs(plan.env_id, plan.imitation.episodes, **plan.arguments)
             imitate(model, demonstrated, plan.imitation, imitated)
             run.save_model(model)
             measure("imitation")
         watcher.stage("policy gradient")
-        for metrics in Trainer(model, envs, plan.training).run():
+        trainer = Trainer(model, envs, plan.training)
+        if state is None:
+            run.save_checkpoint(trainer.state())
+        else:
+            trainer.restore(state)
+        doctor = Doctor()
+        for metrics in trainer.run():
+            for finding in doctor.examine(metrics):
+                watcher.found(int(metrics["update"]), finding)
+                if finding.severity == "error":
+                    raise TrainingError(f"update {metrics['update']:.0f}: {finding}")
             if metrics["update"] % measuring.evaluate_every == 0:
                 began = time.perf_counter()
                 result = evaluate(greedy, held_out, episodes=measuring.evaluate_episodes, seed=plan.seed, transcripts=0)
@@ -176,14 +207,17 @@ def teach(plan: Plan, run: Run, watcher: Watcher, stop: StopSignal) -> None:
                 metrics["seconds_evaluation"] = time.perf_counter() - began
             run.log(metrics, step=int(metrics["update"]))
             watcher.updated(metrics)
+            if metrics["update"] % measuring.checkpoint_every == 0 or stop.asked or not trainer.updates_left:
+                run.save_checkpoint(trainer.state())
             stop.check()
             if 0.0 < measuring.until <= metrics.get("evaluation/accuracy", 0.0):
                 break
         measure("final")
+        run.save_model(model)
     except KeyboardInterrupt:
+        run.save_model(model)
         raise Stopped from None
     finally:
-        run.save_model(model)
         write_report(run)
         run.close()
 

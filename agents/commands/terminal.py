@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from textmdp.agents.evaluation import Evaluation, evaluation_rows
+from textmdp.agents.evaluation import Evaluation, evaluation_rows, share
 from textmdp.envs.rendering import ledger, visible
 from textmdp.envs.task import Score
 
@@ -58,8 +58,25 @@ def evaluation_table(columns: Mapping[str, Evaluation], title: str | None = None
     table.add_column("")
     for name in columns:
         table.add_column(name, justify="right")
-    table.caption = "[…]: 95 % intervals, Wilson's for the accuracy"
+    sampled = next((f"\npass and maj: {e.samples} samples a problem" for e in columns.values() if e.at_k), "")
+    table.caption = f"[…]: 95 % intervals, Wilson's for the accuracy{sampled}"
     table.caption_justify, table.caption_style = "left", "dim"
     for label, *cells in evaluation_rows([*columns.values()]):
         table.add_row(label, *cells)
+    return table
+
+
+def difficulty_table(rows: Mapping[str, Evaluation]) -> Table:
+    """Evaluations below each other, a difficulty a row."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    names = dict.fromkeys(name for evaluation in rows.values() for name in evaluation.at_k)
+    table.add_column("difficulty")
+    for title in ("problems", "accuracy", *names):
+        table.add_column(title, justify="right")
+    table.caption = "[…]: Wilson's 95 % intervals; --json has those of the others"
+    table.caption_justify, table.caption_style = "left", "dim"
+    for difficulty, evaluation in rows.items():
+        sampled = (share(evaluation.at_k[name][0]) for name in names)
+        accuracy = share(evaluation.accuracy, evaluation.accuracy_interval)
+        table.add_row(difficulty, f"{evaluation.problems}", accuracy, *sampled)
     return table

@@ -11,12 +11,21 @@ from typing import Any
 
 from textmdp.agents.commands.display import Display
 from textmdp.agents.commands.flags import add_flags, from_flags
-from textmdp.agents.commands.options import add_environment, at_least, quiet_transformers, settings, task_name, token_id
+from textmdp.agents.commands.options import (
+    UserError,
+    add_environment,
+    at_least,
+    quiet_transformers,
+    settings,
+    task_name,
+    token_id,
+)
 from textmdp.agents.commands.teaching import Measuring, Network, Plan, Stopped, StopSignal, teach
 from textmdp.agents.commands.terminal import console, evaluation_table, show
+from textmdp.agents.config import Config
 from textmdp.agents.imitation import ImitationConfig
 from textmdp.agents.objectives import OBJECTIVES
-from textmdp.agents.policy_gradient import Config, make_envs
+from textmdp.agents.policy_gradient import make_envs
 from textmdp.agents.report import STAGES
 from textmdp.agents.runs import Run
 
@@ -27,6 +36,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_environment(parser)
     parser.add_argument("--out", metavar="FOLDER", type=Path, help="of the run (default: runs/, the task and the time)")
     parser.add_argument("--overwrite", action="store_true", help="put an earlier run in that folder out of the way")
+    parser.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on with the run in --out from its last checkpoint, bit for bit; with the same settings, though "
+        "--updates may be more",
+    )
     parser.add_argument("--seed", type=at_least(0), default=0, help="of everything (default: %(default)s)")
     add_flags(parser, Network, "model")
     add_flags(
@@ -48,17 +63,22 @@ def run(arguments: argparse.Namespace) -> int:
         measuring=from_flags(Measuring, arguments),
     )
     folder = arguments.out or Path("runs") / f"{task_name(plan.env_id)}-{time.strftime('%Y%m%d-%H%M%S')}"
-    return train(plan, folder, arguments.command_line, arguments.overwrite)[0]
+    if arguments.resume and not arguments.out:
+        raise UserError("--resume goes on with the run in --out: name its folder")
+    return train(plan, folder, arguments.command_line, arguments.overwrite, arguments.resume)[0]
 
 
-def train(plan: Plan, folder: Path, command: str, overwrite: bool) -> tuple[int, Run]:
+def train(plan: Plan, folder: Path, command: str, overwrite: bool, resume: bool = False) -> tuple[int, Run]:
     """Train as planned with a display; returns the exit code and the run."""
     quiet_transformers()
-    record = begin(plan, folder, command, overwrite)
+    found = take_up(plan, folder) if resume else None
+    record, state = found or (begin(plan, folder, command, overwrite or resume), None)
     show((f"{plan.env_id}", "bold"), (f"   seed {plan.seed}   {folder}", "dim"))
+    if state is not None:
+        show((f"going on after update {state['update']}", "dim"))
     try:
         with Display(plan.imitation.steps, plan.training.updates) as display, StopSignal(display.stopping) as stop:
-            teach(plan, record, display, stop)
+            teach(plan, record, display, stop, state)
     except Stopped:
         updates = sum("update" in row for row in record.metrics())
         show((f"stopped after {updates} updates; the model as it is, and a report, are in {folder}", "yellow"))
@@ -70,6 +90,28 @@ def train(plan: Plan, folder: Path, command: str, overwrite: bool) -> tuple[int,
     show(("\nreport  ", "dim"), os.path.relpath(record.folder / "report.html"))
     show(("again   ", "dim"), f"textmdp evaluate {shlex.quote(str(folder))}")
     return 0, record
+
+
+def take_up(plan: Plan, folder: Path) -> tuple[Run, dict[str, Any]] | None:
+    """The run in a folder and the checkpoint to go on from; None where there is none yet, so that it begins anew."""
+    if not (folder / "config.json").is_file():
+        return None
+    record = Run.open(folder)
+    before = {"id": record.config["id"], "seed": record.config["seed"], **record.config["settings"]}
+    now = {"id": plan.env_id, "seed": plan.seed, **plan.settings()}
+    before["set"], now["set"] = record.config["arguments"], plan.arguments
+    for name in now:
+        if name != "updates" and before.get(name) != now[name]:
+            raise UserError(
+                f"the run in {folder} was begun with {name}={before.get(name)!r}, and this one has {now[name]!r}: "
+                "--resume goes on with the same settings; for others choose another --out"
+            )
+    state = record.load_checkpoint()
+    if state is not None and state["update"] > plan.training.updates:
+        raise UserError(
+            f"the run in {folder} has had {state['update']} updates, more than --updates {plan.training.updates}"
+        )
+    return None if state is None else (record, state)
 
 
 def begin(plan: Plan, folder: Path, command: str, overwrite: bool) -> Run:

@@ -1,0 +1,176 @@
+"""How fast rollouts sample, against transformers' `generate` on the same network and prompts: ratios within one run.
+
+    python -m textmdp.benchmarks.decoding
+
+Llamas from scratch, prompts of 16 random tokens, responses of 48: the end of a turn is never drawn. Ours is a whole
+rollout with `LanguageModelAgent`, resets, steps and log-probabilities included; `generate` samples from the full
+distribution, with its dynamic and its static cache, of which the faster one counts. All run once to warm up, then in
+turn (backwards in every other repeat). A ratio is taken within a repeat, and the median is printed with its quartiles.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import transformers
+
+from textmdp.agents.decoding import LanguageModelAgent
+from textmdp.agents.language_model import LanguageModel
+from textmdp.agents.rollout import Trajectories, rollout
+from textmdp.envs import Reply, Score, Task, TokenVectorEnv
+
+PROMPT, RESPONSE = 16, 48
+#: Layers, width and heads by millions of parameters.
+SHAPES = {0.3: (2, 112, 4), 1.0: (4, 144, 4), 5.0: (5, 288, 8)}
+LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789+-*/=() "
+
+
+class RandomPrompts(Task[int]):
+    """Prompts of 16 random characters, and responses that nothing is made of."""
+
+    max_response_tokens = RESPONSE
+    max_text_bytes = PROMPT
+    num_problems = 1 << 12
+
+    def __init__(self) -> None:
+        drawn = np.random.default_rng(0).choice([*LETTERS], (self.num_problems, PROMPT))
+        self.prompts = ["".join(letters) for letters in drawn]
+
+    def problem(self, index: int) -> tuple[int, str]:
+        """Random characters."""
+        return 0, self.prompts[index]
+
+    def reply(self, state: int, response: str, rng: np.random.Generator) -> Reply[int]:
+        """Worth nothing."""
+        return Reply(0, "", Score({}), True)
+
+    def demonstrate(self, state: int, rng: np.random.Generator) -> str:
+        """Silence."""
+        return ""
+
+    def vocabulary(self) -> Sequence[str]:
+        """Single characters."""
+        return tuple(LETTERS)
+
+
+def matmul_peak(size: int = 1024, repeats: int = 10) -> float:
+    """Operations a second of float32 matrix products as large as the machine likes them: the best of some."""
+    one = torch.randn(size, size)
+    fastest = min(seconds(lambda: one @ one) for _ in range(repeats))
+    return 2 * size**3 / fastest
+
+
+def operations(model: LanguageModel, batch: int) -> float:
+    """What a batch takes at least: two for each parameter and token, and four for each entry of its attention."""
+    config, tokens = model.network.config, PROMPT + RESPONSE - 1
+    attention = 4 * config.num_hidden_layers * config.hidden_size * tokens * (tokens + 1) / 2
+    return batch * (2 * model.num_parameters * tokens + attention)
+
+
+def seconds(call: Callable[[], object]) -> float:
+    """How long a call takes."""
+    start = time.perf_counter()
+    call()
+    return time.perf_counter() - start
+
+
+def measure(parameters: float, batch: int, repeats: int) -> dict[str, Any]:
+    """The figures of one model and batch.
+
+    Args:
+        parameters: of the model, in millions, a key of `SHAPES`.
+        batch: episodes at a time.
+        repeats: how often each way is timed.
+    """
+    envs = TokenVectorEnv(
+        RandomPrompts(), batch, autoreset_mode="Disabled", copy=False, context_length=PROMPT + RESPONSE
+    )
+    layers, width, heads = SHAPES[parameters]
+    model = LanguageModel.tiny(envs.mdp.tokenizer, PROMPT + RESPONSE, layers=layers, width=width, heads=heads)
+    model.never[envs.mdp.tokenizer.end_id] = True
+    agent = LanguageModelAgent(model)
+    batches: list[Trajectories] = [rollout(agent, envs, seed=0)]
+    assert (batches[0].lengths == RESPONSE).all()
+    prompts = torch.from_numpy(batches[0].tokens[:, :PROMPT].copy())
+
+    def generate(cache: str | None) -> None:
+        with torch.inference_mode():
+            found = model.network.generate(
+                input_ids=prompts,
+                attention_mask=torch.ones_like(prompts),
+                do_sample=True,
+                top_k=0,
+                max_new_tokens=RESPONSE,
+                min_new_tokens=RESPONSE,  # suppresses the end token
+                cache_implementation=cache,
+            )
+        assert found.shape[1] == PROMPT + RESPONSE
+
+    ways: dict[str, Callable[[], object]] = {
+        "textmdp": lambda: batches.append(rollout(agent, envs, seed=0)),
+        "generate, dynamic cache": lambda: generate(None),
+        "generate, static cache": lambda: generate("static"),
+    }
+    taken: dict[str, list[float]] = {name: [] for name in ways}
+    for repeat in range(repeats + 1):
+        for name in list(ways)[:: -1 if repeat % 2 else 1]:
+            taken[name].append(seconds(ways[name]))
+    rates = {name: batch * RESPONSE / np.array(times[1:]) for name, times in taken.items()}  # the first warms up
+    medians = {name: float(np.median(rate)) for name, rate in rates.items()}
+    best = max([*ways][1:], key=medians.__getitem__)
+    low, median, high = np.percentile(rates["textmdp"] / rates[best], [25, 50, 75])
+    used = operations(model, batch) / (batch * RESPONSE)  # for each token that is sampled
+    peak = matmul_peak()
+    return {
+        "parameters": model.num_parameters,
+        "batch": batch,
+        "tokens_per_second": medians,
+        "ratio": {"median": median, "quartiles": [low, high], "over": best},
+        "share_of_matmul_peak": {name: rate * used / peak for name, rate in medians.items()},
+        "matmul_peak_gflops": peak / 1e9,
+        "share_of_environment": float(np.median([b.seconds_env / (b.seconds_env + b.seconds_agent) for b in batches])),
+    }
+
+
+def main() -> None:
+    """Measure and print; with `--out`, write the figures as JSON."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        "--parameters", type=float, nargs="+", choices=SHAPES, default=[*SHAPES], help="in millions (default: all)"
+    )
+    parser.add_argument("--batches", type=int, nargs="+", default=[64, 256, 1024], help="(default 64 256 1024)")
+    parser.add_argument("--repeats", type=int, default=5, help="timings of each way (default 5)")
+    parser.add_argument("--out", type=Path, help="a JSON file for the figures")
+    arguments = parser.parse_args()
+    transformers.logging.set_verbosity_error()
+    print(f"prompts of {PROMPT} tokens, responses of {RESPONSE}; {torch.get_num_threads()} threads\n")
+    print("parameters  batch   textmdp  generate   ratio  quartiles    of the matmul peak  environment")
+    figures = []
+    for parameters in arguments.parameters:
+        for batch in arguments.batches:
+            told = measure(parameters, batch, arguments.repeats)
+            figures.append(told)
+            rates, ratio, share = told["tokens_per_second"], told["ratio"], told["share_of_matmul_peak"]
+            low, high = ratio["quartiles"]
+            print(
+                f"{told['parameters']:10,} {batch:6} {rates['textmdp']:9,.0f} {rates[ratio['over']]:9,.0f} "
+                f"{ratio['median']:6.2f} × {low:5.2f}–{high:.2f} "
+                f"{share['textmdp']:10.0%} to {share[ratio['over']]:4.0%} {told['share_of_environment']:12.0%}",
+                flush=True,
+            )
+    if arguments.out:
+        versions = {"torch": torch.__version__, "transformers": transformers.__version__}
+        arguments.out.write_text(
+            json.dumps({"threads": torch.get_num_threads(), **versions, "runs": figures}, indent=1) + "\n"
+        )
+
+
+if __name__ == "__main__":
+    main()
