@@ -19,6 +19,7 @@ EXTRAS = {
     "transformers": "agents",
     "tensorboard": "agents",
     "safetensors": "agents",
+    "peft": "lora",
     "math_verify": "math",
     "datasets": "datasets",
 }

@@ -73,7 +73,7 @@ class LanguageModelAgent:
             self._rows = np.zeros(0, np.int64)
             self._seen = np.zeros(envs.num_envs, np.int64)
         self._rows[np.isin(self._rows, rows)] = -1
-        self._forward = make_forward(self.model.network)
+        self._forward = make_forward(self.model.network, envs.mdp.context_length)
 
     @torch.inference_mode()
     def branch(self, sources: NDArray[np.int64], targets: NDArray[np.int64]) -> None:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from transformers import LlamaForCausalLM, PreTrainedModel
 
 from textmdp.agents.kv_cache import Window
+from textmdp.agents.precision import precision
 
 
 class Forward(Protocol):
@@ -25,11 +26,16 @@ class Forward(Protocol):
         """Remember one token of each row, (m, 1); logits of what follows, (m, V)."""
 
 
-def make_forward(network: PreTrainedModel) -> Forward:
-    """The fastest pass that gives what the network gives, with its weights as they are now."""
+def make_forward(network: PreTrainedModel, length: int) -> Forward:
+    """The fastest pass that gives what the network gives, with its weights as they are now.
+
+    Args:
+        network: any causal language model.
+        length: the most positions of a row.
+    """
     if LlamaForward.supports(network):
         with torch.no_grad():
-            return LlamaForward(network)
+            return LlamaForward(network, length)
     return TransformersForward(network)
 
 
@@ -45,9 +51,13 @@ class TransformersForward:
 
     def predict(self, window: Window, tokens: Tensor) -> Tensor:
         """See `Forward`."""
+        mask = window.mask
+        if self.network.config._attn_implementation == "eager":  # which adds the mask to the logits of attention
+            least = torch.finfo(self.network.dtype).min
+            mask = torch.zeros(mask.shape, dtype=self.network.dtype, device=mask.device).masked_fill(~mask, least)
         return self.network(
             input_ids=tokens,
-            attention_mask=window.mask,
+            attention_mask=mask,
             position_ids=window.positions,
             past_key_values=window,
             use_cache=True,
@@ -74,10 +84,12 @@ class LlamaForward:
     queries and keys are the same in any order of the entries.
     """
 
-    def __init__(self, network: LlamaForCausalLM) -> None:
+    def __init__(self, network: LlamaForCausalLM, length: int) -> None:
         config, model = network.config, network.model
         self.heads, self.shared = config.num_attention_heads, config.num_key_value_heads
         self.width = model.layers[0].self_attn.head_dim
+        # A weighted sum of rows of a buffer is an embedding bag, too, on processors up to twice as fast as bmm.
+        self.bags = network.device.type == "cpu"
         # x / sqrt(mean(x²) + ε) = sqrt(D) · x / sqrt(|x|² + D · ε), and the sqrt(D) goes into the weights behind.
         size = config.hidden_size
         self.epsilon = torch.full((1, 1), size * config.rms_norm_eps, device=network.device)
@@ -99,7 +111,7 @@ class LlamaForward:
             for layer in model.layers
         ]
         self.head = self._beside(model.norm.weight, network.lm_head.weight)
-        every = torch.arange(config.max_position_embeddings, device=network.device)[None]
+        every = torch.arange(length, device=network.device)[None]
         cos, sin = (table[0, :, : self.width // 2] for table in model.rotary_emb(self.embedding, every))
         self.turns = torch.complex(cos, sin)  # (L, width / 2)
 
@@ -108,7 +120,7 @@ class LlamaForward:
         """Whether this is the architecture that is written out here."""
         return (
             isinstance(network, LlamaForCausalLM)
-            and network.dtype == torch.float32
+            and precision(network) == torch.float32
             and network.config.rope_parameters["rope_type"] == "default"
             and network.config.hidden_act == "silu"
             and not (network.config.attention_bias or network.config.mlp_bias)
@@ -142,7 +154,8 @@ class LlamaForward:
         m, stop, shared = len(tokens), window.stop, self.shared
         turns = self.turns[window.positions]
         hidden = None if window.level else ~window.mask[:, :, 0]  # (m, 1, S)
-        bags, starts = window.bags(self.heads, shared)
+        if self.bags:
+            bags, starts = window.bags(self.heads, shared)
         x = F.embedding(tokens[:, 0], self.embedding)  # (m, D)
         for index, layer in enumerate(self.layers):
             queries, keys, values = self._project(x, layer, turns)
@@ -153,9 +166,11 @@ class LlamaForward:
             if hidden is not None:
                 weights.masked_fill_(hidden, -torch.inf)
             weights = weights.softmax(-1)
-            # A sum of rows of the buffer with weights is what embedding bags are, and twice as fast as bmm.
-            values = window.buffers(index, values)[1].view(-1, self.width)
-            mixed = torch.embedding_bag(values, bags, starts, False, 0, False, weights.view(-1))[0]
+            if self.bags:
+                values = window.cache.buffers[index][1].view(-1, self.width)
+                mixed = torch.embedding_bag(values, bags, starts, False, 0, False, weights.view(-1))[0]
+            else:
+                mixed = torch.bmm(weights.view(m * shared, -1, stop), values.flatten(0, 1))
             self._finish(x, mixed.view(m, -1), layer)
         return torch.mm(self._normalise(x), self.head)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import cached_property
-from threading import Lock
 
 import numpy as np
 import torch
@@ -26,7 +25,6 @@ class Cache:
     def __init__(self, slots: int, length: int, device: torch.device) -> None:
         self.slots, self.length, self.device = slots, length, device
         self.buffers: list[tuple[Tensor, Tensor]] = []
-        self.lock = Lock()  # of making buffers
 
     def copy(self, sources: NDArray[np.int64], targets: NDArray[np.int64], length: int | None = None) -> None:
         """Copy the first `length` positions of some slots over others, as if all at once."""
@@ -82,7 +80,7 @@ class Window:
 
     def write(self, keys: Tensor, values: Tensor, layer: int) -> None:
         """Write what is new, (m, K, heads, width) twice."""
-        for buffer, new in zip(self.buffers(layer, keys), (keys, values), strict=True):
+        for buffer, new in zip(self._buffers(layer, keys, values), (keys, values), strict=True):
             if self.level:  # which takes a third of the time
                 buffer[self._slots, :, self.stop - new.shape[1] : self.stop] = new.transpose(1, 2)
             else:
@@ -91,15 +89,17 @@ class Window:
                     head = torch.arange(heads, device=new.device)
                     first = (self._slot[:, None, None] * heads + head) * self.cache.length
                     self._cells = (first + self.positions[:, :, None]).view(-1)  # (m · K · heads,)
-                buffer.view(-1, width).index_copy_(0, self._cells, new.reshape(-1, width))
+                buffer.view(-1, width).index_copy_(0, self._cells, new.reshape(-1, width).to(buffer.dtype))
 
-    def buffers(self, layer: int, like: Tensor) -> tuple[Tensor, Tensor]:
-        """A layer's keys and values, (slots, heads, L, width) twice; those of the next layer are made for such keys."""
+    def _buffers(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+        """A layer's keys and values, (slots, heads, L, width) twice; the next layer's are made for these.
+
+        Keys and values may differ in type, as under autocast, and in width.
+        """
         cache = self.cache
-        with cache.lock:
-            if layer == len(cache.buffers):
-                room = cache.slots, like.shape[2], cache.length, like.shape[3]
-                cache.buffers.append((like.new_zeros(room), like.new_zeros(room)))
+        if layer == len(cache.buffers):
+            first, second = (x.new_zeros(cache.slots, x.shape[2], cache.length, x.shape[3]) for x in (keys, values))
+            cache.buffers.append((first, second))
         return cache.buffers[layer]
 
     def seen(self, layer: int) -> tuple[Tensor, Tensor]:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from textmdp.agents import losses
+from textmdp.agents.adapters import AdaptedModel
 from textmdp.agents.advantages import (
     Floats,
     discount_weights,
@@ -40,7 +41,8 @@ class Learner:
         model: the policy, changed in place.
         config: how.
         longest: the most tokens that the policy can write in an episode.
-        reference: what divergence is measured from; a copy of the model as it is now when None.
+        reference: what divergence is measured from; when None, the model as it is now: a copy of it, or without its
+            adapters where it has such.
         seed: of minibatches and of the value function's first weights.
     """
 
@@ -52,10 +54,11 @@ class Learner:
         self.value = ValueFunction(model, config.value_trunk, seed) if self.objective.has_value else None
         self.kl_coefficient = config.kl_coefficient
         self.reference = reference
-        if config.kl_coefficient and reference is None:
+        self._has_reference = bool(config.kl_coefficient or reference)
+        if self._has_reference and reference is None and not isinstance(model, AdaptedModel):
             self.reference = LanguageModel(copy.deepcopy(model.network), model.tokenizer)
         self.running: float | None = None
-        groups = [{"params": [w for w in model.network.parameters() if w.requires_grad], "rate": config.learning_rate}]
+        groups = [{"params": [*model.trainable()], "rate": config.learning_rate}]
         if self.value is not None:
             groups.append({"params": [*self.value.parameters()], "rate": config.value_learning_rate})
         self.optimizer = torch.optim.Adam(groups)
@@ -82,8 +85,8 @@ class Learner:
             greedy: (B,) the discounted returns of greedy episodes on the same problems, for the baseline "greedy".
         """
         targets, metrics = self.targets(batch, greedy)
-        seen: list[Metrics] = []
-        rows = np.arange(len(batch))
+        targets, seen = targets.merged(), []
+        rows = np.arange(len(targets))
         if self.value is None and not self.config.entropy_bonus and not self._kl_in_loss:
             # Episodes without an advantage add nothing to the gradient, and are most of them once a task is learnt.
             rows = rows[(targets.advantages != 0).any(1).cpu().numpy()]
@@ -112,7 +115,7 @@ class Learner:
             raise ValueError("the agent didn't tell the log-probabilities of its tokens")
         survey = self._survey(batch)
         if self.update == 0:
-            check_log_probs(batch, survey["log_probs"])
+            check_log_probs(batch, survey["log_probs"], self.model.tolerance)
         rewards = batch.rewards
         if "reference" in survey:
             kl = np.where(mask, batch.log_probs - survey["reference"], 0.0)  # k1, (B, L)
@@ -169,8 +172,8 @@ class Learner:
                 truncated, lengths = self._tensor(batch.truncated[rows]), (roles != PADDING).sum(1)
                 told["values"] = values_before(after, roles == POLICY)
                 told["last"] = values_at_end(after, lengths, truncated)
-            if self.reference is not None:
-                told["reference"] = self.reference.log_probs(tokens, roles, self.config.temperature, allowed).log_probs
+            if self._has_reference:
+                told["reference"] = self._read_reference(tokens, roles, allowed).log_probs
             for name, tensor in told.items():
                 parts.setdefault(name, []).append(tensor)
         return {name: torch.cat(tensors).cpu().double().numpy() for name, tensors in parts.items()}
@@ -182,7 +185,8 @@ class Learner:
         self.optimizer.zero_grad()
         sums = dict.fromkeys(("loss", "approx_kl", "clip_fraction"), 0.0)
         gap, actions = 0.0, 0.0
-        for part in self._micro_batches(rows):
+        lengths = (targets.roles[torch.from_numpy(rows)] != PADDING).sum(1).cpu().numpy()
+        for part in self._micro_batches(rows[lengths.argsort(kind="stable")]):  # short ones are read without padding
             loss, told = self._loss(targets[torch.from_numpy(part).to(self.model.device)])
             # The weights are those of the whole batch, of which a minibatch is a part.
             (loss * self._minibatches).backward()
@@ -240,13 +244,12 @@ class Learner:
 
     def _divergence(self, some: Targets, statistics: TokenStatistics, mask: Tensor) -> Tensor:
         """From the reference, (B, L), differentiable."""
-        assert self.reference is not None  # made where there is a coefficient
-        assert some.reference is not None
+        assert some.reference is not None  # surveyed where there is a coefficient
         estimator = self.config.kl_estimator or "exact"
         if estimator != "exact":
             return losses.divergence(statistics.log_probs, some.reference, estimator)
         with torch.no_grad():
-            other = self.reference.log_probs(some.tokens, some.roles, self.config.temperature, some.allowed)
+            other = self._read_reference(some.tokens, some.roles, some.allowed)
         exact = losses.exact_divergence(statistics.every, other.every)  # (N,)
         return torch.zeros_like(some.sampled).index_put(mask.nonzero(as_tuple=True), exact)
 
@@ -293,7 +296,7 @@ class Learner:
 
     @property
     def _kl_in_loss(self) -> bool:
-        return self.reference is not None and self.config.kl_in == "loss"
+        return self._has_reference and self.config.kl_in == "loss"
 
     @property
     def _wants_hidden(self) -> bool:
@@ -301,6 +304,13 @@ class Learner:
 
     def _read(self, tokens: Tensor, roles: Tensor, allowed: Tensor | None, hidden: bool) -> TokenStatistics:
         return self.model.log_probs(tokens, roles, self.config.temperature, allowed, hidden)
+
+    def _read_reference(self, tokens: Tensor, roles: Tensor, allowed: Tensor | None) -> TokenStatistics:
+        if self.reference is not None:
+            return self.reference.log_probs(tokens, roles, self.config.temperature, allowed)
+        assert isinstance(self.model, AdaptedModel)
+        with self.model.reference():
+            return self._read(tokens, roles, allowed, False)
 
     def _micro_batches(self, rows: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
         size = self.config.micro_batch or max(len(rows), 1)

@@ -137,6 +137,7 @@ def rollout(
             if allowed is None:
                 allowed = np.ones((*envs.tokens.shape, masks.shape[1]), bool)
             allowed[rows, at] = masks
+        finish_reasons[rows] = ""  # a limit of steps may end an episode within a turn
         if "finish_reason" in info:
             ended = info["_finish_reason"]
             finish_reasons[ended] = info["finish_reason"][ended]

@@ -155,7 +155,7 @@ def test_truncation_bootstraps_and_termination_does_not():
         found = generalized_advantages(rewards, values, np.array([10.0, 0.0]), mask, discount, trace)
         np.testing.assert_allclose(found[0], 0, atol=1e-12)  # truncated: nothing is missing
         left = length - np.arange(length)
-        lost = -(discount * trace) ** (left - 1) * discount * 10  # terminated: all that would have followed
+        lost = -((discount * trace) ** (left - 1)) * discount * 10  # terminated: all that would have followed
         np.testing.assert_allclose(found[1], lost, atol=1e-12)
 
 

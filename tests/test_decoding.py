@@ -129,8 +129,8 @@ def test_the_lean_forward_is_that_of_transformers():
     envs = vector(Talk())
     for network in ("llama", "llama, shared heads"):
         model = make_model(envs, network)
-        assert isinstance(make_forward(model.network), LlamaForward)
-        assert isinstance(make_forward(make_model(envs, "llama, biases").network), TransformersForward)
+        assert isinstance(make_forward(model.network, 8), LlamaForward)
+        assert isinstance(make_forward(make_model(envs, "llama, biases").network, 8), TransformersForward)
         lean, modular = LanguageModelAgent(model, seed=0), LanguageModelAgent(model, seed=0)
         envs.reset(seed=0)
         rows, ended = np.arange(envs.num_envs), np.zeros(envs.num_envs, bool)
@@ -147,6 +147,24 @@ def test_the_lean_forward_is_that_of_transformers():
         assert ended.all()
 
 
+@pytest.mark.parametrize("network", ["llama", "llama, shared heads"])
+def test_embedding_bags_are_matrix_products(network):
+    envs = vector(Talk())
+    model = make_model(envs, network)
+    bags, products = LanguageModelAgent(model), LanguageModelAgent(model)
+    envs.reset(seed=0)
+    for agent in (bags, products):
+        agent.begin(envs, np.arange(envs.num_envs))
+    assert bags._forward.bags
+    products._forward.bags = False
+    for _ in range(3):
+        rows = np.flatnonzero(~envs.over)
+        chosen, same = bags.act(envs, rows), products.act(envs, rows)
+        np.testing.assert_array_equal(chosen, same)
+        np.testing.assert_allclose(bags.log_probs, products.log_probs, atol=1e-5)
+        envs.step_rows(rows, chosen)
+
+
 def test_groups_are_prefilled_once_and_see_what_single_rows_see():
     envs = vector(Story(), 12)
     model = make_model(envs)
@@ -161,7 +179,7 @@ def test_groups_are_prefilled_once_and_see_what_single_rows_see():
     agent = LanguageModelAgent(model, seed=0)
     envs.reset(seed=0, options={"problem": problems})
     agent.begin(envs, np.arange(12))
-    agent._forward = Counted(model.network)
+    agent._forward = Counted(model.network, envs.mdp.context_length)
     agent.act(envs, np.arange(12))
     assert fed == [4]  # of 7, 2, 9, 11
     batch = rollout(agent, envs, seed=0, problems=problems)

@@ -295,6 +295,19 @@ def test_a_policy_stays_near_its_reference_the_more_the_coefficient_asks():
     assert apart[0] > apart[1] > apart[2] >= 0
 
 
+@pytest.mark.parametrize("name", ["rloo", "ppo", "grpo"])
+def test_episodes_that_are_alike_are_read_once(name):
+    one = learner(name, 3, entropy_bonus=0.1, group_size=2)
+    batch = sampled(one.model, 3, 300, seed=2)
+    targets, _ = one.targets(batch)
+    merged = targets.merged()
+    assert len(merged) <= len(every_episode(one.model, 3)) < len(targets)
+    apart, together = (
+        flat(torch.autograd.grad(one._loss(t)[0], [*one.model.network.parameters()])) for t in (targets, merged)
+    )
+    close(together, apart)
+
+
 def test_user_tokens_are_never_trained_on():
     envs = TokenVectorEnv(Counting(), 4, autoreset_mode="Disabled", copy=False)
     model = LanguageModel.tiny(envs.mdp.tokenizer, envs.mdp.context_length, layers=1, width=16, heads=2)
