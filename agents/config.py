@@ -41,6 +41,8 @@ class Config:
     """How tokens are weighted: "token-mean", "sequence-mean", "constant"; empty for the algorithm's own."""
     temperature: float = 1.0
     """Of sampling, and of the policy that is trained: they are the same."""
+    grammar: bool = False
+    """Sample only what the task's grammar allows, where it has one; training knows what could be chosen."""
     epochs: int = 0
     """Passes over the episodes of an update; 0 for the algorithm's own number."""
     minibatches: int = 0

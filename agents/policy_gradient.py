@@ -62,8 +62,9 @@ class Trainer:
         self.update = 0
         seeds = np.random.SeedSequence(self.config.seed).generate_state(4).tolist()
         self.rng = np.random.default_rng(seeds[0])
-        self.agent = LanguageModelAgent(model, temperature=self.config.temperature, seed=seeds[1])
-        self._greedy = LanguageModelAgent(model, temperature=self.config.temperature, greedy=True)
+        temperature, grammar = self.config.temperature, self.config.grammar
+        self.agent = LanguageModelAgent(model, temperature=temperature, grammar=grammar, seed=seeds[1])
+        self._greedy = LanguageModelAgent(model, temperature=temperature, grammar=grammar, greedy=True)
         longest = envs.mdp.max_response_tokens * envs.mdp.task.max_turns
         self.learner = Learner(model, self.config, longest, reference, seed=seeds[3])
         self._seed: int | None = seeds[2]

@@ -232,6 +232,7 @@ def main() -> None:
         figures["seconds_to_bar"] = {str(epochs): over_seeds(each) for epochs, each in races.items()}
         print(json.dumps(figures["seconds_to_bar"]))
     name = "trl_comparison" if bar is None else "trl_to_accuracy"
+    arguments.out.mkdir(parents=True, exist_ok=True)
     (arguments.out / f"{name}.json").write_text(json.dumps(figures, indent=1) + "\n")
 
 

@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 import torch
-from toys import Counting, Echo
+from toys import Counting, Digits, Echo
 
 from textmdp.agents.advantages import zero_variance_groups
 from textmdp.agents.config import Config
@@ -252,6 +252,16 @@ def test_a_resumed_run_is_the_uninterrupted_one(options, tmp_path):
         second.model.network.state_dict().values(), whole.model.network.state_dict().values(), strict=True
     ):
         assert torch.equal(kept, expected)
+
+
+def test_a_grammar_is_kept_to_and_trained_with():
+    trainer = make_trainer(Digits(), grammar=True, algorithm="ppo", updates=3)
+    batch = trainer.play()
+    assert batch.allowed is not None
+    chosen = np.take_along_axis(batch.allowed, batch.tokens[:, :, None], 2)[:, :, 0]
+    assert chosen[batch.mask].all()
+    for metrics in trainer.run():
+        assert metrics["log_prob_gap"] < 1e-4
 
 
 def test_groups_without_a_signal_are_replaced():

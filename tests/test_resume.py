@@ -72,6 +72,17 @@ def test_a_run_may_go_on_for_longer(whole, tmp_path, capsys):
     assert "more than --updates 3" in refused(capsys, *command(folder, 3, "--resume"))
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore:.is_gradient_checkpointing:FutureWarning")
+def test_adapters_go_on_too(tmp_path):
+    pytest.importorskip("peft")
+    for folder, stops in ((tmp_path / "once", [4]), (tmp_path / "twice", [3, 4])):
+        for updates in stops:
+            assert main(command(folder, updates, "--lora-rank", "2", "--resume")) == 0
+    assert metrics(tmp_path / "once") == metrics(tmp_path / "twice")
+    ours, theirs = (load_file(tmp_path / name / "model" / "model.safetensors") for name in ("once", "twice"))
+    assert all((ours[name] == theirs[name]).all() for name in theirs)
+
+
 def test_what_was_not_begun_begins(tmp_path, capsys):
     folder = tmp_path / "new"
     assert main(command(folder, 1, "--resume")) == 0

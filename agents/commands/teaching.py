@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field
 from types import FrameType, TracebackType
 from typing import Any, Protocol
 
+from textmdp.agents.adapters import add_lora
 from textmdp.agents.commands.options import MOST_ROWS, takes
 from textmdp.agents.config import Config
 from textmdp.agents.decoding import LanguageModelAgent
@@ -36,6 +37,10 @@ class Network:
     """Of the tiny one: its residual stream."""
     heads: int = 4
     """Of the tiny one: heads of each attention; they divide the width."""
+    dtype: str = "float32"
+    """Of the weights of a model that is opened: "float32", "bfloat16" or "auto"."""
+    lora_rank: int = 0
+    """Train low-rank adapters of this rank and leave all other weights as they are; 0 trains all."""
 
 
 @dataclass(frozen=True)
@@ -162,7 +167,8 @@ def teach(plan: Plan, run: Run, watcher: Watcher, stop: StopSignal, state: dict[
     rows = min(MOST_ROWS, max(measuring.evaluate_episodes, measuring.final_episodes))
     held_out = make_envs(plan.env_id, rows, **plan.held_out())
     model = make_model(plan, envs.mdp.tokenizer, envs.mdp.context_length)
-    greedy = LanguageModelAgent(model, greedy=True, temperature=plan.training.temperature)
+    training = plan.training
+    greedy = LanguageModelAgent(model, greedy=True, temperature=training.temperature, grammar=training.grammar)
 
     def measure(stage: str) -> None:
         watcher.stage("evaluating")
@@ -226,7 +232,8 @@ def make_model(plan: Plan, tokenizer: Tokenizer, context_length: int) -> Languag
     """The model that training starts from."""
     network = plan.network
     if network.model:
-        return LanguageModel.load(network.model, tokenizer)
-    return LanguageModel.tiny(
-        tokenizer, context_length, layers=network.layers, width=network.width, heads=network.heads, seed=plan.seed
-    )
+        model = LanguageModel.load(network.model, tokenizer, dtype=network.dtype)
+    else:
+        size = {"layers": network.layers, "width": network.width, "heads": network.heads}
+        model = LanguageModel.tiny(tokenizer, context_length, **size, seed=plan.seed)
+    return add_lora(model, network.lora_rank, seed=plan.seed) if network.lora_rank else model
