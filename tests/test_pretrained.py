@@ -286,6 +286,7 @@ def test_a_lexicon_comes_back_as_it_went() -> None:
     assert tokenizer.unusable_ids == lexicon.unusable_ids
     for text in ("aab b", "<end>", ""):
         assert tokenizer.encode(text) == lexicon.encode(text)
+    assert tokenizer.turn_overhead() >= 0  # which asks for no letters that the lexicon lacks
 
 
 def test_what_is_no_tokenizer(tmp_path: Path) -> None:

@@ -159,10 +159,11 @@ class PretrainedTokenizer(Tokenizer):
 
     def turn_overhead(self) -> int:
         """The most tokens that `opening` or `following` add to the encoding of the text itself."""
+        if self._template is None:
+            return len(self._begin) + 2
         text = PROBE
         around = max(len(self.opening(text)), len(self.following(text))) - len(self.encode(text))
-        if self._template is not None:
-            around = max(around, *map(len, self._template.separately("")))
+        around = max(around, *map(len, self._template.separately("")))
         return around + 2  # where a text meets the template, it may merge less well than this one
 
     def to_transformers(self) -> PreTrainedTokenizerFast:
