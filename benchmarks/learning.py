@@ -135,9 +135,13 @@ def write_csv(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
 
 
 def provenance(module: str) -> dict[str, Any]:
-    """How figures were made: the command that ran this module, the machine, and the versions."""
+    """How figures were made: the command that ran this module, less where it wrote; the machine, and the versions."""
+    words = sys.argv[1:]
+    if "--out" in words:
+        at = words.index("--out")
+        del words[at : at + 2]
     return {
-        "command": " ".join([f"python -m textmdp.benchmarks.{module}", *sys.argv[1:]]),
+        "command": " ".join([f"python -m textmdp.benchmarks.{module}", *words]),
         "machine": {"processors": os.cpu_count(), "architecture": platform.machine()},
         "versions": {
             "python": platform.python_version(),
