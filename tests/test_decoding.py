@@ -13,14 +13,7 @@ from textmdp.agents.policy_gradient import make_envs
 from textmdp.agents.rollout import rollout
 from textmdp.envs import Reply, Score, Task, TokenVectorEnv
 
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    """Tensors this small gain nothing from a second one, and wait for it where the machine is busy."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def llama(size, length, **options):

@@ -13,14 +13,7 @@ from textmdp.agents.rollout import rollout
 from textmdp.agents.scripted import RandomAgent
 from textmdp.envs import LexiconTokenizer, TokenVectorEnv
 
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    """Tensors this small gain nothing from a second one, and wait for it where the machine is busy."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")

@@ -24,13 +24,7 @@ GROUPED = [name for name, row in OBJECTIVES.items() if row.grouped and not row.w
 ALONE = [name for name, row in OBJECTIVES.items() if not row.grouped and not row.whitened]
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    """Tensors this small gain nothing from a second one, and wait for it where the machine is busy."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def sayings(length):
