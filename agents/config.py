@@ -141,6 +141,11 @@ class Config:
             )
 
     @property
+    def ticks_by(self) -> str:
+        """The clock that counts: where whole responses are actions, it is that of turns."""
+        return "turns" if self.level == "response" else self.clock
+
+    @property
     def objective(self) -> Objective:
         """The row of the table."""
         return OBJECTIVES[self.algorithm]

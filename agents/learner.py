@@ -123,7 +123,7 @@ class Learner:
             if not self._kl_in_loss:
                 # No gradient goes through it, and the reward is that of the sampled token: that gradient is exact.
                 rewards = rewards - self.kl_coefficient * kl
-        time = ticks(mask, batch.turns, "turns" if config.level == "response" else config.clock)
+        time = ticks(mask, batch.turns, config.ticks_by)
         played = Played(
             rewards, mask, time, batch.problems, self.running or 0.0, greedy, survey.get("values"), survey.get("last")
         )

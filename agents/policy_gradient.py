@@ -14,6 +14,7 @@ from textmdp.agents.advantages import Floats, discounted_returns, rewards_to_go,
 from textmdp.agents.batch_checks import first_batch
 from textmdp.agents.config import Config
 from textmdp.agents.decoding import LanguageModelAgent
+from textmdp.agents.evaluation import solved
 from textmdp.agents.language_model import LanguageModel
 from textmdp.agents.learner import Learner, Metrics
 from textmdp.agents.resampling import merge, telling
@@ -59,7 +60,6 @@ class Trainer:
             )
         if envs.mdp.tokenizer != model.tokenizer:
             raise ValueError(f"the model writes {model.tokenizer!r}, and the environment reads {envs.mdp.tokenizer!r}")
-        self.update = 0
         seeds = np.random.SeedSequence(self.config.seed).generate_state(4).tolist()
         self.rng = np.random.default_rng(seeds[0])
         temperature, grammar = self.config.temperature, self.config.grammar
@@ -89,6 +89,11 @@ class Trainer:
             yield self.step()
 
     @property
+    def update(self) -> int:
+        """How many updates there have been."""
+        return self.learner.update
+
+    @property
     def updates_left(self) -> int:
         """How many updates there are to come."""
         return max(self.config.updates - self.update, 0)
@@ -103,7 +108,6 @@ class Trainer:
         played = perf_counter()
         learned = self.learner.learn(batch, greedy)
         ended = perf_counter()
-        self.update += 1
         self._totals["seconds"] += ended - began
         turns = batch.turns.max(1) + 1  # (B,)
         assert batch.log_probs is not None  # `LanguageModelAgent` tells
@@ -111,7 +115,7 @@ class Trainer:
             "update": float(self.update),
             **self._totals,
             "return": float(batch.returns.mean()),
-            "success": float(np.mean(batch.returns >= self.envs.mdp.task.full_marks - 1e-9)),
+            "success": float(solved(batch, self.envs.mdp.task.full_marks).mean()),
             "response_tokens": float(batch.lengths.sum() / turns.sum()),
             "turns": float(turns.mean()),
             "truncated": float(batch.truncated.mean()),
@@ -133,18 +137,19 @@ class Trainer:
         while sum(map(len, kept)) < len(batch) and len(batches) <= self.config.resample:
             batches.append(self._play())
             kept.append(np.flatnonzero(telling(batches[-1], size)))
-        merged = merge(batches, kept)
-        if len(merged) < len(batch):  # too few tell apart: the first ones fill up
-            silent = np.flatnonzero(~telling(batch, size))[: len(batch) - len(merged)]
-            return merge([merged, batch], [np.arange(len(merged)), silent])
-        return merge([merged], [np.arange(len(batch))])
+        missing = len(batch) - sum(map(len, kept))
+        if missing > 0:  # too few tell apart: silent ones of the first batch fill up
+            kept[0] = np.concatenate([kept[0], np.flatnonzero(~telling(batch, size))[:missing]])
+        else:
+            kept[-1] = kept[-1][: len(kept[-1]) + missing]
+        return merge(batches, kept)
 
     def greedy_returns(self, batch: Trajectories) -> Floats:
         """The discounted returns of greedy episodes on the problems of a batch, (B,): the baseline of ReMax."""
         greedy = rollout(self._greedy, self.envs, problems=batch.problems.tolist())
         batch.seconds_env += greedy.seconds_env
         batch.seconds_agent += greedy.seconds_agent
-        time = ticks(greedy.mask, greedy.turns, self.config.clock)
+        time = ticks(greedy.mask, greedy.turns, self.config.ticks_by)
         return discounted_returns(rewards_to_go(greedy.rewards, greedy.mask, self.config.discount, time), greedy.mask)
 
     def _play(self) -> Trajectories:
@@ -172,7 +177,7 @@ class Trainer:
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from a `state` that a trainer of the same configuration gave."""
-        self.update, self._totals = state["update"], state["totals"]
+        self._totals = state["totals"]
         if state["chance"] is not None:
             self._seed, self.envs.chance = None, state["chance"]
         self.rng.bit_generator.state = state["rng"]
