@@ -34,8 +34,11 @@ def make_forward(network: PreTrainedModel, length: int) -> Forward:
         length: the most positions of a row.
     """
     if LlamaForward.supports(network):
+        from textmdp.agents.compiled_forward import CompiledLlamaForward  # which builds on this module
+
+        kind = CompiledLlamaForward if CompiledLlamaForward.available(network) else LlamaForward
         with torch.no_grad():
-            return LlamaForward(network, length)
+            return kind(network, length)
     return TransformersForward(network)
 
 

@@ -102,6 +102,12 @@ class Window:
             cache.buffers.append((first, second))
         return cache.buffers[layer]
 
+    def reserve(self, layers: int, heads: int, width: int, like: Tensor) -> list[tuple[Tensor, Tensor]]:
+        """All layers' keys and values, (slots, heads, L, width) twice each, to be written by others."""
+        for layer in range(len(self.cache.buffers), layers):
+            self._buffers(layer, *(like.new_empty(0, 1, heads, width),) * 2)
+        return self.cache.buffers
+
     def seen(self, layer: int) -> tuple[Tensor, Tensor]:
         """What the tokens may attend to, (m, heads, S, width) twice."""
         keys, values = self.cache.buffers[layer]
