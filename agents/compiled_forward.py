@@ -38,6 +38,8 @@ class CompiledLlamaForward(LlamaForward):
     A row's logits are the same, bit for bit, whatever rows are beside it and however many threads there are.
     """
 
+    scattered = True
+
     def __init__(self, network: LlamaForCausalLM, length: int) -> None:
         super().__init__(network, length)
         kernel = kernels.load("llama")
@@ -74,7 +76,7 @@ class CompiledLlamaForward(LlamaForward):
         self._step(
             ctypes.byref(shape),
             self._pointers,
-            *map(_pointer, (self.embedding, self._packed_head, self.turns, tokens, positions)),
+            *map(_pointer, (self.embedding, self._packed_head, self.turns, tokens, positions, window.slots)),
             ctypes.c_int64(rows),
             _pointer(logits),
             self._space.ctypes.data_as(ctypes.c_void_p),

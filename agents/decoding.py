@@ -24,7 +24,8 @@ CHUNK = 1024
 class LanguageModelAgent:
     """Samples from a language model, or takes its most likely tokens.
 
-    Rows hold slots of the cache for as long as `act` is asked about them.
+    What it has read of a row it holds for as long as `act` is asked about that row. Where the network's pass takes rows
+    wherever they lie (`scattered`), a row's slot in the cache is its number; else the rows in play are packed together.
 
     Args:
         model: the policy; its weights are read when episodes begin.
@@ -54,7 +55,7 @@ class LanguageModelAgent:
         self.log_probs: NDArray[np.float32] | None = None
         self.allowed: NDArray[np.bool_] | None = None
         self._cache = Cache(0, 0, model.device)
-        self._rows = np.zeros(0, np.int64)  # of the environment, in the order of their slots; -1 for none
+        self._rows = np.zeros(0, np.int64)  # packed rows, in the order of their slots; -1 for none
         self._seen = np.zeros(0, np.int64)  # (n,) tokens of each row that the cache holds
 
     def begin(self, envs: TokenVectorEnv[Any], rows: NDArray[np.int64]) -> None:
@@ -73,6 +74,7 @@ class LanguageModelAgent:
             self._rows = np.zeros(0, np.int64)
             self._seen = np.zeros(envs.num_envs, np.int64)
         self._rows[np.isin(self._rows, rows)] = -1
+        self._seen[rows] = 0
         self._forward = make_forward(self.model.network, envs.mdp.context_length)
 
     @torch.inference_mode()
@@ -81,32 +83,25 @@ class LanguageModelAgent:
 
         A source that holds no slot has nothing to give: its targets are read anew when `act` is asked about them.
         """
-        rows = np.full(self._cache.slots, -1)  # of all slots
-        rows[: len(self._rows)] = self._rows
-        slots = np.full(len(rows), -1)  # of all rows
-        slots[rows[rows >= 0]] = np.flatnonzero(rows >= 0)
-        rows[np.isin(rows, targets)] = -1
-        told = slots[sources] >= 0
-        sources, targets = np.asarray(sources)[told], np.asarray(targets)[told]
-        free = np.flatnonzero(rows < 0)[: len(targets)]
-        self._cache.copy(slots[sources], free)
-        rows[free] = targets
-        self._rows = rows[: max(len(self._rows), free.max(initial=-1) + 1)]
+        sources, targets = np.asarray(sources), np.asarray(targets)
+        if self._forward.scattered:
+            self._cache.copy(sources, targets)
+        else:
+            self._branch_packed(sources, targets)
         self._seen[targets] = self._seen[sources]
 
     @torch.inference_mode()
     def act(self, envs: TokenVectorEnv[Any], rows: NDArray[np.int64]) -> NDArray[np.int64]:
         """The next token of each of these rows, (m,)."""
-        self._arrange(rows)
-        held = self._rows  # (m,) the same rows in the order of their slots
-        last = envs.lengths[held] - 1
-        self._read(envs.tokens, held, last)
-        logits = self._predict(envs.tokens[held, last], last)
-        self._seen[held] = last + 1
-
-        slots = np.empty(envs.num_envs, np.int64)
-        slots[held] = np.arange(len(held))
-        logits = logits[torch.from_numpy(slots[rows]).to(logits.device)]  # (m, V) in the order that was asked for
+        if self._forward.scattered:
+            logits = self._logits(envs, rows, rows)  # (m, V)
+        else:
+            self._pack(rows)
+            held = self._rows  # (m,) the same rows in the order of their slots
+            logits = self._logits(envs, held, slice(len(held)))
+            place = np.empty(envs.num_envs, np.int64)
+            place[held] = np.arange(len(held))
+            logits = logits[torch.from_numpy(place[rows]).to(logits.device)]  # in the order that was asked for
         allowed = None
         self.allowed = None
         if self.grammar and envs.mdp.has_grammar:
@@ -126,7 +121,43 @@ class LanguageModelAgent:
         uniform = torch.rand(len(bounds), 1, generator=self.generator, device=bounds.device)
         return torch.searchsorted(bounds, uniform * bounds[:, -1:], right=True)[:, 0]
 
-    def _arrange(self, rows: NDArray[np.int64]) -> None:
+    def _logits(self, envs: TokenVectorEnv[Any], rows: NDArray[np.int64], slots: NDArray[np.int64] | slice) -> Tensor:
+        """Read what is new in some rows, (m,), that have these slots; logits of what follows, (m, V)."""
+        last = envs.lengths[rows] - 1
+        self._read(envs.tokens, rows, np.arange(self._cache.slots)[slots], last)
+        window = Window(self._cache, slots, last[:, None])
+        tokens = torch.from_numpy(envs.tokens[rows, last][:, None])
+        self._seen[:] = 0  # rows that are not asked about lose what they had
+        self._seen[rows] = last + 1
+        return self._forward.predict(window, tokens.to(self._cache.device))
+
+    def _read(
+        self,
+        tokens: NDArray[np.int64],
+        rows: NDArray[np.int64],
+        slots: NDArray[np.int64],
+        stops: NDArray[np.int64],
+    ) -> None:
+        """Read what is new in some rows, (m,), with these slots, (m,), up to these positions, (m,)."""
+        counts = stops - self._seen[rows]  # (m,)
+        new = counts > 0
+        if not new.any():
+            return
+        rows, slots, counts = rows[new], slots[new], counts[new]
+        # Rows with fewer new tokens than K go on into padding: never attended to, and written over in time.
+        positions = self._seen[rows][:, None] + np.arange(counts.max())  # (m', K)
+        positions = np.minimum(positions, tokens.shape[1] - 1)
+        block = tokens[rows[:, None], positions]  # (m', K)
+        first = same = np.arange(len(slots))
+        if not positions[:, 0].any():  # rows that open alike, as groups do, are read once
+            _, first, same = np.unique(np.c_[block, counts], axis=0, return_index=True, return_inverse=True)
+        for some in np.array_split(first, -(-len(first) * block.shape[1] // CHUNK)):
+            window = Window(self._cache, slots[some], positions[some])
+            self._forward.read(window, torch.from_numpy(block[some]).to(self._cache.device))
+        if len(first) < len(slots):
+            self._cache.copy(slots[first[same]], slots, block.shape[1])
+
+    def _pack(self, rows: NDArray[np.int64]) -> None:
         """Let exactly these rows have slots, 0 to m - 1: the last ones move to where others fell out."""
         asked = np.zeros(len(self._seen) + 1, bool)  # the last one is for slots of no row, -1
         asked[rows] = True
@@ -142,27 +173,16 @@ class LanguageModelAgent:
             self._rows = np.concatenate([self._rows, fresh])
             self._seen[fresh] = 0
 
-    def _read(self, tokens: NDArray[np.int64], rows: NDArray[np.int64], stops: NDArray[np.int64]) -> None:
-        """Read what is new in some rows, (m,), up to these positions, (m,)."""
-        counts = stops - self._seen[rows]  # (m,)
-        slots = np.flatnonzero(counts > 0)
-        if not len(slots):
-            return
-        counts = counts[slots]
-        # Rows with fewer new tokens than K go on into padding: never attended to, and written over in time.
-        positions = self._seen[rows[slots]][:, None] + np.arange(counts.max())  # (m', K)
-        positions = np.minimum(positions, tokens.shape[1] - 1)
-        block = tokens[rows[slots][:, None], positions]  # (m', K)
-        first = same = np.arange(len(slots))
-        if not positions[:, 0].any():  # rows that open alike, as groups do, are read once
-            _, first, same = np.unique(np.c_[block, counts], axis=0, return_index=True, return_inverse=True)
-        for some in np.array_split(first, -(-len(first) * block.shape[1] // CHUNK)):
-            window = Window(self._cache, slots[some], positions[some])
-            self._forward.read(window, torch.from_numpy(block[some]).to(self._cache.device))
-        if len(first) < len(slots):
-            self._cache.copy(slots[first[same]], slots, block.shape[1])
-
-    def _predict(self, tokens: NDArray[np.int64], positions: NDArray[np.int64]) -> Tensor:
-        """Read the last token of every slot in use, (m,), at its position, (m,); logits of what follows, (m, V)."""
-        window = Window(self._cache, slice(len(tokens)), positions[:, None])
-        return self._forward.predict(window, torch.from_numpy(tokens[:, None]).to(self._cache.device))
+    def _branch_packed(self, sources: NDArray[np.int64], targets: NDArray[np.int64]) -> None:
+        """Give the targets slots with what their sources hold, those whose sources have something."""
+        rows = np.full(self._cache.slots, -1)  # of all slots
+        rows[: len(self._rows)] = self._rows
+        slots = np.full(len(rows), -1)  # of all rows
+        slots[rows[rows >= 0]] = np.flatnonzero(rows >= 0)
+        rows[np.isin(rows, targets)] = -1
+        told = slots[sources] >= 0
+        sources, targets = sources[told], targets[told]
+        free = np.flatnonzero(rows < 0)[: len(targets)]
+        self._cache.copy(slots[sources], free)
+        rows[free] = targets
+        self._rows = rows[: max(len(self._rows), free.max(initial=-1) + 1)]

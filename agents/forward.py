@@ -17,7 +17,13 @@ from textmdp.agents.precision import precision
 
 
 class Forward(Protocol):
-    """A network as it was when this was made; m rows, K new tokens each, V tokens of the vocabulary."""
+    """A network as it was when this was made; m rows, K new tokens each, V tokens of the vocabulary.
+
+    Attributes:
+        scattered: `predict` is as fast for rows of any slots as for the first m of them.
+    """
+
+    scattered: bool
 
     def read(self, window: Window, tokens: Tensor) -> None:
         """Remember tokens, (m, K)."""
@@ -44,6 +50,8 @@ def make_forward(network: PreTrainedModel, length: int) -> Forward:
 
 class TransformersForward:
     """Any causal language model of transformers."""
+
+    scattered = False
 
     def __init__(self, network: PreTrainedModel) -> None:
         self.network = network
@@ -86,6 +94,8 @@ class LlamaForward:
     rotary embedding turns. Here they are neighbours, so that one complex product turns queries and keys; products of
     queries and keys are the same in any order of the entries.
     """
+
+    scattered = False
 
     def __init__(self, network: LlamaForCausalLM, length: int) -> None:
         config, model = network.config, network.model

@@ -62,8 +62,8 @@ class Window:
         return columns <= self.positions[:, None, :, None]
 
     @cached_property
-    def _slot(self) -> Tensor:
-        """(m,)"""
+    def slots(self) -> Tensor:
+        """Of the rows, (m,)."""
         return torch.from_numpy(self._first).to(self.cache.device)
 
     def bags(self, heads: int, shared: int) -> tuple[Tensor, Tensor]:
@@ -73,7 +73,7 @@ class Window:
         int32, and where each head's begin, (m · heads,).
         """
         head = torch.arange(heads, device=self.cache.device) // (heads // shared)
-        first = (self._slot[:, None] * shared + head) * self.cache.length  # (m, heads)
+        first = (self.slots[:, None] * shared + head) * self.cache.length  # (m, heads)
         column = torch.arange(self.stop, dtype=torch.int32, device=self.cache.device)
         bags = (first[:, :, None].int() + column).view(-1)
         return bags, torch.arange(0, len(bags), self.stop, dtype=torch.int32, device=self.cache.device)
@@ -87,7 +87,7 @@ class Window:
                 heads, width = new.shape[2:]
                 if self._cells is None:
                     head = torch.arange(heads, device=new.device)
-                    first = (self._slot[:, None, None] * heads + head) * self.cache.length
+                    first = (self.slots[:, None, None] * heads + head) * self.cache.length
                     self._cells = (first + self.positions[:, :, None]).view(-1)  # (m · K · heads,)
                 buffer.view(-1, width).index_copy_(0, self._cells, new.reshape(-1, width).to(buffer.dtype))
 

@@ -6,6 +6,7 @@ import torch
 from toys import Counting, Digits, Echo
 from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM, Qwen2Config, Qwen2ForCausalLM
 
+from textmdp.agents import kernels
 from textmdp.agents.decoding import LanguageModelAgent
 from textmdp.agents.forward import LlamaForward, TransformersForward, make_forward
 from textmdp.agents.language_model import LanguageModel
@@ -39,6 +40,13 @@ NETWORKS = {
     "qwen2": qwen2,
     "gpt2": gpt2,
 }
+
+
+@pytest.fixture(params=["compiled", "not compiled"])
+def both_ways(request, monkeypatch):
+    """With the compiled kernel, where there is a compiler, and as on a machine that has none."""
+    if request.param == "not compiled":
+        monkeypatch.setattr(kernels, "load", lambda name: None)
 
 
 def make_model(envs, network="llama", scale=8.0):
@@ -97,6 +105,7 @@ class Talk(Task[tuple[int, int]]):
 
 
 @pytest.mark.parametrize("task", [Echo(), Story(), Counting(), Talk()], ids=lambda task: type(task).__name__)
+@pytest.mark.usefixtures("both_ways")
 @pytest.mark.parametrize("network", NETWORKS)
 def test_sampled_and_recomputed_log_probs_agree(network, task):
     envs = vector(task)
@@ -118,6 +127,7 @@ def test_they_agree_on_what_is_registered(env_id):
     np.testing.assert_allclose(batch.log_probs, recomputed(model, batch), atol=1e-4)
 
 
+@pytest.mark.usefixtures("both_ways")
 def test_the_lean_forward_is_that_of_transformers():
     envs = vector(Talk())
     for network in ("llama", "llama, shared heads"):
@@ -141,7 +151,8 @@ def test_the_lean_forward_is_that_of_transformers():
 
 
 @pytest.mark.parametrize("network", ["llama", "llama, shared heads"])
-def test_embedding_bags_are_matrix_products(network):
+def test_embedding_bags_are_matrix_products(network, monkeypatch):
+    monkeypatch.setattr(kernels, "load", lambda name: None)
     envs = vector(Talk())
     model = make_model(envs, network)
     bags, products = LanguageModelAgent(model), LanguageModelAgent(model)
@@ -298,6 +309,7 @@ def test_without_a_grammar_nothing_is_told():
 
 
 @pytest.mark.parametrize("task", [Echo(), Counting()], ids=lambda task: type(task).__name__)
+@pytest.mark.usefixtures("both_ways")
 @pytest.mark.parametrize("network", ["llama, shared heads", "qwen2"])
 def test_branches_go_on_from_what_their_sources_have_read(network, task):
     """Token for token what an agent does that reads all of it again, in one turn that lasts and in many."""

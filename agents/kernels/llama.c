@@ -161,7 +161,7 @@ typedef struct {
     const Shape *shape;
     const Layer *layers;
     const float *embedding, *head, *turns;
-    const int64_t *tokens, *positions;
+    const int64_t *tokens, *positions, *slots;
     int64_t first, last;
     float *logits, *room;
 } Step;
@@ -198,7 +198,7 @@ static void *some_rows(void *given) {
                 float *queries = every + r * qkv, *keys = queries + s->heads * width, *values = keys + s->shared * width;
                 rotate(queries, s->heads + s->shared, width, step->turns + position * width);
                 for (int64_t h = 0; h < s->shared; h++) {
-                    int64_t start = ((first + r) * s->shared + h) * s->length * width;
+                    int64_t start = (step->slots[first + r] * s->shared + h) * s->length * width;
                     float *seen = layer->keys + start, *held = layer->values + start;
                     memcpy(seen + position * width, keys + h * width, sizeof(float) * width);
                     memcpy(held + position * width, values + h * width, sizeof(float) * width);
@@ -228,17 +228,17 @@ static void *some_rows(void *given) {
     return NULL;
 }
 
-/* A token of each row: tokens, positions (rows,); logits (rows, vocabulary). A row's slot in the cache is its number.
+/* A token of each row: tokens, positions, slots in the cache (rows,), all different; logits (rows, vocabulary).
    The rows are shared out among threads, each with its part of the room (threads, llama_room). */
 void llama_step(
     const Shape *shape, const Layer *layers, const float *embedding, const float *head, const float *turns,
-    const int64_t *tokens, const int64_t *positions, int64_t rows, float *logits, float *room, int64_t threads) {
+    const int64_t *tokens, const int64_t *positions, const int64_t *slots, int64_t rows, float *logits, float *room, int64_t threads) {
     pthread_t others[MOST_THREADS];
     Step steps[MOST_THREADS];
     int running[MOST_THREADS];
     threads = threads < MOST_THREADS ? threads : MOST_THREADS;
     for (int64_t t = threads - 1; t >= 0; t--) {
-        steps[t] = (Step){shape, layers, embedding, head, turns, tokens, positions, rows * t / threads,
+        steps[t] = (Step){shape, layers, embedding, head, turns, tokens, positions, slots, rows * t / threads,
                           rows * (t + 1) / threads, logits, room + t * llama_room(shape)};
         running[t] = t && !pthread_create(&others[t], NULL, some_rows, &steps[t]);
         if (!running[t]) some_rows(&steps[t]); /* the first share is this thread's, and what no thread could be made for */
