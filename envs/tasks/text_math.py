@@ -211,6 +211,8 @@ class TextMath(Task[Problem]):
 
 def _judge_signs(answer: str, response: str) -> _Scores:
     """What a response in signs alone is."""
+    if response == answer:
+        return _CORRECT
     # What ends in no digit, or has no marker before its last number, is noise: told apart at a tenth of the cost.
     said = response.rstrip(_CLOSING)
     if not said[-1:].isdigit():
@@ -222,8 +224,6 @@ def _judge_signs(answer: str, response: str) -> _Scores:
     final = _FINAL.fullmatch(response, start)
     if not final or not _MARKED.fullmatch(response, 0, start):
         return _UNREADABLE
-    if response == answer:
-        return _CORRECT
     # Most are told apart here; what looks right may still contradict itself further up.
     return _CORRECT if _may_be_equal(answer, final[1]) and _grade_exactly(answer, response) else _WRONG
 
