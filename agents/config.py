@@ -1,4 +1,7 @@
-"""How a policy is trained: one flat configuration for every algorithm. It knows nothing of torch, so help is fast."""
+"""How a policy is trained: one flat configuration for every algorithm, one for the warm start before it.
+
+Nothing here knows of torch, so that help is fast.
+"""
 
 from __future__ import annotations
 
@@ -149,3 +152,28 @@ class Config:
     def objective(self) -> Objective:
         """The row of the table."""
         return OBJECTIVES[self.algorithm]
+
+
+@dataclass(frozen=True)
+class ImitationConfig:
+    """How a warm start is made."""
+
+    steps: int = 1400
+    """Gradient steps, each on fresh demonstrations."""
+    episodes: int = 128
+    """Demonstrations a step: the rows of the environment. Many small steps learn more than few large ones."""
+    mistake_rate: float = 0.6
+    """The probability, a turn, that the demonstrator makes the task's typical mistake."""
+    check_every: int = 100
+    """Steps between two checks; each plays one greedy episode in every row."""
+    learning_rate: float = 3e-3
+    """Of Adam, at its highest: it rises over the first twentieth of the steps and falls along a cosine to a tenth."""
+    max_grad_norm: float = 1.0
+    """Gradients longer than this are scaled down to it."""
+    seed: int = 0
+    """Of the problems and of the mistakes."""
+
+    def __post_init__(self) -> None:
+        for name, least in (("steps", 0), ("episodes", 1), ("check_every", 1)):
+            if getattr(self, name) < least:
+                raise ValueError(f"{name}={getattr(self, name)} must be at least {least}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 #: Before the first step ratios are 1 but for rounding: about 1e-6 in float32; more than this is another policy.
@@ -95,6 +95,15 @@ class Doctor:
                 if self._absences[alarm.name] >= self._patience:
                     del self._absences[alarm.name]
         return begun
+
+    def recall(self, updates: Iterable[Mapping[str, float | None]]) -> None:
+        """Take up a run where it was left: examine the updates that it had, of which everything has been told.
+
+        Args:
+            updates: their metrics as JSON has them, in which None is no number.
+        """
+        for metrics in updates:
+            self.examine({name: math.nan if value is None else value for name, value in metrics.items()})
 
 
 class _History:

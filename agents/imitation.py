@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
 
 import numpy as np
 import torch
 
+from textmdp.agents.config import ImitationConfig
 from textmdp.agents.decoding import LanguageModelAgent
 from textmdp.agents.language_model import LanguageModel
 from textmdp.agents.rollout import rollout
@@ -22,31 +22,6 @@ from textmdp.agents.scripted import CarelessExpertAgent
 from textmdp.envs.vector_env import TokenVectorEnv
 
 Metrics = dict[str, float]
-
-
-@dataclass(frozen=True)
-class ImitationConfig:
-    """How a warm start is made."""
-
-    steps: int = 1400
-    """Gradient steps, each on fresh demonstrations."""
-    episodes: int = 128
-    """Demonstrations a step: the rows of the environment. Many small steps learn more than few large ones."""
-    mistake_rate: float = 0.6
-    """The probability, a turn, that the demonstrator makes the task's typical mistake."""
-    check_every: int = 100
-    """Steps between two checks; each plays one greedy episode in every row."""
-    learning_rate: float = 3e-3
-    """Of Adam, at its highest: it rises over the first twentieth of the steps and falls along a cosine to a tenth."""
-    max_grad_norm: float = 1.0
-    """Gradients longer than this are scaled down to it."""
-    seed: int = 0
-    """Of the problems and of the mistakes."""
-
-    def __post_init__(self) -> None:
-        for name, least in (("steps", 0), ("episodes", 1), ("check_every", 1)):
-            if getattr(self, name) < least:
-                raise ValueError(f"{name}={getattr(self, name)} must be at least {least}")
 
 
 def imitate(

@@ -31,23 +31,30 @@ def write_report(run: Run) -> Path:
     """Write report.html from what a run's folder holds, finished or not; returns its path."""
     path = run.folder / "report.html"
     fresh = path.with_suffix(".html.new")
-    fresh.write_text(page(run.config, run.metrics(), run.evaluations()), encoding="utf-8")
+    fresh.write_text(page(run.config, run.metrics(), run.evaluations(), run.findings()), encoding="utf-8")
     fresh.replace(path)
     return path
 
 
-def page(config: Mapping[str, Any], metrics: Sequence[Mapping[str, Any]], evaluations: Mapping[str, Evaluation]) -> str:
+def page(
+    config: Mapping[str, Any],
+    metrics: Sequence[Mapping[str, Any]],
+    evaluations: Mapping[str, Evaluation],
+    findings: Sequence[Mapping[str, Any]] = (),
+) -> str:
     """The page of a run.
 
     Args:
         config: what config.json holds.
         metrics: what metrics.jsonl holds, line by line.
         evaluations: by stage, see `STAGES`.
+        findings: what findings.jsonl holds, line by line.
     """
     title = f"{config['id']} · a run of textmdp"
     stages = {STAGES[name]: evaluations[name] for name in STAGES if name in evaluations}
     sections = [
         _section("Learning curve", _curve(config, metrics, evaluations)),
+        _section("What looked wrong", _findings(findings)),
         _section("Where the time went", time_split(times(metrics))),
         _section("Evaluation", _evaluation_table(config, stages)),
         _section("Transcripts", _transcripts(stages)),
@@ -122,6 +129,19 @@ def _curve_table(measured: Sequence[Measured]) -> str:
     )
     head = "<tr><th scope=col>update</th><th scope=col>accuracy</th><th scope=col>Wilson 95 %</th></tr>"
     return f"<details><summary>The curve in numbers</summary><table><thead>{head}</thead>{rows}</table></details>"
+
+
+def _findings(findings: Sequence[Mapping[str, Any]]) -> str:
+    """What the doctor found, in the order in which it did."""
+    if not findings:
+        return ""
+    head = "".join(f"<th scope=col>{name}</th>" for name in ("update", "what", "what to do about it"))
+    rows = "".join(
+        f"<tr><th scope=row>{finding['update']}</th>"
+        f"<td>{_text(finding['severity'])}: {_text(finding['message'])}</td><td>{_text(finding['remedy'])}</td></tr>"
+        for finding in findings
+    )
+    return f'<div class="wide"><table><thead><tr>{head}</tr></thead>{rows}</table></div>'
 
 
 def _evaluation_table(config: Mapping[str, Any], stages: Mapping[str, Evaluation]) -> str:

@@ -2,6 +2,7 @@
 
 config.json               the environment's id and arguments, the settings, seed, command, versions
 metrics.jsonl             one flat object a line: a check of the imitation, or an update; written as it happens
+findings.jsonl            what looked wrong, one object a line: update, name, severity, message, remedy; see `doctor`
 results.json              evaluations: of the untrained model, after imitation, at the end
 events.out.tfevents.*     the same metrics for TensorBoard: `tensorboard --logdir runs`
 model/                    network and tokenizer as transformers saves them
@@ -18,11 +19,13 @@ import platform
 import shutil
 import time
 from collections.abc import Mapping
+from dataclasses import asdict
 from importlib import metadata
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from textmdp.agents.doctor import Finding
 from textmdp.agents.evaluation import Evaluation
 from textmdp.envs.tokenizers import Tokenizer
 
@@ -34,6 +37,8 @@ if TYPE_CHECKING:
 
 _VERSIONS = ("textmdp", "numpy", "gymnasium", "tokenizers", "torch", "transformers")
 _EVENTS, _CHECKPOINT = "events.out.tfevents.*", "checkpoint.pt"
+#: Files with an object a line; in each, that of an update has its number.
+_LINES = ("metrics.jsonl", "findings.jsonl")
 
 
 class Run:
@@ -106,7 +111,8 @@ class Run:
         except TypeError as error:
             raise TypeError(f"a run's arguments and settings must be plain JSON values: {error}") from None
         (path / "config.json").write_text(text + "\n", encoding="utf-8")
-        (path / "metrics.jsonl").touch()
+        for name in _LINES:
+            (path / name).touch()
         return cls(path, config)
 
     @classmethod
@@ -129,8 +135,7 @@ class Run:
     def log(self, metrics: Mapping[str, float], step: int) -> None:
         """Add a line of metrics; it is on disk, and in TensorBoard's file at `step`, when this returns."""
         flat = {name: _number(value) for name, value in metrics.items()}
-        with (self.folder / "metrics.jsonl").open("a", encoding="utf-8") as stream:
-            stream.write(json.dumps(flat) + "\n")
+        self._append("metrics.jsonl", flat)
         if self._events is None:
             from torch.utils.tensorboard import SummaryWriter
 
@@ -139,6 +144,10 @@ class Run:
             if value is not None:
                 self._events.add_scalar(name, value, step)
         self._events.flush()
+
+    def log_finding(self, update: int, finding: Finding) -> None:
+        """Add a line of what the doctor found at an update."""
+        self._append("findings.jsonl", {"update": update, **asdict(finding)})
 
     def save_model(self, model: LanguageModel) -> None:
         """Write the model: beside the old one first, so that there is a whole one at any time."""
@@ -158,18 +167,18 @@ class Run:
         fresh.replace(path)
 
     def load_checkpoint(self) -> dict[str, Any] | None:
-        """What `save_checkpoint` kept last; None where there is nothing yet. Metrics of later updates are dropped."""
+        """What `save_checkpoint` kept last; None where there is nothing yet. What was logged after it is dropped."""
         import torch
 
         path = self.folder / _CHECKPOINT
         if not path.is_file():
             return None
         state: dict[str, Any] = torch.load(path, weights_only=True)  # plain data alone: a file can't run code
-        kept = [row for row in self.metrics() if row.get("update", 0) <= state["update"]]
-        metrics = self.folder / "metrics.jsonl"
-        fresh = metrics.with_suffix(".jsonl.new")
-        fresh.write_text("".join(json.dumps(row) + "\n" for row in kept), encoding="utf-8")
-        fresh.replace(metrics)
+        for name in _LINES:
+            kept = [row for row in self._rows(name) if row.get("update", 0) <= state["update"]]
+            fresh = self.folder / f"{name}.new"
+            fresh.write_text("".join(map(_line, kept)), encoding="utf-8")
+            fresh.replace(self.folder / name)
         return state
 
     def save_evaluation(self, name: str, evaluation: Evaluation) -> None:
@@ -187,11 +196,25 @@ class Run:
             self._events.close()
             self._events = None
 
+    def _append(self, name: str, row: Mapping[str, Any]) -> None:
+        with (self.folder / name).open("a", encoding="utf-8") as stream:
+            stream.write(_line(row))
+
     # Reading
 
     def metrics(self) -> list[dict[str, Any]]:
         """What `log` wrote, line by line."""
-        lines = (self.folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+        return self._rows("metrics.jsonl")
+
+    def findings(self) -> list[dict[str, Any]]:
+        """What `log_finding` wrote, line by line."""
+        return self._rows("findings.jsonl")
+
+    def _rows(self, name: str) -> list[dict[str, Any]]:
+        path = self.folder / name
+        if not path.is_file():  # older runs kept no findings
+            return []
+        lines = path.read_text(encoding="utf-8").splitlines()
         rows = []
         for number, line in enumerate(lines, start=1):
             try:
@@ -199,7 +222,7 @@ class Run:
             except json.JSONDecodeError as error:
                 if number == len(lines):
                     break  # the machine stopped while it was written
-                raise ValueError(f"{self.folder / 'metrics.jsonl'}, line {number}: {error.msg}") from None
+                raise ValueError(f"{path}, line {number}: {error.msg}") from None
         return rows
 
     def evaluations(self) -> dict[str, Evaluation]:
@@ -254,12 +277,16 @@ def _versions() -> dict[str, str]:
 
 def _clear(folder: Path) -> None:
     """Remove the files of a run, and nothing else."""
-    for name in ("metrics.jsonl", "results.json", "report.html", "config.json", _CHECKPOINT):
+    for name in (*_LINES, "results.json", "report.html", "config.json", _CHECKPOINT):
         (folder / name).unlink(missing_ok=True)
     for path in folder.glob(_EVENTS):
         path.unlink()
     for name in ("model", "model.new"):
         shutil.rmtree(folder / name, ignore_errors=True)
+
+
+def _line(row: Mapping[str, Any]) -> str:
+    return json.dumps(row) + "\n"
 
 
 def _number(value: float) -> float | int | None:

@@ -170,7 +170,7 @@ def test_evaluate_tells_each_difficulty(capsys):
 
 def test_training_leaves_a_whole_run(trained, capsys):
     names = {path.name.partition(".")[0] for path in trained.iterdir()}
-    assert names == {"config", "metrics", "results", "events", "model", "report", "checkpoint"}
+    assert names == {"config", "metrics", "findings", "results", "events", "model", "report", "checkpoint"}
     config = json.loads((trained / "config.json").read_text())
     assert config["arguments"] == {"difficulty": "one-digit"}
     assert config["seed"] == 1

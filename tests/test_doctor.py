@@ -43,6 +43,11 @@ def run(changes, updates=20, patience=PATIENCE):
     return told
 
 
+def as_json(metrics):
+    """What metrics.jsonl holds of an update."""
+    return {name: None if math.isnan(value) else value for name, value in metrics.items()}
+
+
 def always(value):
     return lambda update: value
 
@@ -178,7 +183,8 @@ def test_no_patience_is_refused():
         Doctor(0)
 
 
-METRICS = st.dictionaries(st.sampled_from([*healthy(1), "anything"]), st.floats())
+METRICS_NAMES = st.sampled_from([*healthy(1), "anything"])
+METRICS = st.dictionaries(METRICS_NAMES, st.floats())
 
 
 @settings(max_examples=300, deadline=None)
@@ -193,3 +199,17 @@ def test_no_series_of_numbers_is_too_much(series, patience):
             assert finding.message
             assert finding.remedy
         assert repr(metrics) == repr(before)
+
+
+FINITE = st.dictionaries(METRICS_NAMES, st.floats(allow_infinity=False) | st.sampled_from([0.0, 1.0]))
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(FINITE, max_size=12), st.integers(0, 12), st.integers(1, 3))
+def test_a_doctor_that_recalls_is_the_one_that_was_there(series, at, patience):
+    whole, later = Doctor(patience), Doctor(patience)
+    for metrics in series[:at]:
+        whole.examine(metrics)
+    later.recall(map(as_json, series[:at]))
+    for metrics in series[at:]:
+        assert later.examine(metrics) == whole.examine(metrics)

@@ -9,8 +9,8 @@ from textmdp.agents.decoding import LanguageModelAgent
 from textmdp.agents.evaluation import evaluate
 from textmdp.agents.imitation import ImitationConfig, imitate
 from textmdp.agents.language_model import LanguageModel
-from textmdp.agents.policy_gradient import Trainer, make_envs
-from textmdp.agents.rollout import rollout
+from textmdp.agents.policy_gradient import Trainer
+from textmdp.agents.rollout import make_envs, rollout
 from textmdp.agents.scripted import CarelessExpertAgent, ExpertAgent
 from textmdp.envs import TokenVectorEnv
 from textmdp.envs.tasks.slips import slip

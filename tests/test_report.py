@@ -6,6 +6,7 @@ import pytest
 from toys import Counting, Echo
 
 from textmdp.agents.charts import Measured, learning_curve, time_split
+from textmdp.agents.doctor import Finding
 from textmdp.agents.evaluation import evaluate, wilson_interval
 from textmdp.agents.report import page, times, write_report
 from textmdp.agents.runs import Run
@@ -123,6 +124,17 @@ def test_tasks_without_splits_have_no_held_out_problems():
     assert "held-out" not in said
 
 
+def test_what_the_doctor_found_is_told_with_its_remedy():
+    found = [
+        {"update": 4, "name": "clipped", "severity": "warning", "message": "60 % of <b>", "remedy": "fewer epochs"},
+        {"update": 9, "name": "not-finite", "severity": "error", "message": "loss is nan", "remedy": "stop & go back"},
+    ]
+    said = "|".join(parse(page(CONFIG, [*metrics()], {}, found)).texts)
+    assert "What looked wrong" in said
+    assert "|4|warning: 60 % of <b>|fewer epochs|9|error: loss is nan|stop & go back" in said
+    assert "What looked wrong" not in page(CONFIG, [*metrics()], {})
+
+
 def test_times_add_up():
     assert times([*metrics()]) == {"imitation": 4.0, "environment": 15.0, "decoding": 30.0}
     assert times([]) == {}
@@ -141,9 +153,10 @@ def test_write_report_reads_the_folder(tmp_path):
     for name, result in example(Echo(), STAGES).items():
         run.save_evaluation(name, result)
     (tmp_path / "metrics.jsonl").write_text('{"update": 1, "success": 0.5, "note": null}\n')
+    run.log_finding(1, Finding("clipped", "warning", "all is clipped", "smaller steps"))
     path = write_report(run)
     assert path == tmp_path / "report.html"
-    parse(path.read_text(encoding="utf-8"))
+    assert "warning: all is clipped" in parse(path.read_text(encoding="utf-8")).texts
 
 
 # Charts

@@ -61,7 +61,8 @@ def test_a_killed_run_goes_on_bit_for_bit(whole, tmp_path, capsys):
     assert metrics(folder) == metrics(whole)
     ours, theirs = (load_file(place / "model" / "model.safetensors") for place in (folder, whole))
     assert all((ours[name] == theirs[name]).all() for name in theirs)
-    assert (folder / "results.json").read_text() == (whole / "results.json").read_text()
+    for name in ("results.json", "findings.jsonl"):
+        assert (folder / name).read_text() == (whole / name).read_text()
 
 
 def test_a_run_may_go_on_for_longer(whole, tmp_path, capsys):
@@ -70,6 +71,21 @@ def test_a_run_may_go_on_for_longer(whole, tmp_path, capsys):
     assert main(command(folder, 8, "--resume")) == 0
     assert metrics(folder) == metrics(whole)
     assert "more than --updates 3" in refused(capsys, *command(folder, 3, "--resume"))
+
+
+def test_findings_are_neither_lost_nor_told_again(tmp_path, capsys):
+    cut = ("--set", "context_length=8")  # which ends most episodes early, from the first update to the last
+    for folder, stops in ((tmp_path / "once", [5]), (tmp_path / "twice", [3, 5])):
+        for updates in stops:
+            assert main(command(folder, updates, *cut, "--resume")) == 0
+    once, twice = ((tmp_path / name / "findings.jsonl").read_text() for name in ("once", "twice"))
+    assert once == twice
+    first = json.loads(once.splitlines()[0])
+    assert (first["update"], first["name"]) == (1, "truncated")
+    assert once.count('"truncated"') == 1
+    told = capsys.readouterr()[0].replace("\n", " ")
+    assert told.count("episodes were truncated") == 2  # once in each run
+    assert first["message"] in (tmp_path / "twice" / "report.html").read_text()
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore:.is_gradient_checkpointing:FutureWarning")

@@ -6,6 +6,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from toys import Echo
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from textmdp.agents.doctor import Finding
 from textmdp.agents.evaluation import evaluate
 from textmdp.agents.language_model import LanguageModel
 from textmdp.agents.runs import Run, fingerprint
@@ -56,6 +57,37 @@ def test_a_line_cut_short_by_a_crash_is_left_out_and_a_broken_one_is_reported(tm
         run.metrics()
 
 
+def test_findings_are_on_disk_line_by_line(tmp_path):
+    run = create(tmp_path)
+    assert run.findings() == []
+    run.log_finding(3, Finding("clipped", "warning", "60 % of the tokens are clipped", "fewer epochs"))
+    run.log_finding(9, Finding("kl", "error", "it’s \u2028 far", "stop"))
+    first, second = Run.open(tmp_path).findings()
+    told = {"name": "clipped", "severity": "warning", "message": "60 % of the tokens are clipped"}
+    assert first == {"update": 3, **told, "remedy": "fewer epochs"}
+    assert second["message"] == "it’s \u2028 far"
+    (tmp_path / "findings.jsonl").unlink()  # as in a run of an older version
+    assert run.findings() == []
+
+
+def test_what_was_logged_after_a_checkpoint_is_dropped_with_it(tmp_path):
+    run = create(tmp_path)
+    assert run.load_checkpoint() is None
+    run.log({"imitation/step": 5}, step=5)
+    for update in (1, 2, 3):
+        run.log({"update": update}, step=update)
+        run.log_finding(update, Finding(f"n{update}", "warning", "", ""))
+    run.close()
+    run.save_checkpoint({"update": 2})
+    with (tmp_path / "findings.jsonl").open("a") as stream:
+        stream.write('{"update": 1, "na')  # the machine stopped here
+    assert run.load_checkpoint() == {"update": 2}
+    assert run.metrics() == [{"imitation/step": 5}, {"update": 1}, {"update": 2}]
+    assert [row["name"] for row in run.findings()] == ["n1", "n2"]
+    run.log_finding(3, Finding("n3", "warning", "", ""))
+    assert [row["name"] for row in run.findings()] == ["n1", "n2", "n3"]
+
+
 def test_the_model_opens_in_transformers_and_here(tmp_path):
     run, model = create(tmp_path), tiny()
     run.save_model(model)
@@ -104,7 +136,12 @@ def test_a_folder_in_use_is_refused_with_the_fix(tmp_path):
         create(tmp_path)
     create(tmp_path, overwrite=True, seed=8)
     assert json.loads((tmp_path / "config.json").read_text())["seed"] == 8
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["config.json", "metrics.jsonl", "notes.txt"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "config.json",
+        "findings.jsonl",
+        "metrics.jsonl",
+        "notes.txt",
+    ]
     assert Run.open(tmp_path).metrics() == []
 
 

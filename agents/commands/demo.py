@@ -8,11 +8,10 @@ from pathlib import Path
 from rich.table import Table
 
 from textmdp.agents.commands.options import at_least, settings, token_id
-from textmdp.agents.commands.teaching import Measuring, Plan
+from textmdp.agents.commands.plan import Measuring, Plan
 from textmdp.agents.commands.terminal import console, said, show
 from textmdp.agents.commands.training import train
-from textmdp.agents.config import Config
-from textmdp.agents.imitation import ImitationConfig
+from textmdp.agents.config import Config, ImitationConfig
 from textmdp.agents.report import STAGES
 from textmdp.agents.runs import Run
 

@@ -17,7 +17,6 @@ from textmdp.agents.commands.options import (
     at_least,
     environment_of,
     load_agent,
-    make_vector,
     settings,
     takes,
     task_name,
@@ -25,6 +24,7 @@ from textmdp.agents.commands.options import (
 )
 from textmdp.agents.commands.terminal import console, difficulty_table, evaluation_table, show
 from textmdp.agents.evaluation import Evaluation, choose_problems, evaluate
+from textmdp.agents.rollout import make_envs
 from textmdp.agents.sampling import at_k, final_answer, sample_problems
 from textmdp.envs.checking import CHECKS, run_checks
 from textmdp.envs.rendering import visible
@@ -74,7 +74,7 @@ def run_evaluate(arguments: argparse.Namespace) -> int:
     variants = _variants(arguments, env_id, options)
     rows = min(arguments.episodes * (arguments.samples or 1), MOST_ROWS)
     # All are made before the first is played: a wrong name is told at once.
-    made = {name: make_vector(env_id, rows, given) for name, given in variants.items()}
+    made = {name: make_envs(env_id, rows, **given) for name, given in variants.items()}
     results = {name: _evaluated(arguments, envs, ks, variants[name]) for name, envs in made.items()}
     if arguments.json:
         _print_json(arguments, env_id, options, results)

@@ -11,8 +11,6 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-import gymnasium as gym
-
 import textmdp.envs
 from textmdp.agents.rollout import Agent
 from textmdp.agents.scripted import ExpertAgent, RandomAgent
@@ -138,11 +136,6 @@ def with_split(env_id: str, arguments: dict[str, Any], split: str | None, defaul
 
 #: The most episodes that are played at once.
 MOST_ROWS = 256
-
-
-def make_vector(env_id: str, num_envs: int, arguments: dict[str, Any]) -> TokenVectorEnv[Any]:
-    """The token view of many episodes, for rollouts."""
-    return gym.make_vec(env_id, num_envs, autoreset_mode="Disabled", copy=False, **arguments)  # type: ignore[return-value]
 
 
 def environment_of(

@@ -17,11 +17,10 @@ from textmdp.agents.commands.options import (
     at_least,
     environment_of,
     load_agent,
-    make_vector,
 )
 from textmdp.agents.commands.terminal import show, show_transcript
 from textmdp.agents.evaluation import choose_problems, rollouts, transcript
-from textmdp.agents.rollout import Trajectories
+from textmdp.agents.rollout import Trajectories, make_envs
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -47,7 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
             f"the agent {arguments.agent!r} needs an environment: textmdp rollout ID --agent {arguments.agent}"
         )
     env_id, options = environment_of(arguments, run=None if arguments.agent in SCRIPTED else arguments.agent)
-    envs = make_vector(env_id, min(arguments.episodes, MOST_ROWS), options)
+    envs = make_envs(env_id, min(arguments.episodes, MOST_ROWS), **options)
     agent = load_agent(arguments.agent, envs, arguments.seed, sampled=not arguments.greedy)
     problems = _problems(envs.mdp.task, arguments)
     returns: list[float] = []

@@ -6,85 +6,23 @@ import signal
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
 from types import FrameType, TracebackType
 from typing import Any, Protocol
 
 from textmdp.agents.adapters import add_lora
-from textmdp.agents.commands.options import MOST_ROWS, takes
-from textmdp.agents.config import Config
+from textmdp.agents.commands.options import MOST_ROWS
+from textmdp.agents.commands.plan import Plan
 from textmdp.agents.decoding import LanguageModelAgent
 from textmdp.agents.doctor import Doctor, Finding
 from textmdp.agents.evaluation import Evaluation, evaluate
-from textmdp.agents.imitation import ImitationConfig, imitate
+from textmdp.agents.imitation import imitate
 from textmdp.agents.language_model import LanguageModel
 from textmdp.agents.learner import Metrics
-from textmdp.agents.policy_gradient import Trainer, make_envs
+from textmdp.agents.policy_gradient import Trainer
 from textmdp.agents.report import write_report
+from textmdp.agents.rollout import make_envs
 from textmdp.agents.runs import Run
 from textmdp.envs.tokenizers import Tokenizer
-
-
-@dataclass(frozen=True)
-class Network:
-    """The language model."""
-
-    model: str = ""
-    """A causal language model to start from, a folder or a name on the hub; empty for a tiny one from scratch."""
-    layers: int = 2
-    """Of the tiny one: blocks of attention and MLP."""
-    width: int = 128
-    """Of the tiny one: its residual stream."""
-    heads: int = 4
-    """Of the tiny one: heads of each attention; they divide the width."""
-    dtype: str = "float32"
-    """Of the weights of a model that is opened: "float32", "bfloat16" or "auto"."""
-    lora_rank: int = 0
-    """Train low-rank adapters of this rank and leave all other weights as they are; 0 trains all."""
-
-
-@dataclass(frozen=True)
-class Measuring:
-    """When the model is evaluated, greedily, on the held-out split."""
-
-    evaluate_every: int = 10
-    """Updates between two evaluations; a checkpoint is written at each."""
-    evaluate_episodes: int = 200
-    """Episodes of such an evaluation."""
-    final_episodes: int = 500
-    """Episodes of the evaluations before, between and after the two kinds of training."""
-    until: float = 0.0
-    """Stop when an evaluation reaches this accuracy; 0 for never."""
-    checkpoint_every: int = 10
-    """Updates between two checkpoints, from which --resume goes on."""
-
-    def __post_init__(self) -> None:
-        for name in ("evaluate_every", "evaluate_episodes", "final_episodes", "checkpoint_every"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name}={getattr(self, name)} must be at least 1")
-
-
-@dataclass(frozen=True)
-class Plan:
-    """All that a training run is made of."""
-
-    env_id: str
-    arguments: dict[str, Any]
-    seed: int = 0
-    network: Network = field(default_factory=Network)
-    imitation: ImitationConfig = field(default_factory=ImitationConfig)
-    training: Config = field(default_factory=Config)
-    measuring: Measuring = field(default_factory=Measuring)
-
-    def held_out(self) -> dict[str, Any]:
-        """The arguments of the environment that is evaluated on."""
-        return {**self.arguments, "split": "test"} if takes(self.env_id, "split") else self.arguments
-
-    def settings(self) -> dict[str, Any]:
-        """As config.json has them: flat."""
-        imitation = {f"imitation_{name}": value for name, value in asdict(self.imitation).items() if name != "seed"}
-        training = {name: value for name, value in asdict(self.training).items() if name != "seed"}
-        return {**training, **imitation, **asdict(self.network), **asdict(self.measuring)}
 
 
 class Watcher(Protocol):
@@ -198,9 +136,11 @@ def teach(plan: Plan, run: Run, watcher: Watcher, stop: StopSignal, state: dict[
         else:
             trainer.restore(state)
         doctor = Doctor()
+        doctor.recall(row for row in run.metrics() if "update" in row)
         for metrics in trainer.run():
             for finding in doctor.examine(metrics):
-                watcher.found(int(metrics["update"]), finding)
+                run.log_finding(trainer.update, finding)
+                watcher.found(trainer.update, finding)
                 if finding.severity == "error":
                     raise TrainingError(f"update {metrics['update']:.0f}: {finding}")
             if metrics["update"] % measuring.evaluate_every == 0:

@@ -20,13 +20,12 @@ from textmdp.agents.commands.options import (
     task_name,
     token_id,
 )
-from textmdp.agents.commands.teaching import Measuring, Network, Plan, Stopped, StopSignal, teach
+from textmdp.agents.commands.plan import Measuring, Network, Plan
 from textmdp.agents.commands.terminal import console, evaluation_table, show
-from textmdp.agents.config import Config
-from textmdp.agents.imitation import ImitationConfig
+from textmdp.agents.config import Config, ImitationConfig
 from textmdp.agents.objectives import OBJECTIVES
-from textmdp.agents.policy_gradient import make_envs
 from textmdp.agents.report import STAGES
+from textmdp.agents.rollout import make_envs
 from textmdp.agents.runs import Run
 
 
@@ -70,6 +69,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 def train(plan: Plan, folder: Path, command: str, overwrite: bool, resume: bool = False) -> tuple[int, Run]:
     """Train as planned with a display; returns the exit code and the run."""
+    from textmdp.agents.commands.teaching import Stopped, StopSignal, teach  # they import torch, help does without
+
     quiet_transformers()
     found = take_up(plan, folder) if resume else None
     record, state = found or (begin(plan, folder, command, overwrite or resume), None)
