@@ -237,8 +237,8 @@ def explained_variance(values: Floats, targets: Floats, mask: Mask) -> float:
     return float(1 - (targets - values)[mask].var() / spread) if spread > 0 else float("nan")
 
 
-def zero_variance_groups(returns: Floats, groups: NDArray[np.int64]) -> float:
-    """The share of groups in which all episodes have the same return: with a group baseline they teach nothing.
+def telling(returns: Floats, groups: NDArray[np.int64]) -> Mask:
+    """Which episodes belong to groups whose returns differ, (B,): with a group baseline the others teach nothing.
 
     Args:
         returns: (B,).
@@ -248,7 +248,18 @@ def zero_variance_groups(returns: Floats, groups: NDArray[np.int64]) -> float:
     low, high = np.full(len(names), np.inf), np.full(len(names), -np.inf)
     np.minimum.at(low, inverse, returns)
     np.maximum.at(high, inverse, returns)
-    return float(np.mean(low == high))
+    return (low != high)[inverse]
+
+
+def zero_variance_groups(returns: Floats, groups: NDArray[np.int64]) -> float:
+    """The share of groups in which all episodes have the same return.
+
+    Args:
+        returns: (B,).
+        groups: (B,) any numbers, equal for episodes of the same problem.
+    """
+    _, first = np.unique(groups, return_index=True)
+    return float(np.mean(~telling(returns, groups)[first]))
 
 
 def _check(rewards: Floats, mask: Mask, **shares: float) -> None:

@@ -44,6 +44,7 @@ COMMANDS = {
         "measuring", "accuracy, return and lengths of an agent", "add_evaluate_arguments", "run_evaluate"
     ),
     "check": Command("measuring", "check that an environment keeps its word", "add_check_arguments", "run_check"),
+    "judge": Command("judge", "what this machine offers to confine programs with"),
     "demo": Command("demo", "a small model learns arithmetic on this machine, in about two minutes"),
 }
 

@@ -18,7 +18,6 @@ from textmdp.agents.advantages import (
     discount_weights,
     discounted_returns,
     explained_variance,
-    generalized_advantages,
     rewards_to_go,
     running_mean,
     ticks,
@@ -132,12 +131,8 @@ class Learner:
         self.running = running_mean(self.running, returns, config.running_rate)
         fitted = None
         if self.value is not None:
-            values, last = survey["values"], survey["last"]
-            # TD(λ) returns: advantages before any whitening, and V.
-            fitted = values + generalized_advantages(
-                rewards, values, last, mask, config.discount, config.trace_decay, time
-            )
-            metrics["explained_variance"] = explained_variance(values, fitted, mask)
+            fitted = survey["values"] + advantages  # TD(λ) returns
+            metrics["explained_variance"] = explained_variance(survey["values"], fitted, mask)
         weights = token_weights(mask, config.aggregation or self.objective.aggregation, self.longest)
         if config.exact_discount:
             weights = weights * discount_weights(mask, config.discount, time)
@@ -146,7 +141,7 @@ class Learner:
             roles=self._tensor(batch.roles),
             turns=self._tensor(batch.turns),
             allowed=self._optional(batch.allowed),
-            advantages=self._tensor(advantages),
+            advantages=self._tensor(self.objective.scaled(advantages, mask)),
             weights=self._tensor(weights),
             shares=self._tensor(token_weights(mask, "token-mean", self.longest)),
             sampled=self._tensor(batch.log_probs),

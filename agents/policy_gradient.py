@@ -6,33 +6,18 @@ from collections.abc import Iterator
 from time import perf_counter
 from typing import Any
 
-import gymnasium as gym
 import numpy as np
 
-import textmdp.envs  # noqa: F401  # registers the ids
-from textmdp.agents.advantages import Floats, discounted_returns, rewards_to_go, ticks, zero_variance_groups
+from textmdp.agents.advantages import Floats, discounted_returns, rewards_to_go, telling, ticks, zero_variance_groups
 from textmdp.agents.batch_checks import first_batch
 from textmdp.agents.config import Config
 from textmdp.agents.decoding import LanguageModelAgent
 from textmdp.agents.evaluation import solved
 from textmdp.agents.language_model import LanguageModel
 from textmdp.agents.learner import Learner, Metrics
-from textmdp.agents.resampling import merge, telling
+from textmdp.agents.resampling import merge
 from textmdp.agents.rollout import Trajectories, rollout
 from textmdp.envs.vector_env import TokenVectorEnv
-
-
-def make_envs(env_id: str, num_envs: int, **options: Any) -> TokenVectorEnv[Any]:
-    """The token view of a registered id as rollouts want it: `num_envs` rows, autoreset disabled, no copies.
-
-    Args:
-        env_id: a token-level id, such as "TextMath-v0".
-        num_envs: rows.
-        options: what `gym.make` would take: `difficulty`, `split`, ….
-    """
-    if gym.spec(env_id).vector_entry_point != "textmdp.envs.views:token_vector_env":
-        raise ValueError(f"{env_id!r} is no token-level id of textmdp.envs, such as 'TextMath-v0'")
-    return gym.make_vec(env_id, num_envs, autoreset_mode="Disabled", copy=False, **options)  # type: ignore[return-value]
 
 
 class Trainer:
@@ -129,28 +114,34 @@ class Trainer:
 
     def play(self) -> Trajectories:
         """Fresh episodes: `group_size` of each of some problems."""
-        batch, size = self._play(), self.config.group_size
+        batch = self._play()
+        groups = np.arange(len(batch)) // self.config.group_size
         self._silent = zero_variance_groups(batch.returns, batch.problems)
         if not self.config.resample:
             return batch
-        batches, kept = [batch], [np.flatnonzero(telling(batch, size))]
+        batches, kept = [batch], [np.flatnonzero(telling(batch.returns, groups))]
         while sum(map(len, kept)) < len(batch) and len(batches) <= self.config.resample:
             batches.append(self._play())
-            kept.append(np.flatnonzero(telling(batches[-1], size)))
+            kept.append(np.flatnonzero(telling(batches[-1].returns, groups)))
         missing = len(batch) - sum(map(len, kept))
         if missing > 0:  # too few tell apart: silent ones of the first batch fill up
-            kept[0] = np.concatenate([kept[0], np.flatnonzero(~telling(batch, size))[:missing]])
+            kept[0] = np.concatenate([kept[0], np.flatnonzero(~telling(batch.returns, groups))[:missing]])
         else:
             kept[-1] = kept[-1][: len(kept[-1]) + missing]
         return merge(batches, kept)
 
     def greedy_returns(self, batch: Trajectories) -> Floats:
-        """The discounted returns of greedy episodes on the problems of a batch, (B,): the baseline of ReMax."""
-        greedy = rollout(self._greedy, self.envs, problems=batch.problems.tolist())
+        """The discounted returns of greedy episodes on the problems of a batch, (B,): the baseline of ReMax.
+
+        One a problem, which all episodes of it share: it knows nothing of any of them, the task's noise included.
+        """
+        _, first, same = np.unique(batch.problems, return_index=True, return_inverse=True)
+        greedy = rollout(self._greedy, self.envs, problems=batch.problems.tolist(), rows=first)
         batch.seconds_env += greedy.seconds_env
         batch.seconds_agent += greedy.seconds_agent
         time = ticks(greedy.mask, greedy.turns, self.config.ticks_by)
-        return discounted_returns(rewards_to_go(greedy.rewards, greedy.mask, self.config.discount, time), greedy.mask)
+        to_go = rewards_to_go(greedy.rewards, greedy.mask, self.config.discount, time)
+        return discounted_returns(to_go, greedy.mask)[same]
 
     def _play(self) -> Trajectories:
         count = self.config.episodes // self.config.group_size

@@ -1,7 +1,8 @@
 """Dynamic sampling: groups of episodes that all earned the same teach a group baseline nothing, and are replaced.
 
-Yu et al. 2025 (DAPO, arXiv 2503.14476). What is trained on is no longer what the policy does: problems that it always
-or never solves are left out, so the gradient is that of another distribution of problems.
+Yu et al. 2025 (DAPO, arXiv 2503.14476); `advantages.telling` says which. What is trained on is no longer what the
+policy does: problems that it always or never solves are left out, so the gradient is that of another distribution of
+problems.
 """
 
 from __future__ import annotations
@@ -14,17 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from textmdp.agents.rollout import Trajectories
-
-
-def telling(batch: Trajectories, group_size: int) -> NDArray[np.bool_]:
-    """Which episodes belong to groups whose returns differ, (B,).
-
-    Args:
-        batch: episodes in groups, one after the other.
-        group_size: G.
-    """
-    returns = batch.returns.reshape(-1, group_size)
-    return np.repeat(returns.min(1) < returns.max(1), group_size)
 
 
 def merge(batches: Sequence[Trajectories], rows: Sequence[NDArray[np.int64]]) -> Trajectories:

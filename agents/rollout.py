@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from time import perf_counter
 from typing import Any, Protocol
 
+import gymnasium as gym
 import numpy as np
 from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
@@ -89,8 +90,26 @@ class Trajectories:
         return len(self.tokens)
 
 
+def make_envs(env_id: str, num_envs: int, **options: Any) -> TokenVectorEnv[Any]:
+    """The token view of a registered id as rollouts want it: `num_envs` rows, autoreset disabled, no copies.
+
+    Args:
+        env_id: a token-level id, such as "TextMath-v0".
+        num_envs: rows.
+        options: what `gym.make` would take: `difficulty`, `split`, ….
+    """
+    if gym.spec(env_id).vector_entry_point != "textmdp.envs.views:token_vector_env":
+        raise ValueError(f"{env_id!r} is no token-level id of textmdp.envs, such as 'TextMath-v0'")
+    return gym.make_vec(env_id, num_envs, autoreset_mode="Disabled", copy=False, **options)  # type: ignore[return-value]
+
+
 def rollout(
-    agent: Agent, envs: TokenVectorEnv[Any], *, seed: int | None = None, problems: Sequence[int] | None = None
+    agent: Agent,
+    envs: TokenVectorEnv[Any],
+    *,
+    seed: int | None = None,
+    problems: Sequence[int] | None = None,
+    rows: NDArray[np.int64] | None = None,
 ) -> Trajectories:
     """Play one episode in every row; rows whose episode is over are left out of the steps that follow.
 
@@ -99,6 +118,7 @@ def rollout(
         envs: with `autoreset_mode=AutoresetMode.DISABLED`; they are reset.
         seed: of the reset; None goes on from the last seeding.
         problems: a number for each row (one that is named G times makes a group); None for drawn ones.
+        rows: play these alone, (B,), and leave the others as they are; None for all. The first rollout plays all.
     """
     if envs.autoreset_mode is not AutoresetMode.DISABLED:
         raise ValueError(
@@ -106,8 +126,11 @@ def rollout(
             f'"Disabled", not {envs.autoreset_mode.value!r}'
         )
     began = perf_counter()
-    envs.reset(seed=seed, options=None if problems is None else {"problem": np.asarray(problems, np.int64)})
-    rows = np.arange(envs.num_envs)  # (m,), those under way
+    options: dict[str, Any] = {} if problems is None else {"problem": np.asarray(problems, np.int64)}
+    if rows is not None:
+        options["reset_mask"] = np.isin(np.arange(envs.num_envs), rows)
+    envs.reset(seed=seed, options=options)
+    played = rows = np.arange(envs.num_envs) if rows is None else rows
     rewards = np.zeros(envs.tokens.shape)  # (n, L)
     turns = np.full(envs.tokens.shape, -1, np.int32)  # (n, L)
     log_probs = np.zeros(envs.tokens.shape, np.float32)  # (n, L)
@@ -144,19 +167,19 @@ def rollout(
             turn += ended
         rows = rows[~(terminated | truncated)[rows]]
 
-    stop = int(envs.lengths.max())
+    stop, episodes = int(envs.lengths[played].max()), [envs.episodes[row].copy() for row in played.tolist()]
     return Trajectories(
-        tokens=envs.tokens[:, :stop].copy(),
-        roles=envs.roles[:, :stop].copy(),
-        rewards=rewards[:, :stop],
-        turns=turns[:, :stop],
-        terminated=terminated,
-        truncated=truncated,
-        problems=np.fromiter((episode.problem for episode in envs.episodes), np.int64, envs.num_envs),
-        log_probs=log_probs[:, :stop] if known else None,
-        finish_reasons=finish_reasons.tolist(),
-        episodes=[episode.copy() for episode in envs.episodes],
+        tokens=envs.tokens[played, :stop],
+        roles=envs.roles[played, :stop],
+        rewards=rewards[played, :stop],
+        turns=turns[played, :stop],
+        terminated=terminated[played],
+        truncated=truncated[played],
+        problems=np.array([episode.problem for episode in episodes], np.int64),
+        log_probs=log_probs[played, :stop] if known else None,
+        finish_reasons=finish_reasons[played].tolist(),
+        episodes=episodes,
         seconds_env=perf_counter() - began - seconds_agent,
         seconds_agent=seconds_agent,
-        allowed=None if allowed is None else allowed[:, :stop],
+        allowed=None if allowed is None else allowed[played, :stop],
     )

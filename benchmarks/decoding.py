@@ -24,6 +24,7 @@ import transformers
 from textmdp.agents.decoding import LanguageModelAgent
 from textmdp.agents.language_model import LanguageModel
 from textmdp.agents.rollout import Trajectories, rollout
+from textmdp.benchmarks.learning import provenance
 from textmdp.envs import Reply, Score, Task, TokenVectorEnv
 
 PROMPT, RESPONSE = 16, 48
@@ -166,10 +167,8 @@ def main() -> None:
                 flush=True,
             )
     if arguments.out:
-        versions = {"torch": torch.__version__, "transformers": transformers.__version__}
-        arguments.out.write_text(
-            json.dumps({"threads": torch.get_num_threads(), **versions, "runs": figures}, indent=1) + "\n"
-        )
+        told = {"threads": torch.get_num_threads(), **provenance("decoding"), "runs": figures}
+        arguments.out.write_text(json.dumps(told, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -36,7 +36,8 @@ from textmdp.agents.decoding import LanguageModelAgent
 from textmdp.agents.evaluation import evaluate
 from textmdp.agents.imitation import ImitationConfig, imitate
 from textmdp.agents.language_model import LanguageModel
-from textmdp.agents.policy_gradient import Trainer, make_envs
+from textmdp.agents.policy_gradient import Trainer
+from textmdp.agents.rollout import make_envs
 from textmdp.envs import TASKS
 from textmdp.envs.vector_env import TokenVectorEnv
 from textmdp.envs.views import task_arguments

@@ -42,7 +42,8 @@ from textmdp.agents.config import Config
 from textmdp.agents.decoding import LanguageModelAgent
 from textmdp.agents.evaluation import evaluate
 from textmdp.agents.language_model import LanguageModel
-from textmdp.agents.policy_gradient import Trainer, make_envs
+from textmdp.agents.policy_gradient import Trainer
+from textmdp.agents.rollout import make_envs
 from textmdp.benchmarks.intervals import Floats, bootstrap, finite, interquartile_mean
 from textmdp.benchmarks.learning import RESULTS, held_out_envs, provenance, warm_start
 from textmdp.benchmarks.trl_trainer import require_trl, trl_trainer

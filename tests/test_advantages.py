@@ -16,6 +16,7 @@ from textmdp.agents.advantages import (
     leave_one_out,
     rewards_to_go,
     running_mean,
+    telling,
     ticks,
     whiten,
     zero_variance_groups,
@@ -100,6 +101,9 @@ def test_leave_one_out_needs_others():
 def test_groups_without_variance():
     returns, groups = np.array([1.0, 1, 0, 1, 0, 0]), np.array([5, 5, 8, 8, 2, 2])
     assert zero_variance_groups(returns, groups) == pytest.approx(2 / 3)
+    np.testing.assert_array_equal(telling(returns, groups), [0, 0, 1, 1, 0, 0])
+    shuffled = np.array([1, 4, 0, 3, 5, 2])  # groups need not lie together
+    np.testing.assert_array_equal(telling(returns[shuffled], groups[shuffled]), [0, 0, 0, 1, 0, 1])
 
 
 def test_the_clock_of_turns_ticks_at_their_ends():

@@ -13,8 +13,7 @@ from textmdp.agents.config import Config
 from textmdp.agents.decoding import LanguageModelAgent
 from textmdp.agents.language_model import LanguageModel
 from textmdp.agents.objectives import OBJECTIVES
-from textmdp.agents.policy_gradient import make_envs
-from textmdp.agents.rollout import rollout
+from textmdp.agents.rollout import make_envs, rollout
 from textmdp.benchmarks import algorithms, learning, trl_comparison, trl_trainer
 from textmdp.envs.episode import POLICY
 

@@ -87,7 +87,10 @@ def test_decoding_measures_both_ways(tmp_path, monkeypatch, capsys):
     command = ["decoding", "--parameters", "0.01", "--batches", "3", "--repeats", "2", "--out", str(path)]
     monkeypatch.setattr(sys, "argv", command)
     decoding.main()
-    (told,) = json.loads(path.read_text())["runs"]
+    result = json.loads(path.read_text())
+    assert result["command"] == "python -m textmdp.benchmarks.decoding --parameters 0.01 --batches 3 --repeats 2"
+    assert result["versions"].keys() >= {"torch", "transformers"}
+    (told,) = result["runs"]
     low, high = told["ratio"]["quartiles"]
     assert 0 < low <= told["ratio"]["median"] <= high
     assert 0 < told["share_of_environment"] < 1

@@ -10,8 +10,7 @@ from textmdp.agents import kernels
 from textmdp.agents.decoding import LanguageModelAgent
 from textmdp.agents.forward import LlamaForward, TransformersForward, make_forward
 from textmdp.agents.language_model import LanguageModel
-from textmdp.agents.policy_gradient import make_envs
-from textmdp.agents.rollout import rollout
+from textmdp.agents.rollout import make_envs, rollout
 from textmdp.envs import Reply, Score, Task, TokenVectorEnv
 
 pytestmark = pytest.mark.usefixtures("one_thread")

@@ -1,11 +1,18 @@
 """The table of algorithms: what its rows compute, and how tokens are weighted."""
 
+import csv
 import itertools
+import json
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from textmdp.agents.objectives import AGGREGATIONS, BASELINES, OBJECTIVES, Played, token_weights
+from textmdp.agents.objectives import AGGREGATIONS, BASELINES, MEASURED_ON, OBJECTIVES, Played, token_weights
+from textmdp.benchmarks.intervals import bootstrap, difference, interquartile_mean
+
+RESULTS = Path(__file__).resolve().parents[1] / "benchmarks" / "results"
 
 MASK = np.array([[0, 1, 1, 1, 0], [0, 1, 0, 0, 0]], bool)
 
@@ -26,6 +33,43 @@ def test_every_row_names_what_exists(name):
     assert row.epochs * row.minibatches >= 1
     assert row.aggregation in AGGREGATIONS
     assert row.summary
+
+
+def test_what_rows_are_good_and_bad_at_is_what_was_measured():
+    """Each claim against the committed results: where these are made anew, look at what is claimed, too."""
+    told = json.loads((RESULTS / "algorithms_TextMath-v0.json").read_text())
+    assert (len(told["seeds"]), told["config"]["updates"], told["config"]["episodes"]) == (5, 30, 512)
+    assert "five warm starts, 30 updates of 512 episodes" in MEASURED_ON
+    with open(RESULTS / "algorithms_TextMath-v0.csv") as file:
+        rows = [*csv.DictReader(file)]
+
+    def against(statistic, column, update, name, other="reinforce"):
+        x, y = (
+            [float(row[column]) for row in rows if row["algorithm"] == one and float(row["update"]) == update]
+            for one in (name, other)
+        )
+        return bootstrap(statistic, x, y, rng=np.random.default_rng(0), paired=True)
+
+    def ratio(x, y):
+        return interquartile_mean(x) / interquartile_mean(y)
+
+    finals = {name: np.array(found["by_seed"]["final_accuracy"]) for name, found in told["algorithms"].items()}
+    for name, objective in OBJECTIVES.items():
+        good, bad = re.fullmatch(r"good: (.+); bad: (.+)", objective.measured).groups()
+        more, time = told["algorithms"][name]["more_than_first"], against(ratio, "seconds", 30, name)
+        assert ("{:+.3f} [{:+.3f}, {:+.3f}]".format(*more) in objective.measured) == (name != "reinforce")
+        assert (more[1] > 0) == (" episodes" in good) == (against(difference, "accuracy", 2, name).low > 0.1)
+        assert against(difference, "accuracy", 30, name).low <= 0 <= time.high - 1  # none ends higher or is faster
+        assert (finals[name] < finals["reinforce"]).all() == ("ended lower" in bad)
+        assert (time.low > 1.2) == ("slower" in bad or "time" in bad)
+        assert "needs no groups" not in good or not objective.grouped
+    assert against(ratio, "seconds", 30, "actor-critic").low > 2
+    assert against(ratio, "seconds", 30, "ppo").low > 2.5
+    assert against(ratio, "seconds", 30, "ppo-group", "ppo").high < 1
+    for one, other in (("rloo", "reinforce-group"), ("dr-grpo", "grpo"), ("ppo-group", "ppo")):
+        means = (told["algorithms"][name]["by_seed"]["mean_accuracy"] for name in (one, other))
+        apart = np.subtract(*means)
+        assert apart.min() < 0 < apart.max()  # some seeds say so, some otherwise
 
 
 def test_reinforce_weights_with_the_rewards_to_go():
@@ -56,8 +100,10 @@ def test_rows_subtract_what_they_say():
     values = np.where(MASK, 0.5, 0.0)
     critic = OBJECTIVES["actor-critic"].advantages(played(rewards, [4, 5], values=values, last_values=np.zeros(2)), 1.0)
     np.testing.assert_allclose(critic[MASK], [2.5, 2.5, 2.5, 0.5])
+    assert OBJECTIVES["actor-critic"].scaled(critic, MASK) is critic
     for name in ("ppo", "ppo-group"):
-        white = OBJECTIVES[name].advantages(played(rewards, [4, 4], values=values, last_values=np.zeros(2)), 1.0)
+        raw = OBJECTIVES[name].advantages(played(rewards, [4, 4], values=values, last_values=np.zeros(2)), 1.0)
+        white = OBJECTIVES[name].scaled(raw, MASK)
         assert white[MASK].mean() == pytest.approx(0, abs=1e-12)
         assert white[MASK].std() == pytest.approx(1, abs=1e-3)
 

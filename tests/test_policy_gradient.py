@@ -11,7 +11,8 @@ from textmdp.agents.advantages import zero_variance_groups
 from textmdp.agents.config import Config
 from textmdp.agents.language_model import LanguageModel
 from textmdp.agents.objectives import AGGREGATIONS, OBJECTIVES
-from textmdp.agents.policy_gradient import Trainer, make_envs
+from textmdp.agents.policy_gradient import Trainer
+from textmdp.agents.rollout import make_envs, rollout
 from textmdp.agents.targets import check_log_probs
 from textmdp.envs import Reply, Score, Task, TokenVectorEnv
 
@@ -115,6 +116,18 @@ def test_the_mean_gradient_is_that_of_the_expected_return():
         cosine = torch.nn.functional.cosine_similarity(gradient(trainer), exact, dim=0)
         assert cosine > 0.95, algorithm
         assert gradient(trainer) @ exact / (exact @ exact) == pytest.approx(1.0, abs=0.1), algorithm
+
+
+def test_the_greedy_baseline_plays_a_problem_once():
+    trainer = make_trainer(Pair(), seed=2, algorithm="remax", discount=0.9)  # a seed that answers the two differently
+    batch, counts = trainer.play(), trainer.envs.chance[1]
+    found = trainer.greedy_returns(batch)
+    begun = np.subtract(trainer.envs.chance[1], counts)
+    assert begun.sum() == len({*batch.problems.tolist()}) == 2
+    each = rollout(trainer._greedy, trainer.envs, problems=batch.problems.tolist())
+    expected = [row.sum() * 0.9 ** (mask.sum() - 1) for row, mask in zip(each.rewards, each.mask, strict=True)]
+    np.testing.assert_allclose(found, expected)
+    assert len({*found.tolist()}) == 2
 
 
 def test_a_seed_decides_every_metric():

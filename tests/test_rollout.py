@@ -60,6 +60,25 @@ def test_named_problems_make_groups():
     assert batch.problems.tolist() == wanted
 
 
+def test_some_rows_are_played_and_the_others_stay_as_they_are():
+    envs, whole = vector(Counting()), vector(Counting())
+    wanted, rows = [3, 3, 1, 1, 0, 4], np.array([4, 0, 2])
+    for each in (envs, whole):
+        rollout(ExpertAgent(), each, seed=0)
+    before, counts = envs.tokens.copy(), np.array(envs.chance[1])
+    batch = rollout(ExpertAgent(), envs, problems=wanted, rows=rows)
+    every = rollout(ExpertAgent(), whole, problems=wanted)
+    assert batch.problems.tolist() == [0, 3, 1]
+    assert [episode.messages for episode in batch.episodes] == [every.episodes[row].messages for row in rows]
+    for name in ("tokens", "roles", "rewards", "turns"):
+        found, expected = getattr(batch, name), getattr(every, name)[rows]
+        np.testing.assert_array_equal(found, expected[:, : found.shape[1]])
+    assert batch.lengths.tolist() == every.lengths[rows].tolist()
+    others = np.setdiff1d(np.arange(6), rows)
+    np.testing.assert_array_equal(envs.tokens[others], before[others])
+    np.testing.assert_array_equal(np.array(envs.chance[1]) - counts, np.isin(np.arange(6), rows))
+
+
 def test_a_seed_decides_and_later_resets_go_on():
     envs = vector(Echo())
     first = rollout(RandomAgent(0), envs, seed=5)

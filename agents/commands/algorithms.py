@@ -1,4 +1,4 @@
-"""`textmdp algorithms`: the table of objectives, with what each row changes."""
+"""`textmdp algorithms`: the table of objectives, with what each row changes and what it was found to be good at."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from rich.text import Text
 
 from textmdp.agents.commands.terminal import console, show
 from textmdp.agents.config import Config
-from textmdp.agents.objectives import OBJECTIVES, Objective
+from textmdp.agents.objectives import MEASURED_ON, OBJECTIVES, Objective
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -23,10 +23,14 @@ def run(arguments: argparse.Namespace) -> int:
     table.add_column()
     for name, row in OBJECTIVES.items():
         starred = f"{name} *" if name == Config.algorithm else name
-        table.add_row(Text(starred, "bold"), Text.assemble(row.summary, "\n", (", ".join(changes(row)), "dim")))
+        table.add_row(
+            Text(starred, "bold"),
+            Text.assemble(row.summary, "\n", (", ".join(changes(row)), "dim"), "\n", row.measured),
+        )
     console.print(table)
     show("\n* the default. Every row trains on -Σ weight × ratio × advantage; the ratio is 1 on fresh episodes.")
     show("Discount, divergence, entropy, epochs and more are options of any row: see `textmdp train --help`.")
+    show(f"Good and bad were measured on {MEASURED_ON}.")
     return 0
 
 
