@@ -142,24 +142,35 @@ def rollout(
     entered = perf_counter()
     agent.begin(envs, rows)
     seconds_agent += perf_counter() - entered
-    while len(rows):
-        entered = perf_counter()
-        actions = agent.act(envs, rows)
-        seconds_agent += perf_counter() - entered
-        at = envs.lengths[rows]  # where the tokens go; fancy indexing copies
+    task, end = envs.mdp.task, envs.mdp.tokenizer.end_id
+    waiting = rows[:0]  # rows whose response is whole: a slow task knows of it, and is asked when the others wait, too
+    while len(rows) or len(waiting):
+        if len(rows):
+            entered = perf_counter()
+            actions = agent.act(envs, rows)
+            seconds_agent += perf_counter() - entered
+            at = envs.lengths[rows]  # where the tokens go; fancy indexing copies
+            turns[rows, at] = turn[rows]
+            chosen = getattr(agent, "log_probs", None)
+            if chosen is None:
+                known = False
+            else:
+                log_probs[rows, at] = chosen
+            masks = getattr(agent, "allowed", None)
+            if masks is not None:
+                if allowed is None:
+                    allowed = np.ones((*envs.tokens.shape, masks.shape[1]), bool)
+                allowed[rows, at] = masks
+            if task.slow:
+                whole = rows[actions == end]
+                task.expect([envs.episodes[row].state for row in whole.tolist()], envs.partials(whole))
+                waiting = np.concatenate([waiting, whole])
+                rows, actions = rows[actions != end], actions[actions != end]
+        if not len(rows):
+            rows, actions, waiting = waiting, np.full(len(waiting), end), waiting[:0]
+        at = envs.lengths[rows]
         _, step_rewards, terminated, truncated, info = envs.step_rows(rows, actions)
         rewards[rows, at] = step_rewards[rows]
-        turns[rows, at] = turn[rows]
-        chosen = getattr(agent, "log_probs", None)
-        if chosen is None:
-            known = False
-        else:
-            log_probs[rows, at] = chosen
-        masks = getattr(agent, "allowed", None)
-        if masks is not None:
-            if allowed is None:
-                allowed = np.ones((*envs.tokens.shape, masks.shape[1]), bool)
-            allowed[rows, at] = masks
         finish_reasons[rows] = ""  # a limit of steps may end an episode within a turn
         if "finish_reason" in info:
             ended = info["_finish_reason"]

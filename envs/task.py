@@ -95,6 +95,7 @@ class Task(ABC, Generic[S]):
         max_text_bytes: the most UTF-8 bytes that the task says in one episode, over all turns. Room for
             the context is reserved from it, since no tokenizer in use makes more tokens than bytes.
         full_marks: the undiscounted return of an expert.
+        slow: whether replies take so long that rollouts should tell of responses ahead, see `expect`.
     """
 
     num_problems: int | None = None
@@ -102,6 +103,7 @@ class Task(ABC, Generic[S]):
     max_response_tokens: int = 64
     max_text_bytes: int = 1024
     full_marks: float = 1.0
+    slow: bool = False
 
     @abstractmethod
     def problem(self, index: int) -> tuple[S, str]:
@@ -127,6 +129,12 @@ class Task(ABC, Generic[S]):
         `rngs` makes a generator when it is asked for one: a task without chance never pays for it.
         """
         return [self.reply(state, response, rng) for state, response, rng in zip(states, responses, rngs, strict=True)]
+
+    def expect(self, states: Sequence[S], responses: Sequence[str]) -> None:
+        """Replies to these responses will be asked for soon: a slow task may begin with them, and say nothing yet.
+
+        What `reply` gives must be the same, whether it was told or not.
+        """
 
     @abstractmethod
     def demonstrate(self, state: S, rng: np.random.Generator) -> str:

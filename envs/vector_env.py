@@ -168,7 +168,7 @@ class TokenVectorEnv(VectorEnv[Observations, NDArray[np.int64], NDArray[Any]], G
         """The transcripts of all rows."""
         return tuple(
             rendering.transcript(episode, partial)
-            for episode, partial in zip(self.episodes, self._partials(self._all_rows), strict=True)
+            for episode, partial in zip(self.episodes, self.partials(self._all_rows), strict=True)
         )
 
     # Beyond Gymnasium
@@ -182,9 +182,19 @@ class TokenVectorEnv(VectorEnv[Observations, NDArray[np.int64], NDArray[Any]], G
         """The legal next tokens of every row, (n, V)."""
         return self.masks_of(self._all_rows)
 
+    def partials(self, rows: NDArray[np.int64]) -> list[str]:
+        """The responses of some rows so far, (m,)."""
+        if not len(rows):
+            return []
+        starts = self.turn_starts[rows]
+        lengths = self.lengths[rows] - starts
+        cells = (rows * self.mdp.context_length + starts)[:, None] + np.arange(lengths.max())
+        # The cells behind a response may lie behind the last row, too; what is read there doesn't count.
+        return self.mdp.tokenizer.decode_block(self.tokens.reshape(-1).take(cells, mode="clip"), lengths)
+
     def masks_of(self, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
         """The legal next tokens of some rows, (m, V)."""
-        partials = self._partials(rows)
+        partials = self.partials(rows)
         episodes = [self.episodes[row] for row in rows.tolist()]
         return np.stack([self.mdp.action_mask(*pair) for pair in zip(episodes, partials, strict=True)])
 
@@ -299,7 +309,7 @@ class TokenVectorEnv(VectorEnv[Observations, NDArray[np.int64], NDArray[Any]], G
             self._truncated |= going & (self._steps >= self.max_episode_steps) & ~self._terminated
 
     def _end_turns(self, rows: NDArray[np.int64], stopped: NDArray[np.bool_], rewards: Any, info: Any) -> None:
-        responses = self._partials(rows)
+        responses = self.partials(rows)
         answers = self.mdp.answers([self.episodes[row] for row in rows.tolist()], responses)
         rewards[rows] = answers.rewards
         self._terminated[rows] = answers.dones
@@ -334,12 +344,12 @@ class TokenVectorEnv(VectorEnv[Observations, NDArray[np.int64], NDArray[Any]], G
         columns = {
             "turn": [self.episodes[row].turn for row in rows.tolist()],
             "finish_reason": ["context"] * len(rows),
-            "response": self._partials(rows),
+            "response": self.partials(rows),
         }
         scatter(info, rows, mask_of(rows, self.num_envs), columns)
 
     def _shape(self, rows: NDArray[np.int64], rewards: NDArray[np.float64]) -> None:
-        for row, partial in zip(rows.tolist(), self._partials(rows), strict=True):
+        for row, partial in zip(rows.tolist(), self.partials(rows), strict=True):
             episode = self.episodes[row]
             rewards[row] = self.mdp.shape(episode, self.mdp.task.potential(episode.state, partial))
 
@@ -370,16 +380,6 @@ class TokenVectorEnv(VectorEnv[Observations, NDArray[np.int64], NDArray[Any]], G
         if self.copy:
             return {"tokens": self.tokens.copy(), "roles": self.roles.copy()}
         return {"tokens": self.tokens, "roles": self.roles}
-
-    def _partials(self, rows: NDArray[np.int64]) -> list[str]:
-        """The responses of rows so far."""
-        if not len(rows):
-            return []
-        starts = self.turn_starts[rows]
-        lengths = self.lengths[rows] - starts
-        cells = (rows * self.mdp.context_length + starts)[:, None] + np.arange(lengths.max())
-        # The cells behind a response may lie behind the last row, too; what is read there doesn't count.
-        return self.mdp.tokenizer.decode_block(self.tokens.reshape(-1).take(cells, mode="clip"), lengths)
 
     def _add_masks(self, rows: NDArray[np.int64], info: dict[str, Any]) -> None:
         if self.mdp.has_grammar and len(rows):

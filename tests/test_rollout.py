@@ -27,7 +27,27 @@ def test_an_expert_earns_full_marks_on_the_last_token_of_each_turn():
         np.testing.assert_array_equal(rewarded, last)
 
 
-@pytest.mark.parametrize("task", [Echo(), Counting()])
+class SlowEcho(Echo):
+    """Remembers what it was told of ahead, and what it was asked for together."""
+
+    slow = True
+
+    def __init__(self):
+        self.told, self.asked = [], []
+
+    def expect(self, states, responses):
+        self.told.extend(zip(states, responses, strict=True))
+
+    def reply_many(self, states, responses, rngs):
+        self.asked.append([*zip(states, responses, strict=True)])
+        return super().reply_many(states, responses, rngs)
+
+
+class SlowCounting(Counting):
+    slow = True
+
+
+@pytest.mark.parametrize("task", [Echo(), Counting(), SlowEcho(), SlowCounting()])
 def test_a_batch_is_what_single_environments_see(task):
     """Replay every row's actions in a `TokenEnv` of the same seed: tokens, roles, rewards, turns, ends."""
     batch = rollout(RandomAgent(3), vector(task, 8), seed=11)
@@ -52,6 +72,23 @@ def test_a_batch_is_what_single_environments_see(task):
         assert batch.lengths[i] == batch.mask[i].sum()
     assert (batch.turns[~batch.mask] == -1).all()
     assert not batch.rewards[~batch.mask].any()
+
+
+def test_a_slow_task_is_told_ahead_and_asked_once():
+    """All responses that end by themselves wait for one another; those that the budget cuts end when they must."""
+    task = SlowEcho()
+    slow, fast = (
+        rollout(RandomAgent(3), vector(task, 32), seed=11),
+        rollout(RandomAgent(3), vector(Echo(), 32), seed=11),
+    )
+    stopped = [i for i in range(32) if slow.finish_reasons[i] == "stop"]
+    assert 0 < len(stopped) < 32
+    for name in ("tokens", "roles", "rewards", "turns", "terminated", "truncated", "problems"):
+        np.testing.assert_array_equal(getattr(slow, name), getattr(fast, name))
+    assert slow.finish_reasons == fast.finish_reasons
+    assert len(task.told) == len(stopped)
+    assert sorted(task.asked[-1]) == sorted(task.told)
+    assert sum(map(len, task.asked)) == 32
 
 
 def test_named_problems_make_groups():
