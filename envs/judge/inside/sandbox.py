@@ -1,0 +1,350 @@
+"""Confinement of hostile programs: what is set up once, for the zygote, and what is added for each program.
+
+The zygote calls `preload`, then `confine_zygote`; each child that it forks calls `confine_program` before it runs a
+program, and after each the zygote calls `sweep`. Three layers overlap, so that each covers what another leaves open:
+
+- namespaces: no other process, network or file is there at all;
+- Landlock: no file but the library and a scratch directory may be opened, nobody outside be traced or signalled;
+- seccomp: no sockets, no processes, no shared memory, none of the calls that a program that computes does not need.
+
+With namespaces there is a scratch directory, the program's home, of 8 MiB in memory. Without, it can write nowhere.
+With seccomp alone nothing can be opened, so a program has the modules that `preload` has imported and no others.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import functools
+import math
+import os
+import resource
+import signal
+import stat
+import sys
+import time
+from collections.abc import Collection
+from typing import NamedTuple
+
+from . import landlock, linux, namespaces, seccomp
+from . import preload as modules
+from .errors import SandboxError, doing
+
+__all__ = ["Layers", "Limits", "SandboxError", "confine_program", "confine_zygote", "preload", "sweep"]
+
+_LINUX = sys.platform == "linux"
+_DEVICES = {"/dev/null": landlock.WRITE, "/dev/zero": landlock.READ}
+_DEVICES |= {"/dev/random": landlock.READ, "/dev/urandom": landlock.READ}
+_HIDDEN = ("site-packages", "dist-packages")  # may hold anything, data sets with their answers too
+_STACK = 64 << 20
+_THREADS = 64
+_WARM_UPS = 20  # an interpreter rewrites what it has run 16 times; in a child that would cost copies of pages
+_PATIENCE = 5.0  # seconds until processes that were killed must be gone
+
+
+class Layers(NamedTuple):
+    """Which layers confine programs. All False: nothing but limits does, and a program may do whatever its user may."""
+
+    namespaces: bool
+    landlock: bool
+    seccomp: bool
+
+
+class Limits(NamedTuple):
+    """What one program may use: seconds of CPU (rounded up), bytes of address space and of a file, open files."""
+
+    cpu: float
+    memory: int
+    file_size: int = 4 << 20
+    open_files: int = 64
+
+
+class _Prepared(NamedTuple):
+    """What `confine_zygote` leaves for each program."""
+
+    zygote: int
+    scratch: str | None
+    threads: int | None
+    filter: seccomp.Filter | None
+
+
+_prepared = _Prepared(0, None, None, None)
+
+
+def preload(layers: Layers) -> None:
+    """Import what programs want: all of it where the layers leave nothing to import from, else what is used most."""
+    modules.preload(everything=layers.seccomp and not _can_import(layers))
+
+
+def confine_zygote(layers: Layers, keep: Collection[int]) -> None:
+    """Confine this process, and all that it forks, for ever. To be called once, with one thread, after `preload`.
+
+    With namespaces it returns in a new process, the first of its pid namespace; the old one waits and ends with it, and
+    killing either ends both. Descriptors other than `keep` are closed; of 0 to 2 those not in `keep` become /dev/null.
+    The environment is emptied. Raises SandboxError, after which the process is good for nothing but to end.
+    """
+    global _prepared
+    null = os.open(os.devnull, os.O_RDWR)
+    for descriptor in {0, 1, 2}.difference(keep):
+        os.dup2(null, descriptor)
+    linux.close_all_but({0, 1, 2, *keep})
+    os.environ.clear()
+    os.umask(0o022)  # or another user could not enter the directories that are made
+    if not _LINUX:
+        if any(layers):
+            raise SandboxError("seccomp" if layers.seccomp else "namespaces", "confine on this system", errno.ENOSYS)
+        return
+    if os.getpid() != os.getsid(0):
+        os.setsid()  # signals of a terminal are for others
+    _volunteer()
+    library, user = _library(), _private_user() if any(layers) else None
+    scratch = _scratch_beside(library) if layers.namespaces else None
+    if scratch is not None:
+        step = functools.partial(doing, "namespaces")
+        namespaces.enter(step)
+        if os.geteuid():
+            user = None  # in a user namespace
+        hidden = [f"{path}/{name}" for path in library for name in _HIDDEN if os.path.isdir(f"{path}/{name}")]
+        namespaces.new_root(step, library, hidden, scratch, user)
+        os.environ.update(HOME=scratch, TMPDIR=scratch)
+    if layers.landlock:
+        with doing("landlock", "make the rules"):
+            rules = landlock.ruleset(_rights(library, scratch))
+    if any(layers):
+        os.chdir(scratch or "/")
+        with doing("limits", "give up privileges"):
+            _give_up_privileges(user)
+    for what in (resource.RLIMIT_CORE, resource.RLIMIT_MEMLOCK, resource.RLIMIT_MSGQUEUE):
+        _limit(what, 0)
+    countable = layers.namespaces or user is not None
+    threads = _THREADS if countable and _threads_are_counted() else None
+    if layers.landlock:
+        with doing("landlock", "restrict the zygote"):
+            landlock.enforce(rules)
+    _warm_up()
+    if not any(layers):
+        linux.prctl(linux.PR_SET_CHILD_SUBREAPER, 1)  # what a program leaves behind comes here, and is killed
+    program = _filter_zygote(files=layers.namespaces or layers.landlock) if layers.seccomp else None
+    _prepared = _Prepared(os.getpid(), scratch, threads, program)
+
+
+def confine_program(layers: Layers, limits: Limits) -> None:
+    """Confine a child of the zygote further, the last thing before it runs a program. Raises SandboxError.
+
+    At the limit of CPU time the kernel kills it; at the limit of memory Python raises MemoryError.
+    """
+    if _LINUX:
+        linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != _prepared.zygote:
+            os._exit(1)
+    if layers.landlock:
+        with doing("landlock", "isolate the program"):
+            landlock.isolate()
+    with doing("limits", "limit the program"):
+        _limit(resource.RLIMIT_STACK, _STACK)
+        _limit(resource.RLIMIT_CPU, max(1, math.ceil(limits.cpu)))
+        _limit(resource.RLIMIT_FSIZE, limits.file_size)
+        _limit(resource.RLIMIT_NOFILE, limits.open_files)
+        if _prepared.threads is not None:
+            _limit(resource.RLIMIT_NPROC, _prepared.threads)
+        if _LINUX:  # others do not enforce it, and some refuse to set it
+            _limit(resource.RLIMIT_AS, limits.memory)
+    if _prepared.filter is not None:
+        with doing("seccomp", "filter the program"):
+            _prepared.filter.install()
+
+
+def sweep(layers: Layers) -> None:
+    """Kill and reap whatever a program left running, and empty the scratch directory.
+
+    Raises SandboxError where something is left: then this zygote must not be used any more.
+    """
+    if layers.namespaces and os.getpid() != 1:
+        raise SandboxError("sweep", "kill all processes outside of a pid namespace", errno.EPERM)
+    deadline = time.monotonic() + _PATIENCE
+    while True:
+        for pid in (-1,) if layers.namespaces else _children():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        try:
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass
+        except ChildProcessError:
+            break
+        if time.monotonic() > deadline:
+            raise SandboxError("sweep", "end the processes of a program", errno.EBUSY)
+        time.sleep(0.0005)
+    if _prepared.scratch is not None:
+        with doing("sweep", "empty the scratch directory"):
+            _empty(_prepared.scratch)
+
+
+def _can_import(layers: Layers) -> bool:
+    """Whether programs will be able to read the library: bound into a root of their own, or where it is."""
+    if layers.namespaces or not layers.landlock or _private_user() is None:
+        return layers.namespaces or layers.landlock
+    # Another user than ours will read: each directory on the way, say /root, must let others in.
+    path = os.path.realpath(os.path.dirname(os.__file__))
+    if not os.stat(path).st_mode & stat.S_IROTH:
+        return False
+    while os.stat(path).st_mode & stat.S_IXOTH:
+        if path == "/":
+            return True
+        path = os.path.dirname(path)
+    return False
+
+
+def _volunteer() -> None:
+    """Be the first that is killed when the machine runs out of memory: before the process that trains."""
+    with contextlib.suppress(OSError):  # no /proc, or not for us: no part of what is promised
+        linux.tell("/proc/self/oom_score_adj", "1000")
+
+
+def _library() -> dict[str, str]:
+    """The directories of the standard library: where Python looks, and where that is without symbolic links."""
+    paths = [os.path.dirname(os.__file__)]
+    paths += [p for p in sys.path if os.path.basename(p) == "lib-dynload" and not p.startswith(f"{paths[0]}/")]
+    return {path: os.path.realpath(path) for path in paths if os.path.isdir(path)}
+
+
+def _scratch_beside(library: Collection[str]) -> str:
+    """Where the scratch directory is to be: /tmp, unless Python itself is below it."""
+    return "/scratch" if any(path.startswith("/tmp/") for path in library) else "/tmp"
+
+
+def _rights(library: Collection[str], scratch: str | None) -> dict[str, int]:
+    """What Landlock lets through. Rights hold below a path too, so what is not hidden is listed entry by entry."""
+    rights = dict(_DEVICES)
+    for path in library:
+        rights[path] = landlock.LIST
+        for name in os.listdir(path):
+            if name not in _HIDDEN:
+                rights[f"{path}/{name}"] = landlock.READ | landlock.LIST
+    if scratch is not None:
+        rights[scratch] = landlock.SCRATCH
+    return rights
+
+
+def _private_user() -> int | None:
+    """A user that nobody else is, for root to become; None where one is no root, or there is no such user.
+
+    Not `nobody`: others are that too. The second choice is from the range that systemd gives to services.
+    """
+    if os.geteuid() or not (linux.has_capability(linux.CAP_SETUID) and linux.has_capability(linux.CAP_SETGID)):
+        return None
+    choices = (0x70000000 + os.getpid(), 61184 + os.getpid() % 4336)
+    return next((c for c in choices if _is_mapped(c, "uid_map") and _is_mapped(c, "gid_map")), None)
+
+
+def _is_mapped(number: int, table: str) -> bool:
+    """Whether a user or group of this number exists in our user namespace."""
+    try:
+        with open(f"/proc/self/{table}") as file:
+            rows = [line.split() for line in file]
+    except OSError:
+        return False
+    return any(int(first) <= number < int(first) + int(count) for first, _, count in rows)
+
+
+def _give_up_privileges(user: int | None) -> None:
+    linux.drop_bounding_set()
+    if user is not None:
+        os.setgroups([])
+        os.setresgid(user, user, user)
+        os.setresuid(user, user, user)
+    linux.drop_capabilities()
+    linux.prctl(linux.PR_SET_NO_NEW_PRIVS, 1)
+    linux.prctl(linux.PR_SET_DUMPABLE, 0)
+    if os.getpid() == 1:
+        linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)  # which changing the user has undone
+
+
+def _threads_are_counted() -> bool:
+    """Whether RLIMIT_NPROC counts our threads alone, by trying: a child starts one when few are allowed.
+
+    Before Linux 5.14 a user namespace does not count by itself, and what the user runs elsewhere would count too.
+    """
+    pid = os.fork()
+    if pid == 0:
+        try:
+            import _thread
+
+            _limit(resource.RLIMIT_NPROC, 8)
+            _thread.start_new_thread(lambda: None, ())
+            os._exit(0)
+        finally:
+            os._exit(1)
+    return os.waitpid(pid, 0)[1] == 0
+
+
+def _warm_up() -> None:
+    """Do what each child will do, without effect, so that all inherit what the interpreter makes of it."""
+    for _ in range(_WARM_UPS):
+        with doing("limits", "warm up"):
+            _limit(resource.RLIMIT_CORE, 0)
+            linux.prctl(linux.PR_CAPBSET_READ, 0)
+
+
+def _filter_zygote(files: bool) -> seccomp.Filter:
+    """Put the zygote under its filter; what programs get on top."""
+    if linux.MACHINE is None:
+        raise SandboxError("seccomp", "find the system calls of this architecture", errno.ENOSYS)
+    with doing("seccomp", "filter the zygote"):
+        program = seccomp.program_filter(linux.MACHINE)
+        seccomp.zygote_filter(linux.MACHINE, files).install()
+    return program
+
+
+def _limit(what: int, value: int) -> None:
+    """Set a soft and hard limit, or leave a lower one: with the soft one equal no signal comes that could be caught."""
+    hard = resource.getrlimit(what)[1]
+    value = value if hard == resource.RLIM_INFINITY else min(value, hard)
+    resource.setrlimit(what, (value, value))
+
+
+def _children() -> list[int]:
+    """Our children; none where /proc can't be read, and then none can have had children of its own."""
+    try:
+        with open(f"/proc/self/task/{os.getpid()}/children") as file:
+            return [int(word) for word in file.read().split()]
+    except OSError:
+        return []
+
+
+def _empty(directory: str) -> None:
+    """Remove all that is in a directory, however deep, with two descriptors and no recursion.
+
+    Nothing runs that could change it meanwhile, so going up by `..` is safe.
+    """
+    here = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    above: list[str] = []
+    try:
+        while True:
+            inner = next((name for name in os.listdir(here) if not _removed(name, here)), None)
+            if inner is not None:
+                os.chmod(inner, 0o700, dir_fd=here)
+                there = os.open(inner, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=here)
+                above.append(inner)
+            elif above:
+                there = os.open("..", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=here)
+                os.rmdir(above.pop(), dir_fd=there)
+            else:
+                return
+            os.close(here)
+            here = there
+    finally:
+        os.close(here)
+
+
+def _removed(name: str, directory: int) -> bool:
+    """Remove a file or an empty directory; False where it is a directory with something in it."""
+    try:
+        os.unlink(name, dir_fd=directory)
+    except IsADirectoryError:
+        try:
+            os.rmdir(name, dir_fd=directory)
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                raise
+            return False
+    return True

@@ -1,0 +1,351 @@
+"""Plain data as one line of ASCII JSON: what arguments and results travel in between the judge and its sandboxes.
+
+| value                                        | on the wire                                                  |
+|----------------------------------------------|--------------------------------------------------------------|
+| None, bool, int below 2**256, float, str     | as in JSON; NaN, Infinity, -Infinity                         |
+| list                                         | JSON array                                                   |
+| larger int; str that holds surrogates        | `{"i": "-0xff"}`; `{"u": hex of UTF-8 with surrogatepass}`   |
+| tuple, deque, set, frozenset                 | `{"t": [...]}`, `{"q": [...]}`, `{"s": [...]}`, `{"f": [...]}` |
+| dict                                         | `{"d": [[key, value], ...]}`                                 |
+| bytes, bytearray; complex                    | `{"b": hex}`; `{"c": [real, imaginary]}`                     |
+| range, Decimal, Fraction, date, datetime, …  | `{"r": [name of the type, text]}`                            |
+| iterators and views of dicts, read to the end| `{"g": [...]}`                                               |
+| anything else                                | `{"x": name of its type}`, which equals nothing              |
+
+Sub-classes are reduced to the type above that they derive from, by that type's own methods: a Counter is a dict, a
+namedtuple a tuple, an IntEnum an int, whatever they override. The encoder runs beside hostile code and is
+a convenience there, not a boundary: what it wrote is a claim, and `loads` checks every line as if an enemy had made it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterable, Iterator
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from fractions import Fraction
+from itertools import accumulate
+from json.encoder import encode_basestring_ascii
+from typing import Any
+
+#: The longest line, in characters, where the caller names no other limit.
+LIMIT = 1 << 20
+#: How deep containers may be nested.
+MAX_DEPTH = 100
+#: The most items that are taken from an iterator.
+MAX_ITEMS = 20_000
+#: Decimal digits of the longest numbers that are written in decimal; larger ints are written in hexadecimal.
+MAX_DIGITS = 100
+
+_SMALL = 1 << 256
+_BRACKETS = 3 * MAX_DEPTH + 8  # a pair of a dict takes three, and a message may wrap its value in a few
+_STEP = [0] * 256
+for _bracket in b"[{":
+    _STEP[_bracket] = 1
+for _bracket in b"]}":
+    _STEP[_bracket] = -1
+_NO_BRACKETS = bytes(byte for byte in range(256) if not _STEP[byte])
+_LONG_NUMBER = re.compile(rb"(?<![0-9])[0-9]{%d}" % (MAX_DIGITS + 1))
+_SURROGATES = re.compile("[\ud800-\udfff]")
+_type_name: Callable[[type], str] = type.__dict__["__name__"].__get__  # no metaclass can override it
+
+
+class EncodingError(ValueError):
+    """A value that has no line: too long, too deep, or an iterator that fails; or a line that has no value."""
+
+
+class Opaque:
+    """Stands for a result that is not plain data: equal to nothing but itself."""
+
+    __slots__ = ("type_name",)
+
+    def __init__(self, type_name: str) -> None:
+        self.type_name = type_name
+
+    def __repr__(self) -> str:
+        return f"<{self.type_name}: not plain data>"
+
+
+def encode(value: object, limit: int = LIMIT, *, strict: bool = False) -> str:
+    """The line of `value`, without a line break.
+
+    Args:
+        value: anything. User code runs only where an iterator is read.
+        limit: the most characters of the line.
+        strict: refuse iterators and what is not plain data, instead of reading the one and marking the other.
+
+    Raises:
+        EncodingError: where the line would be longer than `limit`, a value is nested deeper than `MAX_DEPTH` (or holds
+            itself), an iterator fails or yields more than `MAX_ITEMS`; with `strict`, where it is not plain data.
+    """
+    writer = _Writer(limit, strict)
+    try:
+        writer.write(value, 0)
+    except EncodingError:
+        raise
+    except BaseException as error:  # an iterator's code, or what a lying type made of it: SystemExit included
+        raise EncodingError(f"a {_type_name(type(value))} raised {_type_name(type(error))}") from None
+    return "".join(writer.parts)
+
+
+def decode(line: str | bytes, limit: int | None = None) -> object:
+    """The value of a line that `encode` wrote. Iterators come back as iterators, the rest opaque (see `Opaque`).
+
+    Meant for sandboxes: it builds sets and dicts, whose cost an enemy can drive up.
+
+    Raises:
+        EncodingError: where the line is no value.
+    """
+    try:
+        return loads(line, _build, limit)
+    except TypeError as error:  # an unhashable key
+        raise EncodingError(f"not a value: {error}") from None
+
+
+def loads(line: str | bytes, node: Callable[[str, list[Any]], object], limit: int | None = None) -> object:
+    """Read a line in time and memory linear in its length, whoever wrote it.
+
+    Leaves are built here; `node` gets the tag (one of t, q, s, f, d, g, x) and the items of everything else: pairs for
+    "d", one type's name for "x".
+
+    Raises:
+        EncodingError: for whatever is not in the format: the only exception apart from `node`'s own.
+    """
+    data = line if isinstance(line, bytes) else line.encode("ascii", "backslashreplace")
+    if limit is not None and len(data) > limit:
+        raise EncodingError(f"a line of {len(data)} characters; the limit is {limit}")
+    # Everything outside strings. Escapes go first, so that each remaining quote begins or ends a string.
+    outside = b"".join(data.replace(b"\\\\", b"").replace(b'\\"', b"").split(b'"')[::2])
+    brackets = outside.translate(None, _NO_BRACKETS)
+    if len(brackets) > _BRACKETS and max(accumulate(map(_STEP.__getitem__, brackets))) > _BRACKETS:
+        raise EncodingError(f"nested deeper than {_BRACKETS} brackets")
+    if _LONG_NUMBER.search(outside):  # converting decimal digits takes quadratic time
+        raise EncodingError(f"a number of more than {MAX_DIGITS} digits")
+
+    def tagged(pairs: list[tuple[str, object]]) -> object:
+        if len(pairs) != 1:
+            raise EncodingError("an object must have exactly one key, its tag")
+        [(tag, content)] = pairs
+        if tag in _LEAVES:
+            return _LEAVES[tag](content)
+        if tag == "x":
+            return node(tag, [_text(content)])
+        if tag not in ("t", "q", "s", "f", "d", "g") or type(content) is not list:
+            raise EncodingError("an unknown tag, or one whose content is no array")
+        if tag == "d" and any(type(pair) is not list or len(pair) != 2 for pair in content):
+            raise EncodingError("a dict must be an array of pairs")
+        return node(tag, content)
+
+    try:
+        return json.loads(data.decode("ascii"), object_pairs_hook=tagged)
+    except EncodingError:
+        raise
+    except (ValueError, RecursionError) as error:
+        raise EncodingError(f"not in the format: {type(error).__name__}") from None
+
+
+def _build(tag: str, content: list[Any]) -> object:
+    if tag == "d":
+        return dict(content)
+    if tag == "x":
+        return Opaque(str(content[0]))
+    kinds: dict[str, Callable[[list[Any]], object]] = {"t": tuple, "q": deque, "s": set, "f": frozenset, "g": iter}
+    return kinds[tag](content)
+
+
+class _Writer:
+    """Collects the parts of one line and counts them against the limit."""
+
+    def __init__(self, limit: int, strict: bool) -> None:
+        self.parts: list[str] = []
+        self.room = limit
+        self.limit = limit
+        self.strict = strict
+
+    def put(self, text: str) -> None:
+        self.room -= len(text)
+        if self.room < 0:
+            raise EncodingError(f"longer than {self.limit} characters")
+        self.parts.append(text)
+
+    def write(self, value: Any, depth: int) -> None:
+        kind = type(value)  # never value.__class__, which may lie
+        if value is None or kind is bool:
+            self.put("null" if value is None else "true" if value else "false")
+        elif issubclass(kind, str):
+            self.write_text(value)
+        elif issubclass(kind, int):
+            number = int.__index__(value)
+            if number.bit_length() > 4 * self.room:
+                raise EncodingError(f"longer than {self.limit} characters")
+            self.put(int.__repr__(number) if -_SMALL < number < _SMALL else f'{{"i":"{number:#x}"}}')
+        elif issubclass(kind, float):
+            self.put(_float(float.__float__(value)))
+        elif issubclass(kind, list):
+            self.write_items("[", list.__iter__(value), "]", depth)
+        elif issubclass(kind, tuple):
+            self.write_items('{"t":[', tuple.__iter__(value), "]}", depth)
+        elif issubclass(kind, dict):
+            of = OrderedDict if issubclass(kind, OrderedDict) else dict
+            self.write_pairs(of.items(value), depth)
+        elif issubclass(kind, set):
+            self.write_items('{"s":[', set.__iter__(value), "]}", depth)
+        elif issubclass(kind, frozenset):
+            self.write_items('{"f":[', frozenset.__iter__(value), "]}", depth)
+        else:
+            self.write_rare(value, kind, depth)
+
+    def write_rare(self, value: Any, kind: type, depth: int) -> None:
+        if issubclass(kind, (bytes, bytearray)):
+            of = bytes if issubclass(kind, bytes) else bytearray
+            if 2 * of.__len__(value) > self.room:
+                raise EncodingError(f"longer than {self.limit} characters")
+            self.put(f'{{"b":"{of.hex(value)}"}}')
+        elif issubclass(kind, complex):
+            real, imag = (complex.__dict__[part].__get__(value) for part in ("real", "imag"))
+            self.put(f'{{"c":[{_float(real)},{_float(imag)}]}}')
+        elif issubclass(kind, deque):
+            self.write_items('{"q":[', deque.__iter__(value), "]}", depth)
+        elif (text := _named(value, kind)) is not None:
+            self.put('{{"r":["{}","{}"]}}'.format(*text))
+        elif self.strict:
+            raise EncodingError(f"a {_type_name(kind)} is not plain data")
+        elif hasattr(kind, "__next__") or kind in (type({}.keys()), type({}.values()), type({}.items())):
+            self.write_items('{"g":[', _bounded(value), "]}", depth)
+        else:
+            self.put(f'{{"x":{encode_basestring_ascii(_type_name(kind)[:80])}}}')
+
+    def write_text(self, value: str) -> None:
+        text = str.__str__(value)
+        if len(text) > self.room:
+            raise EncodingError(f"longer than {self.limit} characters")
+        if not text.isascii() and _SURROGATES.search(text):  # JSON would join a pair of them into one character
+            hexadecimal = text.encode("utf-8", "surrogatepass").hex()
+            self.put(f'{{"u":"{hexadecimal}"}}')
+        else:
+            self.put(encode_basestring_ascii(text))
+
+    def write_items(self, opening: str, items: Iterable[object], closing: str, depth: int) -> None:
+        if depth >= MAX_DEPTH:
+            raise EncodingError(f"nested deeper than {MAX_DEPTH} containers, or a container that holds itself")
+        self.put(opening)
+        for index, item in enumerate(items):
+            if index:
+                self.put(",")
+            self.write(item, depth + 1)
+        self.put(closing)
+
+    def write_pairs(self, pairs: Iterable[tuple[object, object]], depth: int) -> None:
+        if depth >= MAX_DEPTH:
+            raise EncodingError(f"nested deeper than {MAX_DEPTH} containers, or a container that holds itself")
+        self.put('{"d":[')
+        for index, (key, value) in enumerate(pairs):
+            self.put(",[" if index else "[")
+            self.write(key, depth + 1)
+            self.put(",")
+            self.write(value, depth + 1)
+            self.put("]")
+        self.put("]}")
+
+
+def _bounded(iterator: Iterable[object]) -> Iterator[object]:
+    for index, item in enumerate(iterator):
+        if index == MAX_ITEMS:
+            raise EncodingError(f"an iterator that yields more than {MAX_ITEMS} items")
+        yield item
+
+
+def _float(value: float) -> str:
+    if value != value:
+        return "NaN"
+    if value in (float("inf"), float("-inf")):
+        return "Infinity" if value > 0 else "-Infinity"
+    return float.__repr__(value)
+
+
+# Types that are written as (name, text). A text is read only where its pattern fits, which bounds the cost of reading.
+_PATTERNS = {
+    "range": re.compile(r"-?[0-9]{1,100},-?[0-9]{1,100},-?[0-9]{1,100}"),
+    "Decimal": re.compile(r"-?(?:[0-9]{1,1000}(?:\.[0-9]{1,1000})?(?:E[+-]?[0-9]{1,3})?|Infinity|NaN)"),
+    "Fraction": re.compile(r"-?[0-9]{1,1000}/[0-9]{1,1000}"),
+    "date": re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}"),
+    "datetime": re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{6})?"),
+    "time": re.compile(r"[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{6})?"),
+    "timedelta": re.compile(r"-?[0-9]{1,9},[0-9]{1,5},[0-9]{1,6}"),
+}
+_READERS: dict[str, Callable[[str], object]] = {
+    "range": lambda text: range(*map(int, text.split(","))),
+    "Decimal": Decimal,
+    "Fraction": Fraction,
+    "date": date.fromisoformat,
+    "datetime": datetime.fromisoformat,
+    "time": time.fromisoformat,
+    "timedelta": lambda text: timedelta(*map(int, text.split(","))),
+}
+
+
+def _named(value: Any, kind: type) -> tuple[str, str] | None:
+    """Name and text of a value of the types above; None for others, and for what no pattern fits (an aware time)."""
+    if kind is range:
+        name, text = "range", f"{value.start},{value.stop},{value.step}"
+    elif issubclass(kind, Decimal):
+        name, text = "Decimal", Decimal.__str__(value)
+    elif issubclass(kind, Fraction):
+        top, bottom = (Fraction.__dict__[part].fget(value) for part in ("numerator", "denominator"))
+        if max(top.bit_length(), bottom.bit_length()) > 3300:
+            return None
+        name, text = "Fraction", f"{top}/{bottom}"
+    elif issubclass(kind, datetime):
+        name, text = "datetime", datetime.isoformat(value)
+    elif issubclass(kind, date):
+        name, text = "date", date.isoformat(value)
+    elif issubclass(kind, time):
+        name, text = "time", time.isoformat(value)
+    elif issubclass(kind, timedelta):
+        parts = (timedelta.__dict__[part].__get__(value) for part in ("days", "seconds", "microseconds"))
+        name, text = "timedelta", "{},{},{}".format(*parts)
+    else:
+        return None
+    return (name, text) if _PATTERNS[name].fullmatch(text) else None
+
+
+def _text(content: object) -> str:
+    if type(content) is not str:
+        raise EncodingError("a tag whose content must be a string")
+    return content
+
+
+def _read_int(content: object) -> int:
+    text = _text(content)
+    if not re.fullmatch(r"-?0x[0-9a-f]+", text):
+        raise EncodingError("not a hexadecimal number")
+    return int(text, 16)
+
+
+def _read_complex(content: object) -> complex:
+    if type(content) is not list or [type(part) for part in content] != [float, float]:
+        raise EncodingError("a complex number must be two floats")
+    return complex(*content)
+
+
+def _read_named(content: object) -> object:
+    if type(content) is not list or [type(part) for part in content] != [str, str]:
+        raise EncodingError("a named type must be its name and a text")
+    name, text = content
+    if name not in _PATTERNS or not _PATTERNS[name].fullmatch(text):
+        raise EncodingError("an unknown type, or one whose text is not in its format")
+    try:
+        return _READERS[name](text)
+    except (ValueError, ArithmeticError) as error:  # a 13th month, a denominator of 0
+        raise EncodingError(f"not a {name}: {type(error).__name__}") from None
+
+
+_LEAVES: dict[str, Callable[[object], object]] = {
+    "i": _read_int,
+    "u": lambda content: bytes.fromhex(_text(content)).decode("utf-8", "surrogatepass"),
+    "b": lambda content: bytes.fromhex(_text(content)),
+    "c": _read_complex,
+    "r": _read_named,
+}

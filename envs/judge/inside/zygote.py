@@ -1,0 +1,231 @@
+"""The warm interpreter of one slot: forks a child for each grading, ends it in time, and reports how it ended.
+
+It is started afresh (never forked from the process that uses the judge), confines itself, and then answers requests on
+its control socket, a message a request. What a child is to run never passes through here: it comes over a socket that
+the request carries, and only the child reads it. So no program, input or test is in the memory that the next child
+is forked from. Messages are JSON arrays:
+
+    -> ["run", number, mode, wall, cpu, memory] + descriptors    fork a child that runs `mode`
+    -> ["kill", number]                                          end it now; ignored when it has ended already
+    <- ["ready"]                                                 once, after the start
+    <- ["failed", "why"]                                         it can't go on, for no fault of a program; it ends
+    <- ["done", number, why, code, cpu, maxrss, wall]            why: "exit" (code: the status), "signal" (code: which),
+                                                                 "wall", "cpu" (a limit), "kill" (as asked)
+"""
+
+import array
+import contextlib
+import gc
+import json
+import math
+import os
+import random
+import select
+import signal
+import socket
+import sys
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import NoReturn
+
+from . import programs, sandbox, testing
+from .sandbox import Layers, Limits
+
+MODES: dict[str, Callable[..., None]] = {
+    "calls": programs.run_calls,
+    "served": programs.run_served,
+    "stdio": programs.run_stdio,
+    "tests": testing.run_tests,
+}
+MAX_MESSAGE = 4096
+MAX_DESCRIPTORS = 3  # that one request carries
+SPARE = 1.0  # CPU seconds that the kernel's own limit is above the one kept here: it counts whole ticks, thus too many
+DESCRIPTORS = 64  # all of a zygote's are below
+
+
+class Gone(Exception):  # noqa: N818  # not an error: the way to end
+    """Nobody asks any more."""
+
+
+class Broken(Exception):  # noqa: N818
+    """A child could not be made, or not be confined."""
+
+
+class Zygote:
+    """The loop of one zygote.
+
+    Args:
+        control: the socket that requests come on
+        client: a descriptor (pidfd) of the process that asks; when that ends, so does the zygote, even where
+            a process forked from it still holds the other end of the control socket
+        layers: which layers confine it
+    """
+
+    def __init__(self, control: socket.socket, client: int, layers: Layers) -> None:
+        self._control = control
+        self._client = client
+        self._layers = layers
+        self._requests: deque[tuple[list, list[int]]] = deque()
+        self._poll = select.poll()
+        self._poll.register(control.fileno(), select.POLLIN)
+        self._poll.register(client, select.POLLIN)
+        # A child that can't be confined says so here. When it runs a program, it has closed its end.
+        self._troubles, self._trouble = os.pipe()
+        self._poll.register(self._troubles, select.POLLIN)
+
+    def descriptors(self) -> set[int]:
+        """What it has open besides the standard streams."""
+        return {self._control.fileno(), self._client, self._troubles, self._trouble}
+
+    def serve(self) -> None:
+        """Answer requests until nobody is left who could ask: raises `Gone` then, or `Broken` before."""
+        self.send("ready")
+        while True:
+            while not self._requests:
+                self._wait(None)
+            (kind, *details), descriptors = self._requests.popleft()
+            if kind == "run":
+                self._run(descriptors, *details)
+
+    def send(self, *message: object) -> None:
+        """Send a message to the judge."""
+        try:
+            self._control.send(json.dumps(message).encode(), socket.MSG_NOSIGNAL)
+        except OSError:
+            raise Gone from None
+
+    def _run(self, descriptors: list[int], number: int, mode: str, wall: float, cpu: float, memory: int) -> None:
+        started = time.monotonic()
+        try:
+            pid = os.fork()
+        except OSError as error:
+            raise Broken(f"can't fork: {error}") from error
+        if pid == 0:
+            self._become(mode, descriptors, Limits(cpu + SPARE, memory))
+        try:
+            for descriptor in descriptors:
+                os.close(descriptor)
+            why = self._watch(number, pid, started + wall, cpu)
+        except BaseException:
+            os.kill(pid, signal.SIGKILL)
+            raise
+        _, status, usage = os.wait4(pid, 0)
+        spent = usage.ru_utime + usage.ru_stime
+        code = os.waitstatus_to_exitcode(status)
+        if why == "exit" and code < 0:
+            why = "cpu" if code == -signal.SIGKILL and spent >= cpu else "signal"  # the kernel was first
+        sandbox.sweep(self._layers)
+        self.send("done", number, why, abs(code), spent, usage.ru_maxrss * 1024, time.monotonic() - started)
+
+    def _watch(self, number: int, pid: int, deadline: float, cpu: float) -> str:
+        """Wait until the child is dead, killing it when it must be; why it ended."""
+        clock = ~pid << 3 | 2  # the CPU clock of a process, as clock_getcpuclockid(3) makes it
+        why = "exit"
+        process = os.pidfd_open(pid)
+        self._poll.register(process, select.POLLIN)
+        try:
+            while True:
+                left: float | None = None
+                if why == "exit":
+                    left, limit = min((deadline - time.monotonic(), "wall"), (cpu - _spent(clock), "cpu"))
+                    if left <= 0:
+                        why, left = limit, None
+                    elif self._killed(number):
+                        why, left = "kill", None
+                if left is None:
+                    os.kill(pid, signal.SIGKILL)  # it has not been waited for, so the number is still its own
+                if process in self._wait(left):
+                    return why
+        finally:
+            self._poll.unregister(process)
+            os.close(process)
+
+    def _killed(self, number: int) -> bool:
+        """Whether the child is to be killed; forgets about requests to kill others, which came too late."""
+        wanted = any(message == ["kill", number] for message, _ in self._requests)
+        self._requests = deque(request for request in self._requests if request[0][0] != "kill")
+        return wanted
+
+    def _wait(self, seconds: float | None) -> list[int]:
+        """Wait for anything to happen; takes in requests, and returns the descriptors that are ready."""
+        ready = [
+            descriptor for descriptor, _ in self._poll.poll(None if seconds is None else math.ceil(seconds * 1000))
+        ]
+        if self._client in ready:
+            raise Gone
+        if self._troubles in ready:
+            raise Broken(os.read(self._troubles, MAX_MESSAGE).decode())
+        if self._control.fileno() in ready:
+            self._requests.append(self._receive())
+        return ready
+
+    def _receive(self) -> tuple[list, list[int]]:
+        try:
+            message, ancillary, _, _ = self._control.recvmsg(MAX_MESSAGE, socket.CMSG_SPACE(4 * MAX_DESCRIPTORS))
+        except OSError:
+            raise Gone from None
+        if not message:
+            raise Gone
+        descriptors = array.array("i")
+        for _, _, data in ancillary:
+            descriptors.frombytes(data)
+        return json.loads(message), descriptors.tolist()
+
+    def _become(self, mode: str, descriptors: list[int], limits: Limits) -> NoReturn:
+        """In the child: keep nothing but what it needs, and run."""
+        status = 1
+        try:
+            try:
+                sandbox.confine_program(self._layers, limits)
+            except Exception as error:
+                os.write(self._trouble, f"{type(error).__name__}: {error}".encode()[:MAX_MESSAGE])
+                raise
+            low = 3
+            for descriptor in sorted(descriptors):
+                os.closerange(low, descriptor)
+                low = descriptor + 1
+            os.closerange(low, DESCRIPTORS)
+            gc.enable()
+            MODES[mode](*descriptors)
+            status = 0
+        finally:
+            os._exit(status)
+
+
+def _spent(clock: int) -> float:
+    try:
+        return time.clock_gettime(clock)
+    except OSError:  # it has just ended
+        return 0.0
+
+
+def prepare(zygote: Zygote, layers: Layers) -> None:
+    """All that children inherit: modules, what the interpreter sets up once, and the sandbox."""
+    sandbox.preload(layers)
+    programs.furnish()
+    programs.warm_up()
+    random.seed(0)  # every child starts with the same numbers
+    sandbox.confine_zygote(layers, zygote.descriptors())
+    sys.argv[:] = [""]
+    del sys.path[0]  # our own folder: nobody is to import the rest of it
+    gc.collect()
+    gc.freeze()  # a collection in a child would write to, and so copy, all that is inherited
+    gc.disable()
+
+
+def main() -> None:
+    """Start from the command line: the descriptors of the control socket and the client, and a digit for each layer."""
+    control, client = map(os.dup, map(int, sys.argv[1:3]))  # the lowest numbers that are free, whatever they were
+    layers = Layers(*(digit == "1" for digit in sys.argv[3]))
+    zygote = Zygote(socket.socket(fileno=control), client, layers)
+    with contextlib.suppress(Gone):
+        try:
+            prepare(zygote, layers)
+        except Exception as error:
+            zygote.send("failed", f"{type(error).__name__}: {error}")
+            return
+        try:
+            zygote.serve()
+        except Broken as error:
+            zygote.send("failed", str(error))

@@ -1,0 +1,290 @@
+"""Slots: the warm interpreters that grade, as the judge's process sees and drives them.
+
+A slot is one zygote for programs and, from the first suite of assert tests on, a second one for tests: neither is ever
+forked from a process that has seen the other. A slot belongs to one thread, which waits for all slots in one selector.
+Nothing of this process reaches a zygote by inheritance: it is made by exec, with every other descriptor closed.
+"""
+
+from __future__ import annotations
+
+import array
+import contextlib
+import functools
+import json
+import os
+import selectors
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from textmdp.envs.judge.inside.sandbox import Layers
+from textmdp.envs.judge.runs import Launch, Outcome, Report, Run, Stream
+
+START_SECONDS = 60.0
+"""Longest wait for a zygote to be ready (a tenth of a second on an idle machine)."""
+GRACE_SECONDS = 3.0
+"""How long after the wall limit a zygote has for ending a child and saying so."""
+
+_FOLDER = str(Path(__file__).resolve().parent)
+# Hooks that modules want run after a fork are refused from the first import on (see `inside.preload`).
+_BOOT = (
+    "import os, sys; os.register_at_fork = lambda **hooks: None; sys.path[0] = sys.argv.pop(1); "
+    "from inside.zygote import main; main()"
+)
+# No site-packages, no user's folder, no bytecode written, UTF-8, no warnings. Not -I, which ignores PYTHONHASHSEED:
+# the order of sets is to repeat. The environment is made here, so nothing else of -I is missed.
+_OPTIONS = ("-S", "-s", "-B", "-X", "utf8", "-W", "ignore")
+_PASSED_ON = ("LD_LIBRARY_PATH",)  # without it some interpreters do not start
+
+#: What a selector's key carries: the slot that it concerns, and what to do with the events.
+Handler = tuple["Slot", Callable[[int], None]]
+
+
+class SlotDied(Exception):  # noqa: N818  # the caller starts another
+    """A zygote ended, left the protocol, or did not answer in time."""
+
+
+class SlotUnavailable(RuntimeError):  # noqa: N818
+    """A zygote could not be started, or could not do its part: no fault of the program's. The message says why."""
+
+
+def _start(control: int, layers: Layers) -> subprocess.Popen[bytes]:
+    """A process that runs `inside.zygote`, with nothing of ours but one end of a socket and a word of when we end."""
+    client = os.pidfd_open(os.getpid())
+    try:
+        return subprocess.Popen(
+            [
+                sys.executable,
+                *_OPTIONS,
+                "-c",
+                _BOOT,
+                _FOLDER,
+                str(control),
+                str(client),
+                "".join(str(int(layer)) for layer in layers),
+            ],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            pass_fds=(control, client),
+            env={"PYTHONHASHSEED": "0", **{name: os.environ[name] for name in _PASSED_ON if name in os.environ}},
+            cwd="/",
+            start_new_session=True,  # Ctrl-C in a terminal is not for it, and it can be killed as a group
+        )
+    finally:
+        os.close(client)
+
+
+class Zygote:
+    """One warm interpreter: `inside/zygote.py` runs in it, and has the protocol.
+
+    Raises:
+        SlotUnavailable: where no process can be made.
+    """
+
+    def __init__(self, layers: Layers) -> None:
+        self.ready = False
+        self.run: Run | None = None
+        self._number = 0
+        try:
+            self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        except OSError as error:
+            raise SlotUnavailable(f"cannot make a socket: {error}") from error
+        self.control.setblocking(False)
+        try:
+            with theirs:
+                self._process = _start(theirs.fileno(), layers)
+        except OSError as error:
+            self.control.close()
+            raise SlotUnavailable(f"cannot start {sys.executable or 'an interpreter'}: {error}") from error
+
+    def launch(self, run: Run, memory: int) -> None:
+        """Send off a run; raises SlotDied where nobody is there to take it."""
+        self._number += 1
+        self.run = run
+        mode, _, wall, cpu, _ = run.launch
+        self._send(["run", self._number, mode, wall, cpu, memory], run.descriptors())
+        run.handed_over()
+
+    def kill_run(self) -> None:
+        """Have the child of the current run killed. It may have ended already."""
+        self._send(["kill", self._number], [])
+
+    def receive(self) -> None:
+        """Take in messages; raises SlotDied where there will be none any more."""
+        while True:
+            try:
+                message = self.control.recv(4096)
+            except BlockingIOError:
+                return
+            except OSError as error:
+                raise SlotDied(f"a zygote was lost: {error}") from error
+            if not message:
+                if self.ready:
+                    raise SlotDied("a zygote ended")
+                raise SlotUnavailable(f"a zygote ended at its start{self._end()}")
+            match json.loads(message):
+                case ["ready"]:
+                    self.ready = True
+                case ["failed", str(why)]:
+                    raise SlotUnavailable(why)
+                case ["done", number, *report] if number == self._number and self.run and not self.run.report:
+                    self.run.report = Report(*report)
+                case other:
+                    raise SlotDied(f"a zygote sent {other!r}, which nobody asked for")
+
+    def is_alive(self) -> bool:
+        """Whether nothing is known against it."""
+        try:
+            self.receive()
+        except (SlotDied, SlotUnavailable):
+            return False
+        return True
+
+    def close(self) -> None:
+        """Kill it with all that it started, and wait until it is gone. It has not been waited for before, so the number
+        of its group is still its own."""
+        if self._process.returncode is None:
+            with contextlib.suppress(OSError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(START_SECONDS)
+        self.control.close()
+
+    def forsake(self) -> None:
+        """In a forked process: let go of what belongs to the other one."""
+        self._process.returncode = 0
+        self.control.close()
+
+    def _send(self, message: list[object], descriptors: list[int]) -> None:
+        rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", descriptors))] if descriptors else []
+        try:
+            self.control.sendmsg([json.dumps(message).encode()], rights, socket.MSG_NOSIGNAL)
+        except OSError as error:
+            raise SlotDied(f"a zygote was lost: {error}") from error
+
+    def _end(self) -> str:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return f", with status {self._process.wait(1.0)}"
+        return ""
+
+
+class Slot:
+    """Zygotes that grade one program at a time.
+
+    Args:
+        layers: what confines them
+        memory: bytes of address space for each child
+        output: the most bytes that are taken from each stream of a child
+        selector: where it registers what it waits for, with a `Handler` as data
+    """
+
+    def __init__(self, layers: Layers, memory: int, output: int, selector: selectors.BaseSelector) -> None:
+        self.deadline = float("inf")  # on the monotonic clock: when something has taken longer than it can
+        self._layers = layers
+        self._memory = memory
+        self._output = output
+        self._selector = selector
+        self._zygotes: dict[bool, Zygote] = {}  # by whether it is for tests
+        self._launches: Sequence[Launch] = ()
+        self._runs: list[Run] = []
+
+    def begin(self, launches: Sequence[Launch]) -> None:
+        """Run these children at the same time; two of them are given a socket to each other.
+
+        Raises:
+            SlotDied, SlotUnavailable: here as in all methods, where a zygote is lost; close the slot then.
+        """
+        self._launches = launches
+        for launch in launches:
+            of_tests = launch.mode == "tests"
+            zygote = self._zygotes.get(of_tests)
+            if zygote is not None and not zygote.is_alive():
+                self._close_zygote(of_tests)
+                zygote = None
+            if zygote is None:
+                zygote = self._zygotes[of_tests] = Zygote(self._layers)
+                handler: Handler = (self, functools.partial(self._on_message, zygote))
+                self._selector.register(zygote.control, selectors.EVENT_READ, handler)
+        self.deadline = time.monotonic() + START_SECONDS
+        self._launch_when_ready()
+
+    def outcomes(self) -> list[Outcome] | None:
+        """How the children ended, once, when all have."""
+        if not self._runs or any(run.report is None for run in self._runs):
+            return None
+        outcomes = [run.outcome() for run in self._runs]
+        self._close_runs()
+        return outcomes
+
+    def expire(self) -> None:
+        """Raise what it means that the deadline has passed."""
+        if self._runs:
+            raise SlotDied("no answer in time")
+        raise SlotUnavailable(f"a zygote is not ready after {START_SECONDS} s")
+
+    def close(self) -> None:
+        """Kill everything. The slot can be used again: it starts anew."""
+        self._launches = ()
+        self._close_runs()
+        for of_tests in list(self._zygotes):
+            self._close_zygote(of_tests)
+
+    def forsake(self) -> None:
+        """In a forked process: let go of what belongs to the other one."""
+        for run in self._runs:
+            run.close()
+        for zygote in self._zygotes.values():
+            zygote.forsake()
+
+    def _launch_when_ready(self) -> None:
+        zygotes = [self._zygotes[launch.mode == "tests"] for launch in self._launches]
+        if not all(zygote.ready for zygote in zygotes):
+            return
+        launches, self._launches = self._launches, ()
+        links = socket.socketpair() if len(launches) == 2 else (None,)
+        for launch, link in zip(launches, links, strict=True):
+            self._runs.append(Run(launch, self._output, link))
+        for run, zygote in zip(self._runs, zygotes, strict=True):
+            zygote.launch(run, self._memory)
+            for stream in run.streams:
+                handler: Handler = (self, functools.partial(self._on_stream, zygote, stream))
+                self._selector.register(stream.socket, stream.interest(), handler)
+        self.deadline = time.monotonic() + max(launch.wall for launch in launches) + GRACE_SECONDS
+
+    def _on_message(self, zygote: Zygote, events: int) -> None:
+        zygote.receive()
+        if self._launches:
+            self._launch_when_ready()
+
+    def _on_stream(self, zygote: Zygote, stream: Stream, events: int) -> None:
+        overflowed = stream.overflow
+        stream.handle(events)
+        if stream.overflow and not overflowed:
+            zygote.kill_run()
+        interest = stream.interest()
+        if interest:
+            self._selector.modify(stream.socket, interest, self._selector.get_key(stream.socket).data)
+        else:
+            self._selector.unregister(stream.socket)
+
+    def _close_runs(self) -> None:
+        runs, self._runs = self._runs, []
+        for run in runs:
+            for stream in run.streams:
+                with contextlib.suppress(KeyError):
+                    self._selector.unregister(stream.socket)
+            run.close()
+        for zygote in self._zygotes.values():
+            zygote.run = None
+        self.deadline = float("inf")
+
+    def _close_zygote(self, of_tests: bool) -> None:
+        zygote = self._zygotes.pop(of_tests)
+        with contextlib.suppress(KeyError):
+            self._selector.unregister(zygote.control)
+        zygote.close()
