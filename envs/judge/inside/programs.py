@@ -113,7 +113,8 @@ def new_module(name: str) -> types.ModuleType:
 
 
 def execute(source: str, module: types.ModuleType, filename: str) -> None:
-    """Run source text in a module."""
+    """Run source text in a module. A byte order mark, which a file may begin with, is no part of it."""
+    source = source.removeprefix("\ufeff")
     exec(compile(source, filename, "exec", dont_inherit=True), module.__dict__)  # noqa: S102
 
 

@@ -92,7 +92,7 @@ class Link:
                     raise FloatingPointError(f"the result holds {part}, which the tests do not expect")
             elif isinstance(part, complex):
                 pending += [part.real, part.imag]
-            elif isinstance(part, (list, tuple, set, deque)):
+            elif isinstance(part, (list, tuple, set, frozenset, deque)):
                 pending.extend(part)
             elif isinstance(part, Iterator):
                 pending.extend(copy.copy(part))
