@@ -80,7 +80,7 @@ class TextMDP(Generic[S]):
         self.shaping_discount = float(shaping_discount)
         if self.dense and type(task).potential is Task.potential:
             task.potential(task.problem(0)[0], "")  # raises, with the reason and the fix
-        self.has_grammar = type(task).continuations is not Task.continuations
+        self.has_grammar = task.has_grammar
         if self.has_grammar:
             texts = [self.tokenizer.token_text(i) for i in range(self.tokenizer.vocab_size)]
             self._id_of = {text: i for i, text in enumerate(texts) if i not in self.tokenizer.unusable_ids}

@@ -161,6 +161,11 @@ class Task(ABC, Generic[S]):
         """The tokens that may follow `partial` where the task has a grammar (`END_OF_TURN` ends it); None for any."""
         return None
 
+    @property
+    def has_grammar(self) -> bool:
+        """Whether `continuations` is asked at all."""
+        return type(self).continuations is not Task.continuations
+
     def vocabulary(self) -> Sequence[str] | None:
         """The tokens of the task's own compact tokenizer; None for bytes."""
         return None

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from textmdp.envs.draws import Draws, Streams
 from textmdp.envs.tasks.arithmetic import LEVELS, SYMBOLS, Arithmetic
-from textmdp.envs.tasks.draws import Draws, Streams
 from textmdp.envs.tasks.expressions import number, write_decimal
 
 MANY = np.random.default_rng(0).integers(0, 1 << 62, size=20_000)

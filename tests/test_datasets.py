@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import sys
 import types
@@ -9,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from textmdp.envs.datasets import DataError, Problem, held_out, last_boxed, load_problems, one_box
+from textmdp.envs.dataset_rows import DataError, held_out
+from textmdp.envs.datasets import Problem, last_boxed, load_problems, one_box
 
 GSM8K = Path(__file__).parents[1].parent / "shared" / "data" / "gsm8k"
 PAIRS = GSM8K.parent / "math_equivalence" / "pairs.jsonl"
@@ -131,6 +133,35 @@ def test_byte_order_marks_and_blank_lines_are_no_rows(tmp_path):
     path = tmp_path / "a.jsonl"
     path.write_bytes(b"\xef\xbb\xbf" + json.dumps(GSM_ROW).encode() + b"\r\n\r\n" + json.dumps(GSM_ROW).encode())
     assert len(load_problems(path)) == 2
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+def test_arrays_and_compressed_files(tmp_path, compressed):
+    pack = gzip.compress if compressed else bytes
+    suffix = ".gz" if compressed else ""
+    array = tmp_path / f"a.json{suffix}"
+    array.write_bytes(pack(b"\xef\xbb\xbf \n" + json.dumps([GSM_ROW, MATH_ROW], indent=1).encode()))
+    lines = tmp_path / f"b.json{suffix}"
+    lines.write_bytes(pack(f"{json.dumps(GSM_ROW)}\n{json.dumps(MATH_ROW)}\n".encode()))
+    assert load_problems(array) == load_problems(lines)
+    assert len(load_problems(array)) == 2
+    array.write_bytes(pack(json.dumps([GSM_ROW, 3]).encode()))
+    with pytest.raises(DataError, match="item 2: a JSON object with named fields is expected, not a number"):
+        load_problems(array)
+    array.write_bytes(pack(b"[{}"))
+    with pytest.raises(DataError, match="not JSON"):
+        load_problems(array)
+    array.write_bytes(pack(b"[]"))
+    with pytest.raises(DataError, match="holds no row"):
+        load_problems(array)
+
+
+@pytest.mark.parametrize("content", [b"{}", gzip.compress(json.dumps(GSM_ROW).encode())[:-12], gzip.compress(b"")[:5]])
+def test_files_that_are_not_compressed_or_not_whole(tmp_path, content):
+    path = tmp_path / "a.jsonl.gz"
+    path.write_bytes(content)
+    with pytest.raises(DataError, match="not whole, or not compressed by gzip"):
+        load_problems(path)
 
 
 def rows(count: int, start: int = 0) -> list[dict[str, str]]:

@@ -8,8 +8,8 @@
 | C | seccomp alone, and no file can be opened | containers on older kernels, or without Landlock |
 
 All hold what is known of attacks; they differ in how many independent layers an unknown one would have to get through.
-In A and A- a program has a scratch directory of 8 MiB, emptied after each grading; in B and C there is nowhere to write.
-In B `stat` tells whether a file of the machine exists. In C a program can import only what `inside.preload` has
+In A and A- a program has a scratch directory of 8 MiB, emptied after each grading; in B and C there is nowhere to
+write. In B `stat` tells whether a file of the machine exists. In C a program can import only what `inside.preload` has
 imported before.
 """
 

@@ -15,9 +15,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from textmdp.envs.datasets import HELD_OUT, Problem, held_out
+from textmdp.envs.dataset_rows import HELD_OUT, held_out
+from textmdp.envs.datasets import Problem
+from textmdp.envs.draws import Draws, Streams, Words
 from textmdp.envs.randomness import mix
-from textmdp.envs.tasks.draws import Draws, Streams, Words
 from textmdp.envs.tasks.expressions import Term, brackets, decimals, expressions, fractions
 from textmdp.envs.tasks.word_problems import lexicon, words
 

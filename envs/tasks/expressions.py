@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from math import gcd
 
-from textmdp.envs.tasks.draws import Draws
+from textmdp.envs.draws import Draws
 
 _SUM, _PRODUCT, _NUMBER = 1, 2, 3
 _INVERSE = {"+": "-", "-": "+", "*": "/", "/": "*"}

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from typing import NamedTuple
 
-from textmdp.envs.tasks.draws import Draws
+from textmdp.envs.draws import Draws
 from textmdp.envs.tasks.expressions import Term, number, write_fraction
 
 NAMES = ("Ann", "Ben", "Eva", "Max", "Mia", "Tom")
