@@ -149,6 +149,9 @@ def _lines(claimed: bytes, at_most: int) -> list[bytes]:
 
 
 def _compared(expected: str, claimed: bytes, tolerance: float | None) -> TestResult:
+    # The same line is the same value, but for what equals nothing: NaN, and some of what stands in objects.
+    if claimed == expected.encode("ascii") and b"NaN" not in claimed and b"{" not in claimed:
+        return PASSED
     try:
         return PASSED if claims.matches(_expected_tree(expected), claims.parse(claimed), tolerance) else WRONG
     except claims.ClaimError:
