@@ -4,7 +4,8 @@
     python -m textmdp.benchmarks.judging
 
 A grading is to compile a small function and to call it on a dozen inputs. All programs are different, so that nothing
-is remembered. The systems take turns within a round (backwards in every other one), each with two programs at a time;
+is remembered. The systems take turns within a round (backwards in every other one), the others with a thread for each of
+two cores, the judge with its default of one program more than there are cores;
 a ratio is taken within a round, and the median is printed with its quartiles. Forgeries are programs that
 compute nothing and want to pass; every one of them is harmless to the machine.
 
@@ -32,7 +33,7 @@ import numpy as np
 from textmdp.envs.judge import TIERS, Judge, JudgeUnavailable, calls
 from textmdp.envs.judge.suites import Calls
 
-#: Programs that are graded at a time, and calls of each.
+#: Threads of the other systems, and calls of each program.
 WORKERS, CALLS = 2, 12
 WALL = 3.0
 
@@ -174,7 +175,7 @@ def main() -> None:
     systems: dict[str, Grade] = {}
     judges: dict[str, Judge] = {}
     for tier in TIERS:
-        judge = Judge(WORKERS, isolation=tier)
+        judge = Judge(isolation=tier)
         try:
             name = f"textmdp, tier {judge.tier}"
         except JudgeUnavailable:
@@ -191,7 +192,7 @@ def main() -> None:
     taken = rates(systems, amounts, arguments.rounds)
     best = next(iter(judges))
     per_call = seconds_per_call(judges[best])
-    print(f"{WORKERS} programs at a time, {CALLS} calls each, {arguments.rounds} rounds\n")
+    print(f"{CALLS} calls a program, {arguments.rounds} rounds\n")
     print(f"{'':18} gradings/s  {best} is faster by   forgeries held")
     for name, measured in taken.items():
         low, median, high = np.percentile(np.divide(taken[best], measured), [25, 50, 75])
@@ -203,7 +204,7 @@ def main() -> None:
         figures: dict[str, Any] = {
             "command": shlex.join(["python", "-m", "textmdp.benchmarks.judging", *sys.argv[1:]]),
             "machine": f"{platform.machine()}, Python {platform.python_version()}, {platform.release()}",
-            "workers": WORKERS,
+            "threads": WORKERS,
             "calls": CALLS,
             "gradings_per_second": taken,
             "fooled_by": forged,
