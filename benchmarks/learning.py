@@ -47,15 +47,18 @@ Row = dict[str, float]
 RESULTS = Path(__file__).parent / "results"
 
 
-def warm_start(env_id: str, seed: int, **options: Any) -> tuple[LanguageModel, float]:
-    """A model from scratch after imitation with the defaults, and the seconds that took.
+def warm_start(
+    env_id: str, seed: int, config: ImitationConfig | None = None, **options: Any
+) -> tuple[LanguageModel, float]:
+    """A model from scratch after imitation, and the seconds that took.
 
     Args:
         env_id: a token-level id.
-        seed: of the weights, the problems and the mistakes.
+        seed: of the weights, and by default of the problems and the mistakes.
+        config: of the imitation; the defaults when None.
         options: of the environment.
     """
-    config = ImitationConfig(seed=seed)
+    config = config or ImitationConfig(seed=seed)
     envs = make_envs(env_id, config.episodes, **options)
     model = LanguageModel.tiny(envs.mdp.tokenizer, envs.mdp.context_length, seed=seed)
     began = perf_counter()

@@ -7,8 +7,10 @@ from functools import partial
 
 import pytest
 
+from textmdp.agents.config import Config
 from textmdp.agents.language_model import LanguageModel
-from textmdp.benchmarks import answers, decoding, learning, throughput
+from textmdp.benchmarks import answers, code_learning, decoding, judging, learning, throughput
+from textmdp.envs.judge import Judge
 from textmdp.envs.tokenizers import make_tokenizer
 
 
@@ -100,3 +102,41 @@ def test_decoding_measures_both_ways(tmp_path, monkeypatch, capsys):
     tokens = decoding.PROMPT + decoding.RESPONSE - 1
     attention = 2 * 2 * 24 * sum(range(1, tokens + 1))  # queries with keys and weights with values, two for each entry
     assert decoding.operations(model, 5) == 5 * (2 * model.num_parameters * tokens + attention)
+
+
+def test_no_forgery_fools_the_judge_and_every_verdict_is_checked():
+    with Judge() as judge:
+        grade = judging.with_judge(judge)
+        forged = [judging.make_grading(0, source) for source in judging.FORGERIES.values()]
+        assert grade([*forged, judging.make_grading(1)]) == [*[False] * len(forged), True]
+        taken = judging.rates({"judge": grade}, {"judge": 3}, rounds=2)
+        assert len(taken["judge"]) == 2
+        assert min(taken["judge"]) > 0
+        with pytest.raises(RuntimeError, match="failed 3 right programs"):
+            judging.rates({"wrong": lambda gradings: [False] * len(gradings)}, {"wrong": 3}, rounds=1)
+
+
+def test_what_passes_by_its_exit_status_is_fooled():
+    """The comparison is worth something only where the tricks work."""
+    grade = judging.with_subprocess()
+    fooled = grade([judging.make_grading(0, judging.FORGERIES[name]) for name in ("exits with status 0",)])
+    assert (fooled, grade([judging.make_grading(1)])) == ([True], [True])
+
+
+def test_learning_to_program_writes_curves_examples_and_a_picture(tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        code_learning, "imitation", lambda seed: learning.ImitationConfig(seed=seed, episodes=8, steps=2)
+    )
+    monkeypatch.setattr(code_learning, "setting", lambda name, seed, n: Config(algorithm=name, episodes=16, updates=n))
+    words = "code_learning --seeds 0 --updates 2 --every 1 --problems 9 --jobs 1 --out"
+    monkeypatch.setattr(sys, "argv", [*words.split(), str(tmp_path)])
+    code_learning.main()
+    with open(tmp_path / "code_learning.csv") as file:
+        rows = list(csv.DictReader(file))
+    names = [name for name in code_learning.ALGORITHMS for _ in range(3)]
+    assert [(row["algorithm"], int(row["update"])) for row in rows] == list(zip(names, [0, 1, 2] * 2, strict=True))
+    assert rows[0]["passed"] == rows[3]["passed"], "both begin where the warm start ended"
+    told = json.loads((tmp_path / "code_learning.json").read_text())
+    assert [line["algorithm"] for line in told["seeds"]] == list(code_learning.ALGORITHMS)
+    assert len(told["examples"]) == 8
+    assert (tmp_path / "code_learning.png").read_bytes().startswith(b"\x89PNG")

@@ -7,6 +7,31 @@ with Judge(workers=2) as judge:
     [verdict] = judge.grade([("def add(x, y): return x + y", calls("add", [((1, 2), {})], expected=[3]))])
     print(verdict.score, verdict.tests)
 ```
+
+## What is covered
+
+- **The verdict.** Expected values and the source of tests never enter the process that runs a program, nor any
+  process that it was forked from; there is nothing to find. A program's process can only claim values, in a format of
+  plain data that is read in linear time; the process that asked compares them, driven by what it expects. How a child
+  ended is what its parent says, not the child. So exits, objects that equal everything, patched builtins, walks
+  through frames, threads and handlers that outlive the call, and lines forged on the wire gain nothing.
+- **The machine.** No network of any family; no file but the standard library, read-only, and a scratch directory that
+  is emptied after each program; no process, no signal, no shared memory, no environment, no descriptor of the caller.
+  Time, memory, output, files and threads are bounded, and whatever runs is killed at the deadline.
+  `textmdp.envs.judge.tiers` says which layers see to that, and on which machines.
+- **The next program.** Each runs in a process of its own, forked from one that never sees a task.
+
+## What is not covered
+
+- Bugs of the kernel behind the hundred system calls that are left, of the processor (Spectre and its kin), and of the
+  interpreter's own C code, as far as those lead to the kernel.
+- What a program can know from its inputs: it may recognise tests that are public and have their answers by heart.
+  Weak tests stay weak.
+- Other programs of the same moment: load and time are shared, so a program may measure that others run.
+- In tier B, `stat` tells whether a file exists and how large it is.
+- Assert tests see plain data: changes that a program makes to its arguments in place, and classes of its own, stay
+  with it.
+- With `isolation="process-only-unsafe"` none of the second and third points.
 """
 
 from __future__ import annotations
