@@ -18,8 +18,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import platform
-import shlex
 import subprocess
 import sys
 import time
@@ -30,6 +28,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from textmdp.benchmarks.learning import provenance
 from textmdp.envs.judge import TIERS, Judge, JudgeUnavailable, calls
 from textmdp.envs.judge.suites import Calls
 
@@ -202,8 +201,7 @@ def main() -> None:
     print(f"\none more call in a suite: {per_call * 1e6:.0f} µs")
     if arguments.out:
         figures: dict[str, Any] = {
-            "command": shlex.join(["python", "-m", "textmdp.benchmarks.judging", *sys.argv[1:]]),
-            "machine": f"{platform.machine()}, Python {platform.python_version()}, {platform.release()}",
+            **provenance("judging"),
             "threads": WORKERS,
             "calls": CALLS,
             "gradings_per_second": taken,

@@ -18,6 +18,8 @@ from textmdp.envs.randomness import mix
 T = TypeVar("T")
 Words = NDArray[np.uint64]
 
+#: Indices of problems have so many bits: they run from 0 to 2**62 - 1.
+_BITS = np.array(62)
 #: A stream is hashed so many words at a time.
 _BLOCK = 32
 _STEPS: Words = np.arange(1, _BLOCK + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
@@ -40,6 +42,13 @@ class Streams:
     def starts(self, indices: Words) -> Words:
         """The first word of each numbered stream, `(n,)` to `(n,)`."""
         return mix(mix(indices ^ self._first) + self._second)
+
+    def of_problems(self, indices: Sequence[int]) -> Words:
+        """The first words of the streams of numbered problems, `(n,)`; IndexError beyond 0 to 2**62 - 1."""
+        numbers = np.asarray(indices, dtype=np.int64)
+        if np.count_nonzero(numbers >> _BITS):
+            raise IndexError(f"problems are numbered from 0 to 2**62 - 1; got {numbers.min()} to {numbers.max()}")
+        return self.starts(numbers.view(np.uint64))
 
 
 class Draws:

@@ -13,8 +13,6 @@ from functools import cache, lru_cache, partial
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from textmdp.envs.dataset_rows import SPLITS, held_out
 from textmdp.envs.draws import Draws, Streams
 from textmdp.envs.judge import calls
@@ -218,10 +216,7 @@ class Programs:
 
     def exercises(self, indices: Sequence[int]) -> list[Exercise]:
         """The numbered problems, each from its index alone."""
-        numbers = np.asarray(indices, dtype=np.int64)
-        if len(numbers) and not 0 <= numbers.min() <= numbers.max() < 1 << 62:
-            raise IndexError(f"problems are numbered from 0 to 2**62 - 1; got {numbers.min()} to {numbers.max()}")
-        starts = self._streams.starts(numbers.view(np.uint64)).tolist()
+        starts = self._streams.of_problems(indices).tolist()
         return [_drawn(self.difficulty, self.split, start) for start in starts]
 
 

@@ -15,16 +15,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from textmdp.envs.dataset_rows import HELD_OUT, held_out
+from textmdp.envs.dataset_rows import HELD_OUT, SPLITS, held_out
 from textmdp.envs.datasets import Problem
 from textmdp.envs.draws import Draws, Streams, Words
 from textmdp.envs.randomness import mix
 from textmdp.envs.tasks.expressions import Term, brackets, decimals, expressions, fractions
 from textmdp.envs.tasks.word_problems import lexicon, words
-
-SPLITS = ("train", "test", "all")
-#: Indices of problems have so many bits: they run from 0 to 2**62 - 1.
-_BITS = np.array(62)
 
 #: Everything that can be said about numbers, and the two markers of a final answer.
 SYMBOLS = (*"0123456789", *"+-*/().=,", " ", "\n", "#### ", "A: ")
@@ -197,7 +193,4 @@ class Arithmetic:
 
     def problems(self, indices: Sequence[int]) -> list[Problem]:
         """The numbered problems, each from its index alone."""
-        numbers = np.asarray(indices, dtype=np.int64)
-        if np.count_nonzero(numbers >> _BITS):
-            raise IndexError(f"problems are numbered from 0 to 2**62 - 1; got {numbers.min()} to {numbers.max()}")
-        return self.level.supply.draw(self._streams.starts(numbers.view(np.uint64)), self.split)
+        return self.level.supply.draw(self._streams.of_problems(indices), self.split)
