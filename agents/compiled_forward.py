@@ -1,4 +1,4 @@
-"""A Llama's step through the cache as one compiled kernel: all layers in one call, rows in blocks, a thread a core."""
+"""A Llama's pass as one compiled kernel: all layers in one call, rows in blocks, a thread a core."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import ctypes
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from transformers import LlamaForCausalLM
 
@@ -13,17 +14,10 @@ from textmdp.agents import kernels
 from textmdp.agents.forward import LlamaForward
 from textmdp.agents.kv_cache import Window
 
-#: Columns of packed weights that lie side by side, as in llama.c.
+#: Columns of packed weights that lie side by side, as in arithmetic.h.
 PANEL = 16
-#: A thread takes some microseconds to start: rows below which another does not pay.
-ROWS_PER_THREAD = 16
-
-
-class _Shape(ctypes.Structure):
-    """`Shape` of llama.c."""
-
-    _sizes = ("layers", "hidden", "heads", "shared", "width", "inner", "vocabulary", "length")
-    _fields_ = (*((name, ctypes.c_int64) for name in _sizes), ("epsilon", ctypes.c_float))
+#: A thread takes some microseconds to start: tokens below which another does not pay.
+TOKENS_PER_THREAD = 16
 
 
 class _Layer(ctypes.Structure):
@@ -32,10 +26,46 @@ class _Layer(ctypes.Structure):
     _fields_ = tuple((name, ctypes.c_void_p) for name in ("qkv", "out", "gate_up", "down", "keys", "values"))
 
 
-class CompiledLlamaForward(LlamaForward):
-    """`LlamaForward` with a compiled `predict`, on processors with a C compiler.
+class _Llama(ctypes.Structure):
+    """`Llama` of llama.c."""
 
-    A row's logits are the same, bit for bit, whatever rows are beside it and however many threads there are.
+    _sizes = ("layers", "hidden", "heads", "shared", "width", "inner", "vocabulary", "length")
+    _fields_ = (
+        *((name, ctypes.c_int64) for name in _sizes),
+        ("epsilon", ctypes.c_float),
+        ("layer", ctypes.POINTER(_Layer)),
+        *((name, ctypes.c_void_p) for name in ("embedding", "head", "turns")),
+    )
+
+
+class _Reading(ctypes.Structure):
+    """`Reading` of llama.c."""
+
+    _fields_ = (
+        ("llama", ctypes.POINTER(_Llama)),
+        *((name, ctypes.c_void_p) for name in ("tokens", "positions", "slots")),
+        ("each", ctypes.c_int64),
+        ("logits", ctypes.c_void_p),
+    )
+
+
+class _Writing(ctypes.Structure):
+    """`Writing` of llama.c."""
+
+    _arrays = ("slots", "positions", "budgets", "tokens", "drawn", "log_probs", "uniform", "never")
+    _fields_ = (
+        ("llama", ctypes.POINTER(_Llama)),
+        *((name, ctypes.c_void_p) for name in _arrays),
+        *((name, ctypes.c_int64) for name in ("most", "end")),
+        ("temperature", ctypes.c_float),
+    )
+
+
+class CompiledLlamaForward(LlamaForward):
+    """`LlamaForward` compiled, on processors with a C compiler; it can also write on by itself.
+
+    What a token gets is the same, bit for bit, whatever rows are beside its own, however many threads there are, and
+    whether it was read with others of its row or alone.
     """
 
     scattered = True
@@ -44,45 +74,96 @@ class CompiledLlamaForward(LlamaForward):
         super().__init__(network, length)
         kernel = kernels.load("llama")
         assert kernel is not None, "ask `available` first"
-        self._step, self._room = kernel.llama_step, kernel.llama_room
-        self._room.restype = ctypes.c_int64
+        self._kernel = kernel
+        self._kernel.llama_room.restype = ctypes.c_int64
         self._space = np.empty(0, np.float32)
-        self._inner = self.layers[0].down.shape[0]
-        self._packed = [tuple(map(_packed, layer)) for layer in self.layers]
-        self._packed_head = _packed(self.head)
-        self._pointers = (_Layer * len(self.layers))(*(_Layer(*map(_pointer, weights)) for weights in self._packed))
+        packed = [tuple(map(_packed, layer)) for layer in self.layers]
+        self._weights = packed, _packed(self.head)  # kept for the pointers to them
+        self._layers = (_Layer * len(packed))(*(_Layer(*map(_address, weights)) for weights in packed))
+        inner, (hidden, vocabulary) = self.layers[0].down.shape[0], self.head.shape
+        self._llama = _Llama(
+            *(len(packed), hidden, self.heads, self.shared, self.width, inner, vocabulary, length),
+            *(self.epsilon.item(), self._layers),
+            *map(_address, (self.embedding, self._weights[1], self.turns)),
+        )
 
     @staticmethod
     def available(network: LlamaForCausalLM) -> bool:
         """Whether the network lies where the kernel runs, and the kernel can be compiled."""
         return network.device.type == "cpu" and kernels.load("llama") is not None
 
+    def read(self, window: Window, tokens: Tensor) -> None:
+        """See `Forward`."""
+        self._read(window, tokens, None)
+
     def predict(self, window: Window, tokens: Tensor) -> Tensor:
         """See `Forward`."""
-        buffers = window.reserve(len(self.layers), self.shared, self.width, self.embedding)
-        for pointers, (keys, values) in zip(self._pointers, buffers, strict=True):
-            pointers.keys, pointers.values = keys.data_ptr(), values.data_ptr()
-        rows, vocabulary = len(tokens), self.head.shape[1]
-        shape = _Shape(
-            *(len(self.layers), self.embedding.shape[1], self.heads, self.shared, self.width, self._inner, vocabulary),
-            *(window.cache.length, self.epsilon.item()),
+        logits = torch.empty(len(tokens), self._llama.vocabulary)
+        self._read(window, tokens, logits)
+        return logits
+
+    def write(
+        self,
+        window: Window,
+        tokens: Tensor,
+        budgets: NDArray[np.int64],
+        never: Tensor,
+        end: int,
+        temperature: float,
+        uniform: Tensor | None,
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:
+        """Remember one token of each row, (m, 1), and draw tokens that follow, each from what all before it say.
+
+        Args:
+            window: of the first token.
+            tokens: the first.
+            budgets: (m,), how many to draw at most, from 1 to K.
+            never: (V,) bool, tokens of probability 0.
+            end: the token after which a row draws no more.
+            temperature: divides the logits.
+            uniform: (m, K) float32 in [0, 1): each draws the first token whose cumulative probability is above it;
+                None for the likeliest tokens.
+
+        Returns the tokens, (m, K), how many of each row count, (m,), and their log-probabilities, (m, K).
+        """
+        rows, most = len(tokens), int(budgets.max())
+        written = np.empty((rows, most + 1), np.int64)
+        written[:, 0] = tokens[:, 0].numpy()
+        drawn, log_probs = np.empty(rows, np.int64), np.empty((rows, most), np.float32)
+        arrays = (window.slots, window.positions, torch.from_numpy(budgets))
+        kept = [tensor.contiguous() for tensor in arrays]
+        self._take(window)
+        writing = _Writing(
+            *(ctypes.pointer(self._llama), *map(_address, kept), written.ctypes.data, drawn.ctypes.data),
+            *(log_probs.ctypes.data, None if uniform is None else _address(uniform), _address(never)),
+            *(most, end, temperature),
         )
-        threads = max(1, min(torch.get_num_threads(), rows // ROWS_PER_THREAD))
-        needed = threads * self._room(ctypes.byref(shape))
+        self._call(self._kernel.llama_write, writing, rows, rows)
+        return written[:, 1:], drawn, log_probs
+
+    def _read(self, window: Window, tokens: Tensor, logits: Tensor | None) -> None:
+        rows, each = tokens.shape
+        kept = [tensor.contiguous() for tensor in (tokens, window.positions, window.slots)]
+        self._take(window)
+        reading = _Reading(
+            *(ctypes.pointer(self._llama), *map(_address, kept), each, None if logits is None else _address(logits))
+        )
+        self._call(self._kernel.llama_read, reading, rows, rows * each)
+
+    def _take(self, window: Window) -> None:
+        """Let the kernel find keys and values in this window's cache."""
+        buffers = window.reserve(len(self._layers), self.shared, self.width, self.embedding)
+        assert window.cache.length == self._llama.length, "the cache is that of the episodes that this was made for"
+        for layer, (keys, values) in zip(self._layers, buffers, strict=True):
+            layer.keys, layer.values = keys.data_ptr(), values.data_ptr()
+
+    def _call(self, function: ctypes._NamedFuncPointer, asked: ctypes.Structure, rows: int, tokens: int) -> None:
+        threads = max(1, min(torch.get_num_threads(), rows, tokens // TOKENS_PER_THREAD))
+        needed = threads * self._kernel.llama_room(ctypes.byref(self._llama))
         if len(self._space) < needed:  # kept, since memory is slow when it is touched for the first time
             self._space = np.empty(needed, np.float32)
-        logits = torch.empty(rows, vocabulary)
-        tokens, positions = tokens.contiguous(), window.positions.contiguous()
-        self._step(
-            ctypes.byref(shape),
-            self._pointers,
-            *map(_pointer, (self.embedding, self._packed_head, self.turns, tokens, positions, window.slots)),
-            ctypes.c_int64(rows),
-            _pointer(logits),
-            self._space.ctypes.data_as(ctypes.c_void_p),
-            ctypes.c_int64(threads),
-        )
-        return logits
+        space = self._space.ctypes.data_as(ctypes.c_void_p)
+        function(ctypes.byref(asked), ctypes.c_int64(rows), space, ctypes.c_int64(threads))
 
 
 def _packed(weights: Tensor) -> Tensor:
@@ -93,5 +174,5 @@ def _packed(weights: Tensor) -> Tensor:
     return full.view(depth, panels, PANEL).transpose(0, 1).contiguous()
 
 
-def _pointer(tensor: Tensor) -> ctypes.c_void_p:
-    return ctypes.c_void_p(tensor.data_ptr())
+def _address(tensor: Tensor) -> int:
+    return tensor.data_ptr()

@@ -1,6 +1,7 @@
 """A language model as an agent: tokens sampled in lock-step with a vector environment, from a key-value cache.
 
-Each step runs the network over what is new in each row, most often one token, and never over the past again.
+Each step runs the network over what is new in each row, most often one token, and never over the past again. A compiled
+network draws whole responses at once, which it is asked for token by token.
 """
 
 from __future__ import annotations
@@ -12,9 +13,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from textmdp.agents.compiled_forward import CompiledLlamaForward
 from textmdp.agents.forward import make_forward
 from textmdp.agents.kv_cache import Cache, Window
 from textmdp.agents.language_model import LanguageModel
+from textmdp.agents.lookahead import Lookahead
 from textmdp.envs.vector_env import TokenVectorEnv
 
 #: Tokens that are read at once: what they turn into on the way stays in the processor's own cache.
@@ -57,6 +60,7 @@ class LanguageModelAgent:
         self._cache = Cache(0, 0, model.device)
         self._rows = np.zeros(0, np.int64)  # packed rows, in the order of their slots; -1 for none
         self._seen = np.zeros(0, np.int64)  # (n,) tokens of each row that the cache holds
+        self._ahead = Lookahead(0)
 
     def begin(self, envs: TokenVectorEnv[Any], rows: NDArray[np.int64]) -> None:
         """Forget what these rows held, (m,): their episodes are new, or go on from elsewhere."""
@@ -73,8 +77,10 @@ class LanguageModelAgent:
             self._cache = Cache(*shape, self.model.device)
             self._rows = np.zeros(0, np.int64)
             self._seen = np.zeros(envs.num_envs, np.int64)
+            self._ahead = Lookahead(envs.num_envs)
         self._rows[np.isin(self._rows, rows)] = -1
         self._seen[rows] = 0
+        self._ahead.forget(rows)
         self._forward = make_forward(self.model.network, envs.mdp.context_length)
 
     @torch.inference_mode()
@@ -86,6 +92,7 @@ class LanguageModelAgent:
         sources, targets = np.asarray(sources), np.asarray(targets)
         if self._forward.scattered:
             self._cache.copy(sources, targets)
+            self._ahead.branch(sources, targets)
         else:
             self._branch_packed(sources, targets)
         self._seen[targets] = self._seen[sources]
@@ -93,6 +100,9 @@ class LanguageModelAgent:
     @torch.inference_mode()
     def act(self, envs: TokenVectorEnv[Any], rows: NDArray[np.int64]) -> NDArray[np.int64]:
         """The next token of each of these rows, (m,)."""
+        grammar = self.grammar and envs.mdp.has_grammar
+        if isinstance(self._forward, CompiledLlamaForward) and not grammar:
+            return self._say(self._forward, envs, rows)
         if self._forward.scattered:
             logits = self._logits(envs, rows, rows)  # (m, V)
         else:
@@ -104,7 +114,7 @@ class LanguageModelAgent:
             logits = logits[torch.from_numpy(place[rows]).to(logits.device)]  # in the order that was asked for
         allowed = None
         self.allowed = None
-        if self.grammar and envs.mdp.has_grammar:
+        if grammar:
             self.allowed = envs.masks_of(rows)
             allowed = torch.from_numpy(self.allowed).to(logits.device)
         log_probs = self.model.distribution(logits, self.temperature, allowed)  # (m, V)
@@ -120,6 +130,35 @@ class LanguageModelAgent:
         bounds = log_probs.exp().cumsum(-1)  # (m, V)
         uniform = torch.rand(len(bounds), 1, generator=self.generator, device=bounds.device)
         return torch.searchsorted(bounds, uniform * bounds[:, -1:], right=True)[:, 0]
+
+    def _say(
+        self, forward: CompiledLlamaForward, envs: TokenVectorEnv[Any], rows: NDArray[np.int64]
+    ) -> NDArray[np.int64]:
+        """The next token of each of these rows, (m,), drawn ahead where there is none left."""
+        ahead, others = self._ahead, np.ones(envs.num_envs, bool)
+        others[rows] = False
+        self._seen[others] = 0
+        ahead.forget(others)
+        as_said = ahead.as_said(envs, rows)
+        self._seen[rows] = np.where(as_said, self._seen[rows], np.minimum(self._seen[rows], ahead.said[rows]))
+        lacking = rows[~as_said | ahead.lacking(envs, rows)]
+        if len(lacking):
+            budgets, last = ahead.budgets(envs, lacking), envs.lengths[lacking] - 1
+            self._read(envs.tokens, lacking, lacking, last)
+            shape = len(lacking), int(budgets.max())
+            tokens, drawn, log_probs = forward.write(
+                Window(self._cache, lacking, last[:, None]),
+                torch.from_numpy(envs.tokens[lacking, last][:, None]),
+                budgets,
+                self.model.never,
+                envs.mdp.tokenizer.end_id,
+                self.temperature,
+                None if self.greedy else torch.rand(shape, generator=self.generator),
+            )
+            ahead.keep(envs, lacking, tokens, log_probs, drawn)
+            self._seen[lacking] = last + drawn  # all but the last one that was drawn
+        said, self.log_probs = ahead.say(envs, rows)
+        return said
 
     def _logits(self, envs: TokenVectorEnv[Any], rows: NDArray[np.int64], slots: NDArray[np.int64] | slice) -> Tensor:
         """Read what is new in some rows, (m,), that have these slots; logits of what follows, (m, V)."""

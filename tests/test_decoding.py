@@ -7,6 +7,7 @@ from toys import Counting, Digits, Echo
 from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM, Qwen2Config, Qwen2ForCausalLM
 
 from textmdp.agents import kernels
+from textmdp.agents.compiled_forward import CompiledLlamaForward
 from textmdp.agents.decoding import LanguageModelAgent
 from textmdp.agents.forward import LlamaForward, TransformersForward, make_forward
 from textmdp.agents.language_model import LanguageModel
@@ -59,6 +60,12 @@ def make_model(envs, network="llama", scale=8.0):
             if weights.ndim == 2:
                 weights.normal_(0.0, scale * 0.02, generator=generator)
     return LanguageModel(made, mdp.tokenizer)
+
+
+def agents_alike(model):
+    """Two agents that choose the same; greedy where the network is compiled, which draws other random numbers."""
+    compiled = isinstance(make_forward(model.network, 8), CompiledLlamaForward)
+    return tuple(LanguageModelAgent(model, seed=0, greedy=compiled) for _ in range(2))
 
 
 def vector(task, rows=12):
@@ -133,7 +140,7 @@ def test_the_lean_forward_is_that_of_transformers():
         model = make_model(envs, network)
         assert isinstance(make_forward(model.network, 8), LlamaForward)
         assert isinstance(make_forward(make_model(envs, "llama, biases").network, 8), TransformersForward)
-        lean, modular = LanguageModelAgent(model, seed=0), LanguageModelAgent(model, seed=0)
+        lean, modular = agents_alike(model)
         envs.reset(seed=0)
         rows, ended = np.arange(envs.num_envs), np.zeros(envs.num_envs, bool)
         lean.begin(envs, rows)
@@ -266,6 +273,28 @@ def test_rows_may_rest_begin_anew_and_go_on_from_elsewhere():
     check([0, 1, 2, 3, 4, 5])
 
 
+@pytest.mark.usefixtures("both_ways")
+def test_others_may_say_something_else():
+    """Tokens that were drawn ahead are dropped where a row goes on otherwise, and drawn anew where it stands still."""
+    envs = TokenVectorEnv(Echo(), 40, autoreset_mode="Disabled", copy=False, max_response_tokens=20)
+    model = make_model(envs, scale=3.0)
+    model.never[envs.mdp.tokenizer.end_id] = True
+    words = np.flatnonzero(~model.never.numpy())
+    agent, rows, rng = LanguageModelAgent(model, seed=0), np.arange(40), np.random.default_rng(0)
+    envs.reset(seed=0, options={"problem": 0})
+    agent.begin(envs, rows)
+    assert (agent.act(envs, rows) != agent.act(envs, rows)).any()
+    for step in range(14):
+        actions, past = agent.act(envs, rows), torch.from_numpy(envs.tokens[:, : envs.lengths[0]].copy())
+        with torch.no_grad():
+            logits = model.network(input_ids=past).logits[:, -1]
+        expected = model.distribution(logits).gather(1, torch.from_numpy(actions)[:, None])[:, 0]
+        np.testing.assert_allclose(agent.log_probs, expected, atol=1e-4)
+        envs.step_rows(rows, np.where(rng.random(40) < 0.3, rng.choice(words, 40), actions))
+        if step % 3 == 2:  # a token that the agent is not asked about
+            envs.step_rows(rows, rng.choice(words, 40))
+
+
 def test_what_can_not_work_is_refused():
     envs = vector(Counting())
     short = LanguageModel.tiny(envs.mdp.tokenizer, 8, width=32, heads=2)
@@ -316,7 +345,7 @@ def test_branches_go_on_from_what_their_sources_have_read(network, task):
     model = make_model(envs, network)
     lasts = isinstance(task, Echo)
     model.never[envs.mdp.tokenizer.end_id] = lasts
-    going, reading = LanguageModelAgent(model, seed=0), LanguageModelAgent(model, seed=0)
+    going, reading = agents_alike(model)
     envs.reset(seed=0)
     going.begin(envs, np.arange(6))
     read, forward = [], going._forward.read

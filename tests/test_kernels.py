@@ -112,16 +112,97 @@ def test_a_row_does_not_depend_on_the_rows_beside_it(threads):
 
 
 @needs_compiler
-def test_goes_on_from_what_was_read_at_once():
-    network = a_llama()
-    tokens = np.random.default_rng(3).integers(0, 37, (5, 11))
-    expected = logits_of(LlamaForward(network, LENGTH), tokens, np.zeros(5, int))[:, -1]
+@pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES.keys())
+def test_goes_on_from_what_was_read_at_once(shape):
+    network = a_llama(**shape)
+    tokens = np.random.default_rng(3).integers(0, network.config.vocab_size, (5, 11))
+    expected = logits_of(CompiledLlamaForward(network, LENGTH), tokens, np.zeros(5, int))[:, -1]
     forward, cache = CompiledLlamaForward(network, LENGTH), Cache(5, LENGTH, torch.device("cpu"))
     with torch.inference_mode():
         block = np.tile(np.arange(10), (5, 1))
         forward.read(Window(cache, np.arange(5), block), torch.from_numpy(tokens[:, :10].copy()))
         found = forward.predict(Window(cache, slice(5), np.full((5, 1), 10)), torch.from_numpy(tokens[:, 10:].copy()))
-    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
+    assert torch.equal(found, expected)
+
+
+@torch.inference_mode()
+def written(forward, prompts, budgets, uniform, temperature=0.8, rows=slice(None)):
+    """What some rows write after their prompts: tokens, (m, K), how many, (m,), log-probabilities, (m, K)."""
+    (count, length), never = prompts.shape, torch.zeros(forward.head.shape[1], dtype=torch.bool)
+    never[3] = True
+    cache = Cache(count, LENGTH, torch.device("cpu"))
+    rows = np.arange(count)[rows]
+    forward.read(Window(cache, rows, np.tile(np.arange(length - 1), (len(rows), 1))), prompts[rows, :-1].contiguous())
+    window = Window(cache, rows, np.full((len(rows), 1), length - 1))
+    numbers = None if uniform is None else uniform[rows].contiguous()
+    return forward.write(window, prompts[rows, -1:].contiguous(), budgets[rows], never, 2, temperature, numbers)
+
+
+@needs_compiler
+@pytest.mark.parametrize("greedy", [False, True])
+def test_writes_what_the_network_says(greedy):
+    network, rng = a_llama(), np.random.default_rng(5)
+    prompts = torch.from_numpy(rng.integers(0, 37, (107, 9)))
+    uniform = torch.from_numpy(rng.random((107, 30), np.float32))
+    budgets = rng.integers(1, 31, 107)
+    budgets[0] = 30
+    tokens, drawn, log_probs = written(
+        CompiledLlamaForward(network, LENGTH), prompts, budgets, None if greedy else uniform
+    )
+    ended = tokens[np.arange(107), drawn - 1] == 2
+    np.testing.assert_array_equal(drawn[~ended], budgets[~ended])
+    assert greedy or 10 < ended.sum() < 97
+    for row, count in enumerate(drawn):
+        told = torch.from_numpy(tokens[row, :count])
+        assert not (told[:-1] == 2).any()
+        with torch.no_grad():
+            logits = network(torch.cat([prompts[row], told])[None]).logits[0, 8:-1] / 0.8
+        logits[:, 3] = -torch.inf
+        expected = logits.log_softmax(-1)  # (count, V)
+        np.testing.assert_allclose(log_probs[row, :count], expected[torch.arange(count), told], atol=1e-4)
+        if greedy:
+            assert (expected.max(-1).values - expected[torch.arange(count), told]).max() < 1e-5
+        else:  # the number lies in the token's part of [0, 1], but for rounding
+            stops = expected.exp().cumsum(-1)[torch.arange(count), told]
+            starts = stops - expected.exp()[torch.arange(count), told]
+            assert (uniform[row, :count] < stops + 1e-5).all()
+            assert (uniform[row, :count] > starts - 1e-5).all()
+
+
+@needs_compiler
+@pytest.mark.parametrize("threads", [1, 3])
+def test_what_a_row_writes_does_not_depend_on_the_rows_beside_it(threads):
+    forward, rng = CompiledLlamaForward(a_llama(), LENGTH), np.random.default_rng(6)
+    prompts, uniform = (
+        torch.from_numpy(rng.integers(0, 37, (150, 7))),
+        torch.from_numpy(rng.random((150, 25), np.float32)),
+    )
+    budgets = np.full(150, 25)
+    every = written(forward, prompts, budgets, uniform)
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(threads)
+        for rows in (slice(0, 1), slice(30, 37), slice(40, 150), slice(None)):
+            tokens, drawn, log_probs = written(forward, prompts, budgets, uniform, rows=rows)
+            np.testing.assert_array_equal(drawn, every[1][rows])
+            for row, count in enumerate(drawn):
+                np.testing.assert_array_equal(tokens[row, :count], every[0][rows][row, :count])
+                np.testing.assert_array_equal(log_probs[row, :count], every[2][rows][row, :count])
+    finally:
+        torch.set_num_threads(before)
+
+
+@needs_compiler
+def test_logits_that_are_no_numbers_end_nothing():
+    """A network that diverged still says tokens that there are: what looks after training tells of it."""
+    network = a_llama()
+    with torch.no_grad():
+        network.model.norm.weight.fill_(torch.nan)
+    prompts = torch.zeros(3, 4, dtype=torch.int64)
+    tokens, drawn, log_probs = written(CompiledLlamaForward(network, LENGTH), prompts, np.full(3, 5), torch.rand(3, 5))
+    assert ((tokens >= 0) & (tokens < 37) & (tokens != 3)).all()
+    assert np.isnan(log_probs).all()
+    assert (drawn == 5).all()
 
 
 @needs_compiler

@@ -29,7 +29,8 @@ def load(name: str) -> ctypes.CDLL | None:
     command = shlex.split(os.environ.get("CC") or "cc")
     if os.name != "posix" or shutil.which(command[0]) is None:
         return None
-    content = "\0".join((source.read_text(), *command, *FLAGS, _processor()))
+    sources = (path.read_text() for path in sorted(source.parent.glob("*.[ch]")))  # they include one another
+    content = "\0".join((*sources, *command, *FLAGS, _processor()))
     library = _folder() / f"{name}-{hashlib.sha256(content.encode()).hexdigest()[:20]}.so"
     try:
         if not library.exists():
