@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
+from numpy.random.bit_generator import ISeedSequence
 from numpy.typing import NDArray
 
 # Constants are arrays, which numpy takes up to three times faster than numbers.
@@ -59,7 +60,20 @@ def turn_generator(key: int, turn: int) -> np.random.Generator:
     """The generator of turn `turn` (from 0) in the episode of `key`."""
     # The turn sits in the highest word of the 256-bit counter: the streams of two turns lie 2^192 blocks apart. In
     # the lowest word they would be one stream, shifted by a block.
-    return np.random.Generator(np.random.Philox(key=[key, 0], counter=[0, 0, 0, turn]))
+    return np.random.Generator(np.random.Philox(_Seed(key), counter=[0, 0, 0, turn]))  # type: ignore[arg-type]
+
+
+class _Seed(ISeedSequence):
+    """The key itself. Philox(key=…) gives the same, six times as slowly: it asks the system for entropy first."""
+
+    __slots__ = ("key",)
+
+    def __init__(self, key: int) -> None:
+        self.key = key
+
+    def generate_state(self, n_words: int, dtype: object = np.uint32) -> NDArray[np.uint64]:
+        """The key of Philox, two words of 64 bits."""
+        return np.array([self.key, 0], np.uint64)
 
 
 class Place(Protocol):

@@ -62,6 +62,14 @@ def test_turns_and_keys_have_streams_of_their_own():
     assert turn_generator(5, 1).random() == turn_generator(5, 1).random()
 
 
+@given(st.integers(0, 2**64 - 1), st.integers(0, 2**32))
+def test_generators_are_those_of_their_whole_key(key, turn):
+    words = np.array([key, 0], np.uint64)
+    expected = np.random.Generator(np.random.Philox(key=words, counter=np.array([0, 0, 0, turn], np.uint64)))
+    found = pickle.loads(pickle.dumps(turn_generator(key, turn)))
+    assert (found.random(5) == expected.random(5)).all()
+
+
 def test_problems_are_drawn_evenly_and_differ_between_neighbouring_seeds():
     keys = episode_keys(np.full(40_000, 3, np.uint64), np.arange(40_000, dtype=np.uint64))
     counts = np.bincount(problem_indices(keys, 10), minlength=10)
