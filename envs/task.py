@@ -136,6 +136,12 @@ class Task(ABC, Generic[S]):
         What `reply` gives must be the same, whether it was told or not.
         """
 
+    def close(self) -> None:
+        """Let go of what is held beside memory, such as processes: a view that is closed asks for it.
+
+        The task may be used again, by another view: it takes what it needs anew.
+        """
+
     @abstractmethod
     def demonstrate(self, state: S, rng: np.random.Generator) -> str:
         """What an expert would answer now. It earns full marks by the end of the episode."""

@@ -105,6 +105,10 @@ class TextEnv(gym.Env[Any, Any], Generic[S]):
         self._print()
         return None
 
+    def close(self) -> None:
+        """Close the task; the environment may be reset again."""
+        self.mdp.task.close()
+
     # Beyond Gymnasium
 
     @property

@@ -166,10 +166,11 @@ class TokenVectorEnv(VectorEnv[Observations, NDArray[np.int64], NDArray[Any]], G
 
     def render(self) -> tuple[str, ...]:
         """The transcripts of all rows."""
-        return tuple(
-            rendering.transcript(episode, partial)
-            for episode, partial in zip(self.episodes, self.partials(self._all_rows), strict=True)
-        )
+        return tuple(map(rendering.transcript, self.episodes, self.partials(self._all_rows)))
+
+    def close_extras(self, **_: Any) -> None:
+        """Close the task; Gymnasium's `close` calls this once."""
+        self.mdp.task.close()
 
     # Beyond Gymnasium
 
@@ -367,12 +368,8 @@ class TokenVectorEnv(VectorEnv[Observations, NDArray[np.int64], NDArray[Any]], G
         self.lengths[rows] = self.turn_starts[rows] = lengths
         self._steps[rows] = 0
         self._terminated[rows] = self._truncated[rows] = False
-        scatter(
-            info,
-            rows,
-            mask_of(rows, self.num_envs),
-            {"problem": indices, "turn": np.zeros(len(rows), np.int64), "message": texts},
-        )
+        told = {"problem": indices, "turn": np.zeros(len(rows), np.int64), "message": texts}
+        scatter(info, rows, mask_of(rows, self.num_envs), told)
 
     # Small things
 

@@ -17,10 +17,11 @@ from textmdp.agents.rollout import rollout
 from textmdp.agents.scripted import CarelessExpertAgent
 from textmdp.envs import TokenVectorEnv
 from textmdp.envs.judge import Judge
+from textmdp.envs.judge.shared import share
 from textmdp.envs.judge.verdict import TestResult, Verdict
 from textmdp.envs.programs.supply import LEVELS
 from textmdp.envs.task import END_OF_TURN
-from textmdp.envs.tasks.text_code import TextCode, shared_judge
+from textmdp.envs.tasks.text_code import TextCode
 
 RNG = np.random.default_rng(0)
 TASK = TextCode()
@@ -183,7 +184,7 @@ def test_masked_programs_raise_no_name_errors():
                 token = options[rng.integers(len(options))]
                 text += token
             jobs.append((state.problem.stub + text, state.problem.hidden))
-        for (program, _), verdict in zip(jobs, shared_judge().grade(jobs), strict=True):
+        for (program, _), verdict in zip(jobs, share("best", task).grade(jobs), strict=True):
             for test in verdict.tests:
                 assert not test.reason.startswith(("error: NameError", "error: UnboundLocal", "error: Syntax")), program
 
@@ -202,7 +203,7 @@ def test_tasks_and_states_are_values():
 
 def test_tasks_of_a_process_share_a_judge():
     TASK.reply(TASK.problem(0)[0], "    return x", RNG)
-    assert shared_judge() is shared_judge()
+    assert share("best", TASK) is share("best", TextCode())
     found = []
     state, _ = TASK.problem(1)
     threads = [
@@ -216,11 +217,43 @@ def test_tasks_of_a_process_share_a_judge():
     assert all(reply == found[0] for reply in found)
 
 
+def test_the_last_environment_closes_the_shared_judge():
+    code = """
+import gymnasium as gym, textmdp.envs
+from textmdp.envs.judge import Judge
+from textmdp.envs.judge.shared import _shared, share
+from textmdp.envs.tasks.text_code import TextCode
+
+def answer(task):
+    state, _ = task.problem(0)
+    return task.reply(state, state.mistake, None).score.total
+
+envs = [gym.make_vec("TextCode-v0", 2), gym.make("TextCode-v0"), gym.make("TextCodeResponse-v0")]
+tasks = [envs[0].mdp.task, *(env.unwrapped.mdp.task for env in envs[1:])]
+before = [answer(task) for task in tasks]
+judge = share("best", tasks[0])
+for env in envs:
+    assert not judge._closed
+    env.close()
+    env.close()
+assert judge._closed and not _shared
+assert [answer(task) for task in tasks] == before and share("best", tasks[0]) is not judge
+with Judge(workers=1) as own:
+    task = TextCode(judge=own)
+    textmdp.envs.TokenVectorEnv(task).close()
+    assert not own._closed and answer(task) == before[0]
+print("done")
+"""
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert told.stdout == "done\n", told.stderr
+
+
 def test_making_a_task_starts_nothing():
     code = (
         "import sys, textmdp.envs, gymnasium as gym; env = gym.make('TextCode-v0'); env.reset(seed=0); "
-        "import threading; from textmdp.envs.tasks.text_code import shared_judge; "
-        "print(threading.active_count(), shared_judge()._engine, 'textmdp.envs.judge.inside.zygote' in sys.modules)"
+        "import threading; from textmdp.envs.judge.shared import share; "
+        "print(threading.active_count(), share('best', env.unwrapped.mdp.task)._engine, "
+        "'textmdp.envs.judge.inside.zygote' in sys.modules)"
     )
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert told == "1 None False\n"

@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Collection, Sequence
-from functools import cache, lru_cache
+from functools import lru_cache
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from textmdp.envs.judge.shared import leave, share
 from textmdp.envs.judge.suites import Calls, Suite
 from textmdp.envs.judge.verdict import Verdict
 from textmdp.envs.programs.mutants import slip
@@ -99,8 +100,8 @@ class TextCode(Task[Exercise]):
       compiles, reads no unknown name, and can be finished within the budget. It needs the compact tokenizer.
     - `wall`, `cpu`: seconds that all tests of a program may take together.
     - `isolation`: how programs are confined, see `textmdp.envs.judge.Judge`. All tasks of a process that ask for the
-      same share one judge, which is started by the first response.
-    - `judge`: a judge of your own instead.
+      same share one judge, which is started by the first response, and closed with the last of their environments.
+    - `judge`: a judge of your own instead, yours to close.
     - `measure_runtime`: see above.
 
     ## Version history
@@ -131,7 +132,7 @@ class TextCode(Task[Exercise]):
             if not 0 < seconds < math.inf:
                 raise ValueError(f"{name}={seconds} must be a positive number of seconds")
         if judge is None:
-            shared_judge(isolation)  # which starts nothing yet, and refuses what is no isolation
+            share(isolation, self)  # which starts nothing yet, and refuses what is no isolation
         elif isolation != "best":
             raise ValueError(f"isolation={isolation!r} is for a judge that is made here; judge= has its own")
         self._weights = {"passed" if credit == "fraction" else "solved": 1.0}
@@ -210,8 +211,15 @@ class TextCode(Task[Exercise]):
 
     def _submit(self, state: Exercise, response: str) -> Pending:
         """Hand a response to the judge, with all suites of its problem."""
-        judge, program = self._judge or shared_judge(self._isolation), program_of(state.problem, response)
+        judge, program = self._judge or share(self._isolation, self), program_of(state.problem, response)
         return judge.submit([(program, suite) for suite in _suites(state.problem)], wall=self._wall, cpu=self._cpu)
+
+    def close(self) -> None:
+        """Forget what is being graded; the judge that tasks share ends with the last of them, one of your own stays."""
+        while self._early:
+            self._early.popitem()[1].cancel()
+        if self._judge is None:
+            leave(self._isolation, self)
 
     def __getstate__(self) -> dict[str, Any]:
         return {**vars(self), "_early": {}}
@@ -262,14 +270,6 @@ class TextCode(Task[Exercise]):
     def vocabulary(self) -> Sequence[str] | None:
         """The lexemes of the difficulty's programs and statements; None (bytes) for data sets."""
         return None if self._supply is None else self._supply.level.vocabulary
-
-
-@cache
-def shared_judge(isolation: str = "best") -> Judge:
-    """The judge of all tasks of this process that bring none of their own; it ends with the process."""
-    from textmdp.envs.judge import Judge
-
-    return Judge(isolation=isolation)
 
 
 def _suites(problem: CodeProblem) -> tuple[Suite, ...]:

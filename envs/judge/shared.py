@@ -1,0 +1,42 @@
+"""One judge for all in a process that ask for the same isolation: made for the first of them, closed with the last."""
+
+from __future__ import annotations
+
+import os
+import threading
+import weakref
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from textmdp.envs.judge import Judge
+
+_lock = threading.Lock()
+_shared: dict[str, tuple[Judge, weakref.WeakSet[object]]] = {}
+
+# A process that is forked while another thread holds the lock would wait for it forever.
+os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release)
+
+
+def share(isolation: str, user: object) -> Judge:
+    """The judge of all users of this isolation, of whom `user` is one until it leaves or is no more."""
+    from textmdp.envs.judge import Judge
+
+    with _lock:
+        if isolation not in _shared:
+            _shared[isolation] = Judge(isolation=isolation), weakref.WeakSet()
+        judge, users = _shared[isolation]
+        users.add(user)
+        return judge
+
+
+def leave(isolation: str, user: object) -> None:
+    """`user` has done with it; the judge is closed if nobody else has one. Who shares again gets a new one."""
+    with _lock:
+        if isolation not in _shared or user not in _shared[isolation][1]:
+            return
+        judge, users = _shared[isolation]
+        users.discard(user)
+        if users:
+            return
+        del _shared[isolation]
+    judge.close()
