@@ -49,7 +49,7 @@ def imitate(
     seeds = np.random.SeedSequence(config.seed).generate_state(2).tolist()
     expert = CarelessExpertAgent(config.mistake_rate, seed=seeds[0])
     learner = LanguageModelAgent(model, greedy=True)
-    optimizer = torch.optim.Adam(model.network.parameters(), config.learning_rate)
+    optimizer = torch.optim.Adam(model.network.parameters(), config.learning_rate, fused=True)
     envs.reset(seed=seeds[1])  # what follows draws on: no two batches are the same
     full_marks = envs.mdp.task.full_marks - 1e-9
     history: list[Metrics] = []

@@ -60,7 +60,7 @@ class Learner:
         groups = [{"params": [*model.trainable()], "rate": config.learning_rate}]
         if self.value is not None:
             groups.append({"params": [*self.value.parameters()], "rate": config.value_learning_rate})
-        self.optimizer = torch.optim.Adam(groups)
+        self.optimizer = torch.optim.Adam(groups, fused=True)
         self.update = 0
 
     @property

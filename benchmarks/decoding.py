@@ -6,6 +6,9 @@ Llamas from scratch, prompts of 16 random tokens, responses of 48: the end of a 
 rollout with `LanguageModelAgent`, resets, steps and log-probabilities included; `generate` samples from the full
 distribution, with its dynamic and its static cache, of which the faster one counts. All run once to warm up, then in
 turn (backwards in every other repeat). A ratio is taken within a repeat, and the median is printed with its quartiles.
+
+Then an update of GRPO, in groups of 4 and after another one: the parts of it that the environment takes, grading
+included, and decoding; the rest is the gradient's.
 """
 
 from __future__ import annotations
@@ -21,8 +24,10 @@ import numpy as np
 import torch
 import transformers
 
+from textmdp.agents.config import Config
 from textmdp.agents.decoding import LanguageModelAgent
 from textmdp.agents.language_model import LanguageModel
+from textmdp.agents.policy_gradient import Trainer
 from textmdp.agents.rollout import Trajectories, rollout
 from textmdp.benchmarks.learning import provenance
 from textmdp.envs import Reply, Score, Task, TokenVectorEnv
@@ -34,7 +39,7 @@ LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789+-*/=() "
 
 
 class RandomPrompts(Task[int]):
-    """Prompts of 16 random characters, and responses that nothing is made of."""
+    """Prompts of 16 random characters, and responses that are worth their share of vowels."""
 
     max_response_tokens = RESPONSE
     max_text_bytes = PROMPT
@@ -49,12 +54,12 @@ class RandomPrompts(Task[int]):
         return 0, self.prompts[index]
 
     def reply(self, state: int, response: str, rng: np.random.Generator) -> Reply[int]:
-        """Worth nothing."""
-        return Reply(0, "", Score({}), True)
+        """The share of vowels."""
+        return Reply(0, "", Score.of(vowels=sum(map(response.count, "aeiou")) / RESPONSE), True)
 
     def demonstrate(self, state: int, rng: np.random.Generator) -> str:
-        """Silence."""
-        return ""
+        """Nothing but vowels."""
+        return "a" * RESPONSE
 
     def vocabulary(self) -> Sequence[str]:
         """Single characters."""
@@ -80,6 +85,16 @@ def seconds(call: Callable[[], object]) -> float:
     start = time.perf_counter()
     call()
     return time.perf_counter() - start
+
+
+def parts_of_an_update(model: LanguageModel, envs: TokenVectorEnv[Any], batch: int) -> dict[str, float]:
+    """What shares of an update's time the environment and decoding take."""
+    config = Config(algorithm="grpo", episodes=batch, group_size=4, learning_rate=0.0, micro_batch=64)
+    trainer = Trainer(model, envs, config)
+    trainer.step()
+    told = trainer.step()
+    taken = {part: told[f"seconds_{part}"] for part in ("env", "decoding", "update")}
+    return {part: seconds / sum(taken.values()) for part, seconds in taken.items()}
 
 
 def measure(parameters: float, batch: int, repeats: int) -> dict[str, Any]:
@@ -137,6 +152,7 @@ def measure(parameters: float, batch: int, repeats: int) -> dict[str, Any]:
         "share_of_matmul_peak": {name: rate * used / peak for name, rate in medians.items()},
         "matmul_peak_gflops": peak / 1e9,
         "share_of_environment": float(np.median([b.seconds_env / (b.seconds_env + b.seconds_agent) for b in batches])),
+        "parts_of_an_update": parts_of_an_update(model, envs, batch),
     }
 
 
@@ -152,7 +168,9 @@ def main() -> None:
     arguments = parser.parse_args()
     transformers.logging.set_verbosity_error()
     print(f"prompts of {PROMPT} tokens, responses of {RESPONSE}; {torch.get_num_threads()} threads\n")
-    print("parameters  batch   textmdp  generate   ratio  quartiles    of the matmul peak  environment")
+    print(
+        "parameters  batch   textmdp  generate   ratio  quartiles    of the matmul peak  environment: of a rollout, an update"
+    )
     figures = []
     for parameters in arguments.parameters:
         for batch in arguments.batches:
@@ -163,7 +181,8 @@ def main() -> None:
             print(
                 f"{told['parameters']:10,} {batch:6} {rates['textmdp']:9,.0f} {rates[ratio['over']]:9,.0f} "
                 f"{ratio['median']:6.2f} × {low:5.2f}–{high:.2f} "
-                f"{share['textmdp']:10.0%} to {share[ratio['over']]:4.0%} {told['share_of_environment']:12.0%}",
+                f"{share['textmdp']:10.0%} to {share[ratio['over']]:4.0%} {told['share_of_environment']:25.1%} "
+                f"{told['parts_of_an_update']['env']:9.1%}",
                 flush=True,
             )
     if arguments.out:

@@ -86,16 +86,18 @@ def test_the_cost_of_a_step_is_fitted():
 def test_decoding_measures_both_ways(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(decoding, "SHAPES", {0.01: (1, 24, 2)})
     path = tmp_path / "decoding.json"
-    command = ["decoding", "--parameters", "0.01", "--batches", "3", "--repeats", "2", "--out", str(path)]
+    command = ["decoding", "--parameters", "0.01", "--batches", "4", "--repeats", "2", "--out", str(path)]
     monkeypatch.setattr(sys, "argv", command)
     decoding.main()
     result = json.loads(path.read_text())
-    assert result["command"] == "python -m textmdp.benchmarks.decoding --parameters 0.01 --batches 3 --repeats 2"
+    assert result["command"] == "python -m textmdp.benchmarks.decoding --parameters 0.01 --batches 4 --repeats 2"
     assert result["versions"].keys() >= {"torch", "transformers"}
     (told,) = result["runs"]
     low, high = told["ratio"]["quartiles"]
     assert 0 < low <= told["ratio"]["median"] <= high
     assert 0 < told["share_of_environment"] < 1
+    assert sum(told["parts_of_an_update"].values()) == pytest.approx(1)
+    assert min(told["parts_of_an_update"].values()) > 0
     assert all(0 < share < 1 for share in told["share_of_matmul_peak"].values())
     assert f"{told['parameters']:,}" in capsys.readouterr().out
     model = LanguageModel.tiny(make_tokenizer(None, ("a",)), 64, layers=1, width=24, heads=2)
