@@ -151,6 +151,17 @@ class TestCalls:
         """
         assert reasons(judge, program, SQUARES) == ["passed"] * 3
 
+    def test_no_signal_is_blocked(self, judge):
+        """A zygote blocks SIGCHLD, which would be inherited."""
+        program = "import signal\ndef f(): return list(signal.pthread_sigmask(signal.SIG_BLOCK, []))"
+        assert reasons(judge, program, calls("f", [((), {})], expected=[[]])) == ["passed"]
+
+    def test_more_than_the_kernel_holds(self, judge):
+        """Nobody listens to a program at first, so it waits until somebody does."""
+        program = "def f(n): return 'x' * n"
+        suite = calls("f", [((n,), {}) for n in (300_000, 1, 300_000)], expected=["x" * 300_000, "x", "x" * 300_000])
+        assert reasons(judge, program, suite) == ["passed"] * 3
+
     def test_a_method_of_solution(self, judge):
         program = """
         class Solution:

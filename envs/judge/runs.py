@@ -56,6 +56,7 @@ class Stream:
         theirs: the end that goes to the child.
         received: what came, in bytes.
         overflow: whether more came than the limit.
+        awaited: the events that a selector waits for; 0 where the socket is in none.
     """
 
     def __init__(self, payload: bytes, limit: int) -> None:
@@ -63,14 +64,15 @@ class Stream:
         self.socket.setblocking(False)
         self.received = bytearray()
         self.overflow = False
+        self.awaited = 0
         self._unsent = memoryview(payload)
         self._limit = limit
         self._ended = False
         self._push()
 
-    def interest(self) -> int:
-        """The events to wait for; 0 where nothing more is to come."""
-        reading = 0 if self._ended or self.overflow else selectors.EVENT_READ
+    def interest(self, listening: bool) -> int:
+        """The events to wait for, the one to read only where one listens; 0 where nothing more is to come."""
+        reading = selectors.EVENT_READ if listening and not self._ended and not self.overflow else 0
         return reading | (selectors.EVENT_WRITE if self._unsent else 0)
 
     def handle(self, events: int) -> None:

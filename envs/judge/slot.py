@@ -10,7 +10,6 @@ from __future__ import annotations
 import array
 import contextlib
 import functools
-import json
 import os
 import selectors
 import signal
@@ -18,7 +17,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from textmdp.envs.judge.inside.sandbox import Layers
@@ -38,7 +37,13 @@ _BOOT = (
 # No site-packages, no user's folder, no bytecode written, UTF-8, no warnings. Not -I, which ignores PYTHONHASHSEED:
 # the order of sets is to repeat. The environment is made here, so nothing else of -I is missed.
 _OPTIONS = ("-S", "-s", "-B", "-X", "utf8", "-W", "ignore")
+# What the linker would look up lazily, it would in each program anew.
+_ENVIRONMENT = {"PYTHONHASHSEED": "0", "LD_BIND_NOW": "1"}
 _PASSED_ON = ("LD_LIBRARY_PATH",)  # without it some interpreters do not start
+
+PATIENCE = 0.01
+"""Seconds in which most children end. What they write waits in the kernel for so long: each look at it would cost more
+than to read it all at their end."""
 
 #: What a selector's key carries: the slot that it concerns, and what to do with the events.
 Handler = tuple["Slot", Callable[[int], None]]
@@ -71,7 +76,7 @@ def _start(control: int, layers: Layers) -> subprocess.Popen[bytes]:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             pass_fds=(control, client),
-            env={"PYTHONHASHSEED": "0", **{name: os.environ[name] for name in _PASSED_ON if name in os.environ}},
+            env={**_ENVIRONMENT, **{name: os.environ[name] for name in _PASSED_ON if name in os.environ}},
             cwd="/",
             start_new_session=True,  # Ctrl-C in a terminal is not for it, and it can be killed as a group
         )
@@ -107,12 +112,12 @@ class Zygote:
         self._number += 1
         self.run = run
         mode, _, wall, cpu, _ = run.launch
-        self._send(["run", self._number, mode, wall, cpu, memory], run.descriptors())
+        self._send(f"run {self._number} {mode} {wall} {cpu} {memory}", run.descriptors())
         run.handed_over()
 
     def kill_run(self) -> None:
         """Have the child of the current run killed. It may have ended already."""
-        self._send(["kill", self._number], [])
+        self._send(f"kill {self._number}", [])
 
     def receive(self) -> None:
         """Take in messages; raises SlotDied where there will be none any more."""
@@ -127,15 +132,17 @@ class Zygote:
                 if self.ready:
                     raise SlotDied("a zygote ended")
                 raise SlotUnavailable(f"a zygote ended at its start{self._end()}")
-            match json.loads(message):
+            match message.decode("utf-8", "replace").split(" "):
                 case ["ready"]:
                     self.ready = True
-                case ["failed", str(why)]:
-                    raise SlotUnavailable(why)
-                case ["done", number, *report] if number == self._number and self.run and not self.run.report:
-                    self.run.report = Report(*report)
-                case other:
-                    raise SlotDied(f"a zygote sent {other!r}, which nobody asked for")
+                case ["failed", *why]:
+                    raise SlotUnavailable(" ".join(why))
+                case ["done", number, why, code, cpu, maxrss, wall] if (
+                    number == str(self._number) and self.run and not self.run.report
+                ):
+                    self.run.report = Report(why, int(code), float(cpu), int(maxrss), float(wall))
+                case _:
+                    raise SlotDied(f"a zygote sent {message!r}, which nobody asked for")
 
     def is_alive(self) -> bool:
         """Whether nothing is known against it."""
@@ -160,10 +167,10 @@ class Zygote:
         self._process.returncode = 0
         self.control.close()
 
-    def _send(self, message: list[object], descriptors: list[int]) -> None:
+    def _send(self, message: str, descriptors: list[int]) -> None:
         rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", descriptors))] if descriptors else []
         try:
-            self.control.sendmsg([json.dumps(message).encode()], rights, socket.MSG_NOSIGNAL)
+            self.control.sendmsg([message.encode()], rights, socket.MSG_NOSIGNAL)
         except OSError as error:
             raise SlotDied(f"a zygote was lost: {error}") from error
 
@@ -184,7 +191,7 @@ class Slot:
     """
 
     def __init__(self, layers: Layers, memory: int, output: int, selector: selectors.BaseSelector) -> None:
-        self.deadline = float("inf")  # on the monotonic clock: when something has taken longer than it can
+        self.deadline = float("inf")  # on the monotonic clock: when to call `expire`
         self._layers = layers
         self._memory = memory
         self._output = output
@@ -192,6 +199,8 @@ class Slot:
         self._zygotes: dict[bool, Zygote] = {}  # by whether it is for tests
         self._launches: Sequence[Launch] = ()
         self._runs: list[Run] = []
+        self._listening = False  # to what the runs write
+        self._limit = 0.0  # on the monotonic clock: when the runs have taken longer than they can
 
     def begin(self, launches: Sequence[Launch]) -> None:
         """Run these children at the same time; two of them are given a socket to each other.
@@ -222,10 +231,15 @@ class Slot:
         return outcomes
 
     def expire(self) -> None:
-        """Raise what it means that the deadline has passed."""
-        if self._runs:
+        """Do what is due at the deadline: listen to the runs, or raise what it means that it has passed."""
+        if not self._runs:
+            raise SlotUnavailable(f"a zygote is not ready after {START_SECONDS} s")
+        if self._listening:
             raise SlotDied("no answer in time")
-        raise SlotUnavailable(f"a zygote is not ready after {START_SECONDS} s")
+        self._listening, self.deadline = True, self._limit
+        for run, zygote in zip(self._runs, self._zygotes_of(run.launch for run in self._runs), strict=True):
+            for stream in run.streams:
+                self._attend(zygote, stream)
 
     def close(self) -> None:
         """Kill everything. The slot can be used again: it starts anew."""
@@ -242,7 +256,7 @@ class Slot:
             zygote.forsake()
 
     def _launch_when_ready(self) -> None:
-        zygotes = [self._zygotes[launch.mode == "tests"] for launch in self._launches]
+        zygotes = self._zygotes_of(self._launches)
         if not all(zygote.ready for zygote in zygotes):
             return
         launches, self._launches = self._launches, ()
@@ -252,9 +266,25 @@ class Slot:
         for run, zygote in zip(self._runs, zygotes, strict=True):
             zygote.launch(run, self._memory)
             for stream in run.streams:
-                handler: Handler = (self, functools.partial(self._on_stream, zygote, stream))
-                self._selector.register(stream.socket, stream.interest(), handler)
-        self.deadline = time.monotonic() + max(launch.wall for launch in launches) + GRACE_SECONDS
+                self._attend(zygote, stream)
+        now = time.monotonic()
+        self.deadline = now + PATIENCE
+        self._limit = now + max(launch.wall for launch in launches) + GRACE_SECONDS
+
+    def _zygotes_of(self, launches: Iterable[Launch]) -> list[Zygote]:
+        return [self._zygotes[launch.mode == "tests"] for launch in launches]
+
+    def _attend(self, zygote: Zygote, stream: Stream) -> None:
+        """Wait for what a stream is interested in now."""
+        interest = stream.interest(self._listening)
+        if interest == stream.awaited:
+            return
+        if stream.awaited:
+            self._selector.unregister(stream.socket)
+        if interest:
+            handler: Handler = (self, functools.partial(self._on_stream, zygote, stream))
+            self._selector.register(stream.socket, interest, handler)
+        stream.awaited = interest
 
     def _on_message(self, zygote: Zygote, events: int) -> None:
         zygote.receive()
@@ -266,19 +296,16 @@ class Slot:
         stream.handle(events)
         if stream.overflow and not overflowed:
             zygote.kill_run()
-        interest = stream.interest()
-        if interest:
-            self._selector.modify(stream.socket, interest, self._selector.get_key(stream.socket).data)
-        else:
-            self._selector.unregister(stream.socket)
+        self._attend(zygote, stream)
 
     def _close_runs(self) -> None:
         runs, self._runs = self._runs, []
         for run in runs:
             for stream in run.streams:
-                with contextlib.suppress(KeyError):
+                if stream.awaited:
                     self._selector.unregister(stream.socket)
             run.close()
+        self._listening = False
         for zygote in self._zygotes.values():
             zygote.run = None
         self.deadline = float("inf")

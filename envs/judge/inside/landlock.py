@@ -55,15 +55,22 @@ def ruleset(rights: Mapping[str, int]) -> int:
 def enforce(made: int) -> None:
     """Restrict this process, and all that it forks, for ever; closes the ruleset. Needs no_new_privs."""
     try:
-        flags = _LOG_SAME_EXEC_OFF if version() >= 7 else 0
-        linux.raw_call(_number("landlock_restrict_self"), made, flags)
+        _restriction(made)()
     finally:
         os.close(made)
 
 
-def isolate() -> None:
-    """A domain of one's own inside the present one: no tracing of, and no signals to, whoever is not in it."""
-    enforce(_create(_attributes(version(), _EXECUTE, tcp=False)))
+def isolation() -> tuple[linux.Call, int]:
+    """What puts the process that calls it into a domain of its own inside the present one, each into another: no
+    tracing of, and no signals to, whoever is not in it. Also the descriptor that this needs until then.
+    """
+    made = _create(_attributes(version(), _EXECUTE, tcp=False))
+    return _restriction(made), made
+
+
+def _restriction(made: int) -> linux.Call:
+    flags = _LOG_SAME_EXEC_OFF if version() >= 7 else 0
+    return linux.Call("syscall", _number("landlock_restrict_self"), made, flags)
 
 
 def _attributes(abi: int, files: int, tcp: bool) -> bytes:

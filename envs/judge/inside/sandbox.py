@@ -1,7 +1,8 @@
 """Confinement of hostile programs: what is set up once, for the zygote, and what is added for each program.
 
-The zygote calls `preload`, then `confine_zygote`; each child that it forks calls `confine_program` before it runs a
-program, and after each the zygote calls `sweep`. Three layers overlap, so that each covers what another leaves open:
+The zygote calls `preload`, then `confine_zygote`. For each program it makes a `confinement`, forks a child that calls
+`confine_program` with it, and calls `sweep` when that has ended. Three layers overlap, so that each covers what
+another leaves open:
 
 - namespaces: no other process, network or file is there at all;
 - Landlock: no file but the library and a scratch directory may be opened, nobody outside be traced or signalled;
@@ -23,21 +24,31 @@ import signal
 import stat
 import sys
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple
 
 from . import landlock, linux, namespaces, seccomp
 from . import preload as modules
 from .errors import SandboxError, doing
 
-__all__ = ["Layers", "Limits", "SandboxError", "confine_program", "confine_zygote", "preload", "sweep"]
+__all__ = [
+    "Confinement",
+    "Layers",
+    "Limits",
+    "SandboxError",
+    "confine_program",
+    "confine_zygote",
+    "confinement",
+    "preload",
+    "sweep",
+]
 
 _LINUX = sys.platform == "linux"
 _DEVICES = {"/dev/null": landlock.WRITE, "/dev/zero": landlock.READ}
 _DEVICES |= {"/dev/random": landlock.READ, "/dev/urandom": landlock.READ}
 _HIDDEN = ("site-packages", "dist-packages")  # may hold anything, data sets with their answers too
-_STACK = 64 << 20
-_THREADS = 64
+_STACK, _FILE = 64 << 20, 4 << 20  # bytes
+_DESCRIPTORS, _THREADS = 64, 64
 _WARM_UPS = 20  # an interpreter rewrites what it has run 16 times; in a child that would cost copies of pages
 _PATIENCE = 5.0  # seconds until processes that were killed must be gone
 
@@ -51,24 +62,25 @@ class Layers(NamedTuple):
 
 
 class Limits(NamedTuple):
-    """What one program may use: seconds of CPU (rounded up), bytes of address space and of a file, open files."""
+    """What one program may use: seconds of CPU (rounded up), bytes of address space."""
 
     cpu: float
     memory: int
-    file_size: int = 4 << 20
-    open_files: int = 64
+
+
+#: The calls that confine a program, each with its layer and what it does.
+Confinement = Sequence[tuple[str, str, Callable[[], object]]]
 
 
 class _Prepared(NamedTuple):
     """What `confine_zygote` leaves for each program."""
 
-    zygote: int
     scratch: str | None
     threads: int | None
-    filter: seccomp.Filter | None
+    steps: Confinement
 
 
-_prepared = _Prepared(0, None, None, None)
+_prepared = _Prepared(None, None, ())
 
 
 def preload(layers: Layers) -> None:
@@ -114,44 +126,56 @@ def confine_zygote(layers: Layers, keep: Collection[int]) -> None:
         os.chdir(scratch or "/")
         with doing("limits", "give up privileges"):
             _give_up_privileges(user)
-    for what in (resource.RLIMIT_CORE, resource.RLIMIT_MEMLOCK, resource.RLIMIT_MSGQUEUE):
-        _limit(what, 0)
     countable = layers.namespaces or user is not None
     threads = _THREADS if countable and _threads_are_counted() else None
+    with doing("limits", "limit what programs inherit"):
+        for what in (resource.RLIMIT_CORE, resource.RLIMIT_MEMLOCK, resource.RLIMIT_MSGQUEUE):
+            _limiting(what, 0)()
+        _limiting(resource.RLIMIT_STACK, _STACK)()
+        _limiting(resource.RLIMIT_FSIZE, _FILE)()
+        _limiting(resource.RLIMIT_NOFILE, _DESCRIPTORS)()
+    steps: list[tuple[str, str, Callable[[], object]]] = [
+        ("limits", "end with the zygote", linux.telling(linux.PR_SET_PDEATHSIG, signal.SIGKILL)),
+        ("limits", "see the zygote", functools.partial(_end_without, os.getpid())),
+    ]
+    if threads is not None:  # not for the zygote, which must fork whatever others do that may be the same user
+        steps.append(("limits", "limit the threads", _limiting(resource.RLIMIT_NPROC, threads)))
     if layers.landlock:
         with doing("landlock", "restrict the zygote"):
             landlock.enforce(rules)
+            isolate, rules = landlock.isolation()
+        steps.append(("landlock", "isolate the program", isolate))
+        steps.append(("landlock", "close the rules", linux.Call("close", rules)))
     _warm_up()
     if not any(layers):
         linux.prctl(linux.PR_SET_CHILD_SUBREAPER, 1)  # what a program leaves behind comes here, and is killed
-    program = _filter_zygote(files=layers.namespaces or layers.landlock) if layers.seccomp else None
-    _prepared = _Prepared(os.getpid(), scratch, threads, program)
+    if layers.seccomp:
+        program = _filter_zygote(files=layers.namespaces or layers.landlock)
+        steps.append(("seccomp", "filter the program", program.install))
+    _prepared = _Prepared(scratch, threads, steps)
 
 
-def confine_program(layers: Layers, limits: Limits) -> None:
-    """Confine a child of the zygote further, the last thing before it runs a program. Raises SandboxError.
+@functools.lru_cache(8)
+def confinement(limits: Limits) -> Confinement:
+    """What `confine_program` does, prepared before the fork: a child pays for all that it does with copies of pages.
 
-    At the limit of CPU time the kernel kills it; at the limit of memory Python raises MemoryError.
+    At the limit of CPU time the kernel kills a program; at the limit of memory Python raises MemoryError.
     """
-    if _LINUX:
-        linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != _prepared.zygote:
-            os._exit(1)
-    if layers.landlock:
-        with doing("landlock", "isolate the program"):
-            landlock.isolate()
-    with doing("limits", "limit the program"):
-        _limit(resource.RLIMIT_STACK, _STACK)
-        _limit(resource.RLIMIT_CPU, max(1, math.ceil(limits.cpu)))
-        _limit(resource.RLIMIT_FSIZE, limits.file_size)
-        _limit(resource.RLIMIT_NOFILE, limits.open_files)
-        if _prepared.threads is not None:
-            _limit(resource.RLIMIT_NPROC, _prepared.threads)
-        if _LINUX:  # others do not enforce it, and some refuse to set it
-            _limit(resource.RLIMIT_AS, limits.memory)
-    if _prepared.filter is not None:
-        with doing("seccomp", "filter the program"):
-            _prepared.filter.install()
+    seconds = max(1, math.ceil(limits.cpu))
+    steps = list(_prepared.steps)
+    steps.append(("limits", "limit the time", _limiting(resource.RLIMIT_CPU, seconds)))
+    if _LINUX:  # others do not enforce it, and some refuse to set it; last, since the steps before may need some
+        steps.append(("limits", "limit the memory", _limiting(resource.RLIMIT_AS, limits.memory)))
+    return steps
+
+
+def confine_program(confinement: Confinement) -> None:
+    """Confine a child of the zygote further, the last thing before it runs a program. Raises SandboxError."""
+    for layer, step, call in confinement:
+        try:
+            call()
+        except OSError as error:
+            raise SandboxError(layer, step, error.errno or 0) from error
 
 
 def sweep(layers: Layers) -> None:
@@ -161,22 +185,30 @@ def sweep(layers: Layers) -> None:
     """
     if layers.namespaces and os.getpid() != 1:
         raise SandboxError("sweep", "kill all processes outside of a pid namespace", errno.EPERM)
-    deadline = time.monotonic() + _PATIENCE
-    while True:
+    deadline = 0.0
+    while not _all_reaped():  # in a pid namespace, whoever has no children is alone: all descend from the first
+        deadline = deadline or time.monotonic() + _PATIENCE
         for pid in (-1,) if layers.namespaces else _children():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        try:
-            while os.waitpid(-1, os.WNOHANG)[0]:
-                pass
-        except ChildProcessError:
-            break
         if time.monotonic() > deadline:
             raise SandboxError("sweep", "end the processes of a program", errno.EBUSY)
         time.sleep(0.0005)
-    if _prepared.scratch is not None:
-        with doing("sweep", "empty the scratch directory"):
+    try:
+        if _prepared.scratch is not None and os.listdir(_prepared.scratch):
             _empty(_prepared.scratch)
+    except OSError as error:
+        raise SandboxError("sweep", "empty the scratch directory", error.errno or 0) from error
+
+
+def _all_reaped() -> bool:
+    """Wait for all children that have ended; whether no others are left."""
+    try:
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+    except ChildProcessError:
+        return True
+    return False
 
 
 def _can_import(layers: Layers) -> bool:
@@ -269,7 +301,7 @@ def _threads_are_counted() -> bool:
         try:
             import _thread
 
-            _limit(resource.RLIMIT_NPROC, 8)
+            _limiting(resource.RLIMIT_NPROC, 8)()
             _thread.start_new_thread(lambda: None, ())
             os._exit(0)
         finally:
@@ -277,12 +309,18 @@ def _threads_are_counted() -> bool:
     return os.waitpid(pid, 0)[1] == 0
 
 
+def _end_without(parent: int) -> None:
+    """End where the parent has ended before it could be asked to take its children along."""
+    if os.getppid() != parent:
+        os._exit(1)
+
+
 def _warm_up() -> None:
     """Do what each child will do, without effect, so that all inherit what the interpreter makes of it."""
+    nothing = linux.telling(linux.PR_CAPBSET_READ, 0)
+    still_there = functools.partial(_end_without, os.getppid())
     for _ in range(_WARM_UPS):
-        with doing("limits", "warm up"):
-            _limit(resource.RLIMIT_CORE, 0)
-            linux.prctl(linux.PR_CAPBSET_READ, 0)
+        confine_program((("limits", "do nothing", nothing), ("limits", "see the parent", still_there)))
 
 
 def _filter_zygote(files: bool) -> seccomp.Filter:
@@ -295,11 +333,10 @@ def _filter_zygote(files: bool) -> seccomp.Filter:
     return program
 
 
-def _limit(what: int, value: int) -> None:
-    """Set a soft and hard limit, or leave a lower one: with the soft one equal no signal comes that could be caught."""
+def _limiting(what: int, value: int) -> linux.Call:
+    """To set a soft and hard limit, or leave a lower one: with both equal no signal comes that could be caught."""
     hard = resource.getrlimit(what)[1]
-    value = value if hard == resource.RLIM_INFINITY else min(value, hard)
-    resource.setrlimit(what, (value, value))
+    return linux.limiting(what, value if hard == resource.RLIM_INFINITY else min(value, hard))
 
 
 def _children() -> list[int]:

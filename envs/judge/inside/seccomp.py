@@ -108,20 +108,20 @@ _STATUS_RULES: Mapping[str, Rule] = {
 
 
 class Filter:
-    """An assembled filter. It must live until it is installed, and may be installed any number of times."""
+    """An assembled filter, which may be installed any number of times.
+
+    Attributes:
+        code: its instructions.
+        install: puts the process that calls it, and all that this makes, under the filter for ever; needs no_new_privs.
+    """
 
     def __init__(self, code: bytes) -> None:
         self.code = code
-        self._buffer = ctypes.create_string_buffer(code, len(code))
-        self._program = _Program(len(code) // 8, ctypes.addressof(self._buffer))
-
-    def install(self) -> None:
-        """Put this process, and all that it makes, under the filter for ever; needs no_new_privs."""
-        linux.prctl(linux.PR_SET_SECCOMP, 2, ctypes.byref(self._program))
+        self.install = linux.telling(linux.PR_SET_SECCOMP, 2, ctypes.byref(_Program(len(code) // 8, code)))
 
 
 class _Program(ctypes.Structure):
-    _fields_ = (("length", ctypes.c_ushort), ("code", ctypes.c_void_p))
+    _fields_ = (("length", ctypes.c_ushort), ("code", ctypes.c_char_p))  # which keeps the bytes it points to
 
 
 def zygote_filter(machine: int, files: bool) -> Filter:

@@ -61,7 +61,7 @@ def _try(layers: Layers, canary: str, port: int) -> dict[str, object]:
 
 def _be_program(layers: Layers, canary: str, port: int) -> dict[str, object]:
     try:
-        sandbox.confine_program(layers, Limits(cpu=1, memory=1 << 30))
+        sandbox.confine_program(sandbox.confinement(Limits(cpu=1, memory=1 << 30)))
         return {"breaches": _succeeded(_attempts(canary, port))}
     except Exception as error:
         return _told(error)

@@ -69,11 +69,12 @@ getrlimit 97 163, getrusage 98 165, prlimit64 302 261, sysinfo 99 179, umask 95 
 _ZYGOTE = """
 wait4 61 260, waitid 247 95, kill 62 129, pidfd_open 434 434, pidfd_send_signal 424 424, recvmsg 47 212,
 sendmsg 46 211, memfd_create 319 279, chmod 90 -, fchmod 91 52, fchmodat 268 53, seccomp 317 277,
-landlock_create_ruleset 444 444, landlock_restrict_self 446 446
+landlock_restrict_self 446 446
 """
 
 _OTHERS = """
-landlock_add_rule 445 445, pivot_root 155 41, clone3 435 435, openat2 437 437, copy_file_range 326 285, sendfile 40 71
+landlock_create_ruleset 444 444, landlock_add_rule 445 445,
+pivot_root 155 41, clone3 435 435, openat2 437 437, copy_file_range 326 285, sendfile 40 71
 """
 
 

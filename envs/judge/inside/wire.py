@@ -19,6 +19,7 @@ a convenience there, not a boundary: what it wrote is a claim, and `loads` check
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 from collections import OrderedDict, deque
@@ -124,6 +125,18 @@ def loads(line: str | bytes, node: Callable[[str, list[Any]], object], limit: in
     if _LONG_NUMBER.search(outside):  # converting decimal digits takes quadratic time
         raise EncodingError(f"a number of more than {MAX_DIGITS} digits")
 
+    try:
+        return _decoder(node).decode(data.decode("ascii"))
+    except EncodingError:
+        raise
+    except (ValueError, RecursionError) as error:
+        raise EncodingError(f"not in the format: {type(error).__name__}") from None
+
+
+@functools.cache
+def _decoder(node: Callable[[str, list[Any]], object]) -> json.JSONDecoder:
+    """What reads the JSON of a line: to make one takes longer than to read a short line."""
+
     def tagged(pairs: list[tuple[str, object]]) -> object:
         if len(pairs) != 1:
             raise EncodingError("an object must have exactly one key, its tag")
@@ -138,21 +151,22 @@ def loads(line: str | bytes, node: Callable[[str, list[Any]], object], limit: in
             raise EncodingError("a dict must be an array of pairs")
         return node(tag, content)
 
-    try:
-        return json.loads(data.decode("ascii"), object_pairs_hook=tagged)
-    except EncodingError:
-        raise
-    except (ValueError, RecursionError) as error:
-        raise EncodingError(f"not in the format: {type(error).__name__}") from None
+    return json.JSONDecoder(object_pairs_hook=tagged)
+
+
+_BUILDERS: dict[str, Callable[[list[Any]], object]] = {
+    "t": tuple,
+    "q": deque,
+    "s": set,
+    "f": frozenset,
+    "d": dict,
+    "g": iter,
+    "x": lambda content: Opaque(str(content[0])),
+}
 
 
 def _build(tag: str, content: list[Any]) -> object:
-    if tag == "d":
-        return dict(content)
-    if tag == "x":
-        return Opaque(str(content[0]))
-    kinds: dict[str, Callable[[list[Any]], object]] = {"t": tuple, "q": deque, "s": set, "f": frozenset, "g": iter}
-    return kinds[tag](content)
+    return _BUILDERS[tag](content)
 
 
 class _Writer:

@@ -3,20 +3,19 @@
 It is started afresh (never forked from the process that uses the judge), confines itself, and then answers requests on
 its control socket, a message a request. What a child is to run never passes through here: it comes over a socket that
 the request carries, and only the child reads it. So no program, input or test is in the memory that the next child
-is forked from. Messages are JSON arrays:
+is forked from. Messages are words with a blank in between, which costs both sides less than JSON:
 
-    -> ["run", number, mode, wall, cpu, memory] + descriptors    fork a child that runs `mode`
-    -> ["kill", number]                                          end it now; ignored when it has ended already
-    <- ["ready"]                                                 once, after the start
-    <- ["failed", "why"]                                         it can't go on, for no fault of a program; it ends
-    <- ["done", number, why, code, cpu, maxrss, wall]            why: "exit" (code: the status), "signal" (code: which),
-                                                                 "wall", "cpu" (a limit), "kill" (as asked)
+    -> run NUMBER MODE WALL CPU MEMORY + descriptors    fork a child that runs MODE
+    -> kill NUMBER                                      end it now; ignored when it has ended already
+    <- ready                                            once, after the start
+    <- failed WHY                                       it can't go on, for no fault of a program; it ends
+    <- done NUMBER WHY CODE CPU MAXRSS WALL             WHY: "exit" (CODE: the status), "signal" (CODE: which), "wall",
+                                                        "cpu" (a limit), "kill" (as asked)
 """
 
 import array
 import contextlib
 import gc
-import json
 import math
 import os
 import random
@@ -29,7 +28,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import NoReturn
 
-from . import programs, sandbox, testing
+from . import linux, programs, sandbox, testing
 from .sandbox import Layers, Limits
 
 MODES: dict[str, Callable[..., None]] = {
@@ -38,10 +37,12 @@ MODES: dict[str, Callable[..., None]] = {
     "stdio": programs.run_stdio,
     "tests": testing.run_tests,
 }
+CHILDREN = [signal.SIGCHLD]  # blocked in the zygote, which waits for it, and not in its children
 MAX_MESSAGE = 4096
 MAX_DESCRIPTORS = 3  # that one request carries
 SPARE = 1.0  # CPU seconds that the kernel's own limit is above the one kept here: it counts whole ticks, thus too many
 DESCRIPTORS = 64  # all of a zygote's are below
+PATIENCE = 0.02  # seconds in which most children end
 
 
 class Gone(Exception):  # noqa: N818  # not an error: the way to end
@@ -66,13 +67,15 @@ class Zygote:
         self._control = control
         self._client = client
         self._layers = layers
-        self._requests: deque[tuple[list, list[int]]] = deque()
+        self._requests: deque[tuple[list[str], list[int]]] = deque()
         self._poll = select.poll()
         self._poll.register(control.fileno(), select.POLLIN)
         self._poll.register(client, select.POLLIN)
         # A child that can't be confined says so here. When it runs a program, it has closed its end.
         self._troubles, self._trouble = os.pipe()
         self._poll.register(self._troubles, select.POLLIN)
+        signals = sum(1 << (number - 1) for number in CHILDREN)
+        self._unblock = linux.Call("sigprocmask", signal.SIG_UNBLOCK, signals.to_bytes(128, "little"), None)
 
     def descriptors(self) -> set[int]:
         """What it has open besides the standard streams."""
@@ -80,45 +83,58 @@ class Zygote:
 
     def serve(self) -> None:
         """Answer requests until nobody is left who could ask: raises `Gone` then, or `Broken` before."""
+        signal.pthread_sigmask(signal.SIG_BLOCK, CHILDREN)
         self.send("ready")
         while True:
             while not self._requests:
                 self._wait(None)
-            (kind, *details), descriptors = self._requests.popleft()
+            (kind, number, *details), descriptors = self._requests.popleft()
             if kind == "run":
-                self._run(descriptors, *details)
+                mode, wall, cpu, memory = details
+                self._run(descriptors, number, mode, float(wall), float(cpu), int(memory))
 
-    def send(self, *message: object) -> None:
+    def send(self, message: str) -> None:
         """Send a message to the judge."""
         try:
-            self._control.send(json.dumps(message).encode(), socket.MSG_NOSIGNAL)
+            self._control.send(message.encode("utf-8", "backslashreplace"), socket.MSG_NOSIGNAL)
         except OSError:
             raise Gone from None
 
-    def _run(self, descriptors: list[int], number: int, mode: str, wall: float, cpu: float, memory: int) -> None:
+    def _run(self, descriptors: list[int], number: str, mode: str, wall: float, cpu: float, memory: int) -> None:
+        patience = min(PATIENCE, wall)
+        confinement = sandbox.confinement(Limits(cpu + SPARE, memory))
+        signal.sigtimedwait(CHILDREN, 0)  # forget about those before
         started = time.monotonic()
         try:
             pid = os.fork()
         except OSError as error:
             raise Broken(f"can't fork: {error}") from error
         if pid == 0:
-            self._become(mode, descriptors, Limits(cpu + SPARE, memory))
-        try:
-            for descriptor in descriptors:
-                os.close(descriptor)
-            why = self._watch(number, pid, started + wall, cpu)
-        except BaseException:
-            os.kill(pid, signal.SIGKILL)
-            raise
-        _, status, usage = os.wait4(pid, 0)
+            self._become(mode, descriptors, confinement)
+        # While the child lives, each page that is written to is copied; so for a while do nothing but wait.
+        signal.sigtimedwait(CHILDREN, patience)
+        why = "exit"
+        ended, status, usage = os.wait4(pid, os.WNOHANG)
+        if not ended:
+            try:
+                why = self._watch(number, pid, started + wall, cpu)
+            except BaseException:
+                os.kill(pid, signal.SIGKILL)
+                raise
+            _, status, usage = os.wait4(pid, 0)
+        if status:
+            self._wait(0)  # for its troubles
+        for descriptor in descriptors:
+            os.close(descriptor)
         spent = usage.ru_utime + usage.ru_stime
         code = os.waitstatus_to_exitcode(status)
         if why == "exit" and code < 0:
             why = "cpu" if code == -signal.SIGKILL and spent >= cpu else "signal"  # the kernel was first
         sandbox.sweep(self._layers)
-        self.send("done", number, why, abs(code), spent, usage.ru_maxrss * 1024, time.monotonic() - started)
+        maxrss, wall = usage.ru_maxrss * 1024, time.monotonic() - started
+        self.send(f"done {number} {why} {abs(code)} {spent} {maxrss} {wall}")
 
-    def _watch(self, number: int, pid: int, deadline: float, cpu: float) -> str:
+    def _watch(self, number: str, pid: int, deadline: float, cpu: float) -> str:
         """Wait until the child is dead, killing it when it must be; why it ended."""
         clock = ~pid << 3 | 2  # the CPU clock of a process, as clock_getcpuclockid(3) makes it
         why = "exit"
@@ -141,7 +157,7 @@ class Zygote:
             self._poll.unregister(process)
             os.close(process)
 
-    def _killed(self, number: int) -> bool:
+    def _killed(self, number: str) -> bool:
         """Whether the child is to be killed; forgets about requests to kill others, which came too late."""
         wanted = any(message == ["kill", number] for message, _ in self._requests)
         self._requests = deque(request for request in self._requests if request[0][0] != "kill")
@@ -160,7 +176,7 @@ class Zygote:
             self._requests.append(self._receive())
         return ready
 
-    def _receive(self) -> tuple[list, list[int]]:
+    def _receive(self) -> tuple[list[str], list[int]]:
         try:
             message, ancillary, _, _ = self._control.recvmsg(MAX_MESSAGE, socket.CMSG_SPACE(4 * MAX_DESCRIPTORS))
         except OSError:
@@ -170,14 +186,15 @@ class Zygote:
         descriptors = array.array("i")
         for _, _, data in ancillary:
             descriptors.frombytes(data)
-        return json.loads(message), descriptors.tolist()
+        return message.decode().split(), descriptors.tolist()
 
-    def _become(self, mode: str, descriptors: list[int], limits: Limits) -> NoReturn:
+    def _become(self, mode: str, descriptors: list[int], confinement: sandbox.Confinement) -> NoReturn:
         """In the child: keep nothing but what it needs, and run."""
         status = 1
         try:
             try:
-                sandbox.confine_program(self._layers, limits)
+                self._unblock()
+                sandbox.confine_program(confinement)
             except Exception as error:
                 os.write(self._trouble, f"{type(error).__name__}: {error}".encode()[:MAX_MESSAGE])
                 raise
@@ -204,12 +221,12 @@ def prepare(zygote: Zygote, layers: Layers) -> None:
     """All that children inherit: modules, what the interpreter sets up once, and the sandbox."""
     sandbox.preload(layers)
     programs.furnish()
-    programs.warm_up()
     random.seed(0)  # every child starts with the same numbers
     sandbox.confine_zygote(layers, zygote.descriptors())
     sys.argv[:] = [""]
     del sys.path[0]  # our own folder: nobody is to import the rest of it
     gc.collect()
+    programs.warm_up()
     gc.freeze()  # a collection in a child would write to, and so copy, all that is inherited
     gc.disable()
 
@@ -223,9 +240,9 @@ def main() -> None:
         try:
             prepare(zygote, layers)
         except Exception as error:
-            zygote.send("failed", f"{type(error).__name__}: {error}")
+            zygote.send(f"failed {type(error).__name__}: {error}")
             return
         try:
             zygote.serve()
         except Broken as error:
-            zygote.send("failed", str(error))
+            zygote.send(f"failed {error}")
