@@ -169,7 +169,8 @@ def main() -> None:
     transformers.logging.set_verbosity_error()
     print(f"prompts of {PROMPT} tokens, responses of {RESPONSE}; {torch.get_num_threads()} threads\n")
     print(
-        "parameters  batch   textmdp  generate   ratio  quartiles    of the matmul peak  environment: of a rollout, an update"
+        "parameters  batch   textmdp  generate   ratio  quartiles    of the matmul peak  "
+        "environment: of a rollout, of an update"
     )
     figures = []
     for parameters in arguments.parameters:
