@@ -48,6 +48,15 @@ def make_forward(network: PreTrainedModel, length: int) -> Forward:
     return TransformersForward(network)
 
 
+def attention_mask(network: PreTrainedModel, mask: Tensor) -> Tensor:
+    """What each token attends to, (m, 1, K, S) bool, as a network of transformers wants it."""
+    if network.config.get_text_config()._attn_implementation != "eager":
+        return mask
+    # This one adds the mask to the logits of attention.
+    least = torch.finfo(network.dtype).min
+    return torch.zeros(mask.shape, dtype=network.dtype, device=mask.device).masked_fill(~mask, least)
+
+
 class TransformersForward:
     """Any causal language model of transformers."""
 
@@ -62,13 +71,9 @@ class TransformersForward:
 
     def predict(self, window: Window, tokens: Tensor) -> Tensor:
         """See `Forward`."""
-        mask = window.mask
-        if self.network.config._attn_implementation == "eager":  # which adds the mask to the logits of attention
-            least = torch.finfo(self.network.dtype).min
-            mask = torch.zeros(mask.shape, dtype=self.network.dtype, device=mask.device).masked_fill(~mask, least)
         return self.network(
             input_ids=tokens,
-            attention_mask=mask,
+            attention_mask=attention_mask(self.network, window.mask),
             position_ids=window.positions,
             past_key_values=window,
             use_cache=True,

@@ -10,7 +10,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedModel
 
+from textmdp.agents.forward import attention_mask
 from textmdp.agents.loading import attention_window, load_network
+from textmdp.agents.packing import pack
 from textmdp.agents.precision import TOLERANCES, precision
 from textmdp.envs.episode import POLICY
 from textmdp.envs.tokenizers import Tokenizer
@@ -169,6 +171,7 @@ class LanguageModel:
         """Log-probabilities and entropies of the policy's tokens, from one pass over whole episodes.
 
         Rows are left-aligned, so that nothing real ever attends to the padding on its right: causality is mask enough.
+        Where rows open alike, as those of groups do, the opening is read once, if that is faster (`packing.py`).
 
         Args:
             tokens: (B, L) int64.
@@ -177,17 +180,9 @@ class LanguageModel:
             allowed: (B, L, V') bool, the tokens that could be chosen at each position; None for all.
             hidden: whether to give the last hidden states, too.
         """
-        chosen = roles[:, 1:] == POLICY  # (B, L-1): logits at t speak of the token at t + 1
-        spoken = chosen.any(0).nonzero()
-        start, stop = (int(spoken.min()), int(spoken.max()) + 1) if len(spoken) else (0, 1)
-        output = self.network(
-            input_ids=tokens if hidden else tokens[:, :stop],
-            use_cache=False,
-            logits_to_keep=torch.arange(start, stop, device=tokens.device),
-            output_hidden_states=hidden,
-        )
-        rows, columns = chosen[:, start:stop].nonzero(as_tuple=True)  # N policy tokens
-        logits, columns = output.logits[rows, columns], columns + start + 1
+        rows, before = (roles[:, 1:] == POLICY).nonzero(as_tuple=True)  # (N,) policy tokens: logits at t speak of t + 1
+        logits, last = self._read(tokens, roles, rows, before, hidden)
+        columns = before + 1
         every = self.distribution(logits, temperature, None if allowed is None else allowed[rows, columns])  # (N, V)
         of_chosen = every.gather(1, tokens[rows, columns][:, None])[:, 0]  # (N,)
         of_all = -(every.exp() * every).sum(-1)  # (N,)
@@ -196,5 +191,30 @@ class LanguageModel:
             nothing.index_put(place, of_chosen),
             nothing.index_put(place, of_all),
             every,
-            output.hidden_states[-1] if hidden else None,
+            last,
         )
+
+    def _read(
+        self, tokens: Tensor, roles: Tensor, rows: Tensor, columns: Tensor, hidden: bool
+    ) -> tuple[Tensor, Tensor | None]:
+        """Logits after some tokens, (N, V), and, where they are asked for, the last hidden states, (B, L, D)."""
+        config = self.network.config.get_text_config()
+        takes_masks = config._attn_implementation in ("sdpa", "eager")
+        packing = pack(tokens, roles, config.hidden_size) if takes_masks else None
+        inputs: dict[str, Tensor] = {}
+        if packing is not None:
+            mask = attention_mask(self.network, packing.mask)
+            inputs = {"input_ids": packing.tokens, "position_ids": packing.positions, "attention_mask": mask}
+            places = packing.places[rows, columns]  # (N,)
+            rows, columns = places // packing.tokens.shape[1], places % packing.tokens.shape[1]
+        start, stop = (int(columns.min()), int(columns.max()) + 1) if len(columns) else (0, 1)
+        output = self.network(
+            **(inputs or {"input_ids": tokens if hidden else tokens[:, :stop]}),
+            use_cache=False,
+            logits_to_keep=torch.arange(start, stop, device=tokens.device),
+            output_hidden_states=hidden,
+        )
+        last = output.hidden_states[-1] if hidden else None
+        if last is not None and packing is not None:
+            last = last.flatten(0, 1)[packing.places]
+        return output.logits[rows, columns - start], last

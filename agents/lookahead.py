@@ -42,7 +42,7 @@ class Lookahead:
     def as_said(self, envs: TokenVectorEnv[Any], rows: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Which rows, (m,), end in the token that they were last given, and not in another's."""
         last = envs.lengths[rows] - 1
-        at = np.minimum(last - self._first[rows], MOST - 1)
+        at = np.clip(last - self._first[rows], 0, MOST - 1)  # what is out of bounds was not said
         return (self.said[rows] == last) & (self._drawn[rows] > 0) & (self._tokens[rows, at] == envs.tokens[rows, last])
 
     def lacking(self, envs: TokenVectorEnv[Any], rows: NDArray[np.int64]) -> NDArray[np.bool_]:

@@ -295,6 +295,22 @@ def test_others_may_say_something_else():
             envs.step_rows(rows, rng.choice(words, 40))
 
 
+@pytest.mark.usefixtures("both_ways")
+def test_episodes_may_open_much_shorter_than_those_before():
+    class Shrinking(Story):
+        max_text_bytes = 200
+
+        def problem(self, index):
+            return str(index), "x" * (150 if index % 2 else 1)
+
+    envs = vector(Shrinking(), 4)
+    model = make_model(envs)
+    agent = LanguageModelAgent(model, seed=0)
+    for problem in (1, 0, 1, 0):
+        batch = rollout(agent, envs, problems=[problem] * 4)
+        np.testing.assert_allclose(batch.log_probs, recomputed(model, batch), atol=1e-4)
+
+
 def test_what_can_not_work_is_refused():
     envs = vector(Counting())
     short = LanguageModel.tiny(envs.mdp.tokenizer, 8, width=32, heads=2)

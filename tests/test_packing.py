@@ -1,0 +1,99 @@
+"""Episodes packed behind shared openings: each token sees what it saw, and the network says what it said."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from networks import NETWORKS, vector
+from toys import Echo
+
+from textmdp.agents import language_model
+from textmdp.agents.language_model import LanguageModel
+from textmdp.agents.packing import pack
+from textmdp.envs.episode import ENVIRONMENT, PADDING, POLICY
+
+WIDE = 1 << 20  # a network beside which attention takes no time
+
+
+def episodes(openings, rests, rng):
+    """Left-aligned tokens and roles, (B, L): of each episode its opening, and the lengths of its turns thereafter."""
+    rows = []
+    for opening, turns in zip(openings, rests, strict=True):
+        ids, roles = [*opening], [ENVIRONMENT] * len(opening)
+        for turn, length in enumerate(turns):
+            ids += rng.integers(1, 9, length).tolist()
+            roles += [(POLICY, ENVIRONMENT)[turn % 2]] * length
+        rows.append((ids, roles))
+    longest = max(len(ids) for ids, _ in rows)
+    padded = [[(*part, *[0] * (longest - len(part))) for part in row] for row in rows]
+    tokens, roles = (torch.tensor(part) for part in zip(*padded, strict=True))
+    return tokens, roles
+
+
+@settings(deadline=None)
+@given(
+    st.lists(st.lists(st.integers(1, 3), min_size=1, max_size=4), min_size=1, max_size=3),
+    st.lists(st.tuples(st.integers(0, 2), st.lists(st.integers(0, 4), max_size=3)), min_size=2, max_size=9),
+)
+def test_each_token_sees_its_episode_and_nothing_else(openings, drawn):
+    rng = np.random.default_rng(0)
+    tokens, roles = episodes([openings[k % len(openings)] for k, _ in drawn], [turns for _, turns in drawn], rng)
+    packing = pack(tokens, roles, WIDE)
+    if packing is None:
+        return
+    assert packing.tokens.numel() < tokens.numel()
+    stop = packing.tokens.shape[1]
+    for row, places in enumerate(packing.places.tolist()):
+        length = int((roles[row] != PADDING).sum())
+        assert packing.tokens.flatten()[places[:length]].tolist() == tokens[row, :length].tolist()
+        assert packing.positions.flatten()[places[:length]].tolist() == list(range(length))
+        for t in range(length):
+            line, at = divmod(places[t], stop)
+            seen = packing.mask[line, 0, at].nonzero()[:, 0] + line * stop
+            assert seen.tolist() == places[: t + 1]
+    assert packing.mask.any(-1).all()  # padding, too, attends to something: softmax of nothing is no number
+
+
+def test_packs_only_what_is_worth_it():
+    rng = np.random.default_rng(1)
+    alike = episodes([[1, 2, 3, 4, 5, 6]] * 8, [[3]] * 8, rng)
+    packing = pack(*alike, WIDE)
+    assert packing.tokens.shape == (1, 6 + 8 * 3)
+    assert pack(*alike, 1) is None  # attention to eight times the length costs more than it saves
+    assert pack(*episodes([[1, 2, k] for k in range(8)], [[3]] * 8, rng), WIDE) is None  # nothing is shared
+    assert pack(*episodes([[1]] * 8, [[30]] * 8, rng), WIDE) is None  # next to nothing is
+
+
+@pytest.mark.parametrize("attention", ["sdpa", "eager"])
+@pytest.mark.parametrize("network", NETWORKS)
+def test_the_network_says_and_learns_the_same(network, attention, monkeypatch):
+    tokenizer = vector(Echo()).mdp.tokenizer
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = LanguageModel(NETWORKS[network](tokenizer.vocab_size), tokenizer)
+    model.network.set_attn_implementation(attention)
+    words = (~model.never).nonzero()[:, 0]
+    rng = np.random.default_rng(2)
+    openings = [[1, 2, 3, 4, 5, 6, 7]] * 5 + [[2, 2, 3, 4, 5]] * 4 + [[8, 8, 8, 8, 8, 8]]
+    turns = [rng.integers(1, 4, rng.choice([1, 3])).tolist() for _ in openings]
+    tokens, roles = episodes(openings, turns, rng)
+    tokens = torch.where(roles == PADDING, 0, words[tokens])
+    weights = torch.from_numpy(rng.normal(size=tokens.shape)).float()
+
+    def told():
+        model.network.zero_grad()
+        found = model.log_probs(tokens, roles, 0.7, hidden=True)
+        real = (roles != PADDING)[..., None]
+        ((found.log_probs * weights).sum() + (found.hidden * real).square().sum()).backward()
+        gradient = torch.cat([w.grad.flatten() for w in model.network.parameters()])
+        statistics = found.log_probs, found.entropy, found.every, found.hidden * real
+        return *(tensor.detach() for tensor in statistics), gradient
+
+    assert pack(tokens, roles, model.network.config.hidden_size) is not None
+    packed = told()
+    monkeypatch.setattr(language_model, "pack", lambda *_: None)
+    for one, other in zip(packed, told(), strict=True):
+        assert (one - other).norm() < 1e-5 * other.norm()
