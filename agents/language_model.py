@@ -167,6 +167,7 @@ class LanguageModel:
         temperature: float = 1.0,
         allowed: Tensor | None = None,
         hidden: bool = False,
+        packed: bool = True,
     ) -> TokenStatistics:
         """Log-probabilities and entropies of the policy's tokens, from one pass over whole episodes.
 
@@ -179,9 +180,10 @@ class LanguageModel:
             temperature: what the tokens were sampled with.
             allowed: (B, L, V') bool, the tokens that could be chosen at each position; None for all.
             hidden: whether to give the last hidden states, too.
+            packed: whether rows may be read behind openings that they share, by a mask; else each as it stands.
         """
         rows, before = (roles[:, 1:] == POLICY).nonzero(as_tuple=True)  # (N,) policy tokens: logits at t speak of t + 1
-        logits, last = self._read(tokens, roles, rows, before, hidden)
+        logits, last = self._read(tokens, roles, rows, before, hidden, packed)
         columns = before + 1
         every = self.distribution(logits, temperature, None if allowed is None else allowed[rows, columns])  # (N, V)
         of_chosen = every.gather(1, tokens[rows, columns][:, None])[:, 0]  # (N,)
@@ -195,12 +197,12 @@ class LanguageModel:
         )
 
     def _read(
-        self, tokens: Tensor, roles: Tensor, rows: Tensor, columns: Tensor, hidden: bool
+        self, tokens: Tensor, roles: Tensor, rows: Tensor, columns: Tensor, hidden: bool, packed: bool
     ) -> tuple[Tensor, Tensor | None]:
         """Logits after some tokens, (N, V), and, where they are asked for, the last hidden states, (B, L, D)."""
         config = self.network.config.get_text_config()
-        takes_masks = config._attn_implementation in ("sdpa", "eager")
-        packing = pack(tokens, roles, config.hidden_size) if takes_masks else None
+        packed = packed and config._attn_implementation in ("sdpa", "eager")  # which take masks
+        packing = pack(tokens, roles, config.hidden_size) if packed else None
         inputs: dict[str, Tensor] = {}
         if packing is not None:
             mask = attention_mask(self.network, packing.mask)
