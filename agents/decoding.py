@@ -100,7 +100,7 @@ class LanguageModelAgent:
     @torch.inference_mode()
     def act(self, envs: TokenVectorEnv[Any], rows: NDArray[np.int64]) -> NDArray[np.int64]:
         """The next token of each of these rows, (m,)."""
-        grammar = self.grammar and envs.mdp.has_grammar
+        grammar, self.allowed = self.grammar and envs.mdp.has_grammar, None
         if isinstance(self._forward, CompiledLlamaForward) and not grammar:
             return self._say(self._forward, envs, rows)
         if self._forward.scattered:
@@ -113,7 +113,6 @@ class LanguageModelAgent:
             place[held] = np.arange(len(held))
             logits = logits[torch.from_numpy(place[rows]).to(logits.device)]  # in the order that was asked for
         allowed = None
-        self.allowed = None
         if grammar:
             self.allowed = envs.masks_of(rows)
             allowed = torch.from_numpy(self.allowed).to(logits.device)

@@ -350,6 +350,11 @@ def test_without_a_grammar_nothing_is_told():
     model = make_model(envs)
     assert rollout(LanguageModelAgent(model, grammar=True), envs, seed=0).allowed is None
     assert rollout(LanguageModelAgent(model), vector(Digits()), seed=0).allowed is None
+    envs = vector(Digits())
+    agent = LanguageModelAgent(make_model(envs), grammar=True)
+    assert rollout(agent, envs, seed=0).allowed is not None
+    agent.grammar = False
+    assert rollout(agent, envs, seed=0).allowed is None
 
 
 @pytest.mark.parametrize("task", [Echo(), Counting()], ids=lambda task: type(task).__name__)
