@@ -79,12 +79,12 @@ class CompiledLlamaForward(LlamaForward):
         self._space = np.empty(0, np.float32)
         packed = [tuple(map(_packed, layer)) for layer in self.layers]
         self._weights = packed, _packed(self.head)  # kept for the pointers to them
-        self._layers = (_Layer * len(packed))(*(_Layer(*map(_address, weights)) for weights in packed))
+        self._layers = (_Layer * len(packed))(*(_Layer(*map(Tensor.data_ptr, weights)) for weights in packed))
         inner, (hidden, vocabulary) = self.layers[0].down.shape[0], self.head.shape
         self._llama = _Llama(
             *(len(packed), hidden, self.heads, self.shared, self.width, inner, vocabulary, length),
             *(self.epsilon.item(), self._layers),
-            *map(_address, (self.embedding, self._weights[1], self.turns)),
+            *map(Tensor.data_ptr, (self.embedding, self._weights[1], self.turns)),
         )
 
     @staticmethod
@@ -134,8 +134,8 @@ class CompiledLlamaForward(LlamaForward):
         kept = [tensor.contiguous() for tensor in arrays]
         self._take(window)
         writing = _Writing(
-            *(ctypes.pointer(self._llama), *map(_address, kept), written.ctypes.data, drawn.ctypes.data),
-            *(log_probs.ctypes.data, None if uniform is None else _address(uniform), _address(never)),
+            *(ctypes.pointer(self._llama), *map(Tensor.data_ptr, kept), written.ctypes.data, drawn.ctypes.data),
+            *(log_probs.ctypes.data, None if uniform is None else uniform.data_ptr(), never.data_ptr()),
             *(most, end, temperature),
         )
         self._call(self._kernel.llama_write, writing, rows, rows)
@@ -146,7 +146,8 @@ class CompiledLlamaForward(LlamaForward):
         kept = [tensor.contiguous() for tensor in (tokens, window.positions, window.slots)]
         self._take(window)
         reading = _Reading(
-            *(ctypes.pointer(self._llama), *map(_address, kept), each, None if logits is None else _address(logits))
+            *(ctypes.pointer(self._llama), *map(Tensor.data_ptr, kept), each),
+            None if logits is None else logits.data_ptr(),
         )
         self._call(self._kernel.llama_read, reading, rows, rows * each)
 
@@ -172,7 +173,3 @@ def _packed(weights: Tensor) -> Tensor:
     panels = -(-columns // PANEL)
     full = torch.nn.functional.pad(weights, (0, panels * PANEL - columns))
     return full.view(depth, panels, PANEL).transpose(0, 1).contiguous()
-
-
-def _address(tensor: Tensor) -> int:
-    return tensor.data_ptr()

@@ -203,15 +203,17 @@ class LanguageModel:
         config = self.network.config.get_text_config()
         packed = packed and config._attn_implementation in ("sdpa", "eager")  # which take masks
         packing = pack(tokens, roles, config.hidden_size) if packed else None
-        inputs: dict[str, Tensor] = {}
         if packing is not None:
-            mask = attention_mask(self.network, packing.mask)
-            inputs = {"input_ids": packing.tokens, "position_ids": packing.positions, "attention_mask": mask}
             places = packing.places[rows, columns]  # (N,)
             rows, columns = places // packing.tokens.shape[1], places % packing.tokens.shape[1]
         start, stop = (int(columns.min()), int(columns.max()) + 1) if len(columns) else (0, 1)
+        if packing is not None:
+            mask = attention_mask(self.network, packing.mask)
+            inputs = {"input_ids": packing.tokens, "position_ids": packing.positions, "attention_mask": mask}
+        else:
+            inputs = {"input_ids": tokens if hidden else tokens[:, :stop]}
         output = self.network(
-            **(inputs or {"input_ids": tokens if hidden else tokens[:, :stop]}),
+            **inputs,
             use_cache=False,
             logits_to_keep=torch.arange(start, stop, device=tokens.device),
             output_hidden_states=hidden,

@@ -61,13 +61,14 @@ def pack(tokens: Tensor, roles: Tensor, width: int) -> Packing | None:
     if _cost(count, stop, width) > WORTH_IT * _cost(rows, longest, width):
         return None
     real, shared = columns < lengths[:, None], columns < openings[:, None]  # (B, L)
+    rest = real & ~shared
     offsets = np.where(shared, columns, starts[:, None] + columns - openings[:, None])
     places = group[:, None] * stop + np.where(real, offsets, 0)
     packed, positions = np.zeros((2, count, stop), np.int64)
     packed.flat[places[real]] = said[real]
     positions.flat[places[real]] = np.broadcast_to(columns, said.shape)[real]
     owner = np.full((count, stop), -1)  # the episode that a token belongs to, -1 where several do
-    owner.flat[places[real & ~shared]] = np.broadcast_to(np.arange(rows)[:, None], said.shape)[real & ~shared]
+    owner.flat[places[rest]] = np.broadcast_to(np.arange(rows)[:, None], said.shape)[rest]
     opening = np.zeros((count, stop), bool)
     opening.flat[places[shared]] = True
     before = np.arange(stop) <= np.arange(stop)[:, None]

@@ -194,11 +194,9 @@ def sweep(layers: Layers) -> None:
         if time.monotonic() > deadline:
             raise SandboxError("sweep", "end the processes of a program", errno.EBUSY)
         time.sleep(0.0005)
-    try:
+    with doing("sweep", "empty the scratch directory"):
         if _prepared.scratch is not None and os.listdir(_prepared.scratch):
             _empty(_prepared.scratch)
-    except OSError as error:
-        raise SandboxError("sweep", "empty the scratch directory", error.errno or 0) from error
 
 
 def _all_reaped() -> bool:
