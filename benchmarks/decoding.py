@@ -2,10 +2,11 @@
 
     python -m textmdp.benchmarks.decoding
 
-Llamas from scratch, prompts of 16 random tokens, responses of 48: the end of a turn is never drawn. Ours is a whole
-rollout with `LanguageModelAgent`, resets, steps and log-probabilities included; `generate` samples from the full
-distribution, with its dynamic and its static cache, of which the faster one counts. All run once to warm up, then in
-turn (backwards in every other repeat). A ratio is taken within a repeat, and the median is printed with its quartiles.
+Llamas from scratch, prompts of 16 random tokens, responses of 48: the end of a turn is never drawn. Prompts are all
+different, or come in groups, as GRPO's do (`generate` is told so, too: `num_return_sequences`). Ours is a whole rollout
+with `LanguageModelAgent`, resets, steps and log-probabilities included; `generate` samples from the full distribution,
+with its dynamic and its static cache, of which the faster one counts. All run once to warm up, then in turn (backwards
+in every other repeat). A ratio is taken within a repeat, and the median is printed with its quartiles.
 
 Then an update of GRPO, in groups of 4 and after another one: the parts of it that the environment takes, grading
 included, and decoding; the rest is the gradient's.
@@ -14,6 +15,7 @@ included, and decoding; the rest is the gradient's.
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import time
 from collections.abc import Callable, Sequence
@@ -73,11 +75,16 @@ def matmul_peak(size: int = 1024, repeats: int = 10) -> float:
     return 2 * size**3 / fastest
 
 
-def operations(model: LanguageModel, batch: int) -> float:
-    """What a batch takes at least: two for each parameter and token, and four for each entry of its attention."""
-    config, tokens = model.network.config, PROMPT + RESPONSE - 1
-    attention = 4 * config.num_hidden_layers * config.hidden_size * tokens * (tokens + 1) / 2
-    return batch * (2 * model.num_parameters * tokens + attention)
+def operations(model: LanguageModel, batch: int, group: int) -> float:
+    """What a batch takes at least: two for each parameter and token, four for each entry of attention; prompts once."""
+    config = model.network.config
+
+    def reading(tokens: int) -> float:
+        attention = 4 * config.num_hidden_layers * config.hidden_size * tokens * (tokens + 1) / 2
+        return 2 * model.num_parameters * tokens + attention
+
+    prompt, row = reading(PROMPT), reading(PROMPT + RESPONSE - 1)
+    return batch * (row - prompt) + batch // group * prompt
 
 
 def seconds(call: Callable[[], object]) -> float:
@@ -97,12 +104,13 @@ def parts_of_an_update(model: LanguageModel, envs: TokenVectorEnv[Any], batch: i
     return {part: seconds / sum(taken.values()) for part, seconds in taken.items()}
 
 
-def measure(parameters: float, batch: int, repeats: int) -> dict[str, Any]:
+def measure(parameters: float, batch: int, group: int, repeats: int) -> dict[str, Any]:
     """The figures of one model and batch.
 
     Args:
         parameters: of the model, in millions, a key of `SHAPES`.
         batch: episodes at a time.
+        group: episodes of each prompt; it divides `batch`.
         repeats: how often each way is timed.
     """
     envs = TokenVectorEnv(
@@ -112,9 +120,10 @@ def measure(parameters: float, batch: int, repeats: int) -> dict[str, Any]:
     model = LanguageModel.tiny(envs.mdp.tokenizer, PROMPT + RESPONSE, layers=layers, width=width, heads=heads)
     model.never[envs.mdp.tokenizer.end_id] = True
     agent = LanguageModelAgent(model)
-    batches: list[Trajectories] = [rollout(agent, envs, seed=0)]
+    problems = np.repeat(np.arange(batch // group), group).tolist()
+    batches: list[Trajectories] = [rollout(agent, envs, seed=0, problems=problems)]
     assert (batches[0].lengths == RESPONSE).all()
-    prompts = torch.from_numpy(batches[0].tokens[:, :PROMPT].copy())
+    prompts = torch.from_numpy(batches[0].tokens[::group, :PROMPT].copy())
 
     def generate(cache: str | None) -> None:
         with torch.inference_mode():
@@ -125,12 +134,13 @@ def measure(parameters: float, batch: int, repeats: int) -> dict[str, Any]:
                 top_k=0,
                 max_new_tokens=RESPONSE,
                 min_new_tokens=RESPONSE,  # suppresses the end token
+                num_return_sequences=group,
                 cache_implementation=cache,
             )
-        assert found.shape[1] == PROMPT + RESPONSE
+        assert found.shape == (batch, PROMPT + RESPONSE)
 
     ways: dict[str, Callable[[], object]] = {
-        "textmdp": lambda: batches.append(rollout(agent, envs, seed=0)),
+        "textmdp": lambda: batches.append(rollout(agent, envs, seed=0, problems=problems)),
         "generate, dynamic cache": lambda: generate(None),
         "generate, static cache": lambda: generate("static"),
     }
@@ -142,11 +152,12 @@ def measure(parameters: float, batch: int, repeats: int) -> dict[str, Any]:
     medians = {name: float(np.median(rate)) for name, rate in rates.items()}
     best = max([*ways][1:], key=medians.__getitem__)
     low, median, high = np.percentile(rates["textmdp"] / rates[best], [25, 50, 75])
-    used = operations(model, batch) / (batch * RESPONSE)  # for each token that is sampled
+    used = operations(model, batch, group) / (batch * RESPONSE)  # for each token that is sampled
     peak = matmul_peak()
     return {
         "parameters": model.num_parameters,
         "batch": batch,
+        "group": group,
         "tokens_per_second": medians,
         "ratio": {"median": median, "quartiles": [low, high], "over": best},
         "share_of_matmul_peak": {name: rate * used / peak for name, rate in medians.items()},
@@ -163,29 +174,29 @@ def main() -> None:
         "--parameters", type=float, nargs="+", choices=SHAPES, default=[*SHAPES], help="in millions (default: all)"
     )
     parser.add_argument("--batches", type=int, nargs="+", default=[64, 256, 1024], help="(default 64 256 1024)")
+    parser.add_argument("--groups", type=int, nargs="+", default=[1, 8], help="episodes of a prompt (default 1 8)")
     parser.add_argument("--repeats", type=int, default=5, help="timings of each way (default 5)")
     parser.add_argument("--out", type=Path, help="a JSON file for the figures")
     arguments = parser.parse_args()
     transformers.logging.set_verbosity_error()
     print(f"prompts of {PROMPT} tokens, responses of {RESPONSE}; {torch.get_num_threads()} threads\n")
     print(
-        "parameters  batch   textmdp  generate   ratio  quartiles    of the matmul peak  "
+        "parameters  batch  group   textmdp  generate   ratio  quartiles    of the matmul peak  "
         "environment: of a rollout, of an update"
     )
     figures = []
-    for parameters in arguments.parameters:
-        for batch in arguments.batches:
-            told = measure(parameters, batch, arguments.repeats)
-            figures.append(told)
-            rates, ratio, share = told["tokens_per_second"], told["ratio"], told["share_of_matmul_peak"]
-            low, high = ratio["quartiles"]
-            print(
-                f"{told['parameters']:10,} {batch:6} {rates['textmdp']:9,.0f} {rates[ratio['over']]:9,.0f} "
-                f"{ratio['median']:6.2f} × {low:5.2f}–{high:.2f} "
-                f"{share['textmdp']:10.0%} to {share[ratio['over']]:4.0%} {told['share_of_environment']:25.1%} "
-                f"{told['parts_of_an_update']['env']:9.1%}",
-                flush=True,
-            )
+    for parameters, batch, group in itertools.product(arguments.parameters, arguments.batches, arguments.groups):
+        told = measure(parameters, batch, group, arguments.repeats)
+        figures.append(told)
+        rates, ratio, share = told["tokens_per_second"], told["ratio"], told["share_of_matmul_peak"]
+        low, high = ratio["quartiles"]
+        print(
+            f"{told['parameters']:10,} {batch:6} {group:6} {rates['textmdp']:9,.0f} {rates[ratio['over']]:9,.0f} "
+            f"{ratio['median']:6.2f} × {low:5.2f}–{high:.2f} "
+            f"{share['textmdp']:10.0%} to {share[ratio['over']]:4.0%} {told['share_of_environment']:25.1%} "
+            f"{told['parts_of_an_update']['env']:9.1%}",
+            flush=True,
+        )
     if arguments.out:
         told = {"threads": torch.get_num_threads(), **provenance("decoding"), "runs": figures}
         arguments.out.write_text(json.dumps(told, indent=1) + "\n")

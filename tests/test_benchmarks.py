@@ -86,24 +86,30 @@ def test_the_cost_of_a_step_is_fitted():
 def test_decoding_measures_both_ways(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(decoding, "SHAPES", {0.01: (1, 24, 2)})
     path = tmp_path / "decoding.json"
-    command = ["decoding", "--parameters", "0.01", "--batches", "4", "--repeats", "2", "--out", str(path)]
-    monkeypatch.setattr(sys, "argv", command)
+    command = ["decoding", "--parameters", "0.01", "--batches", "4", "--groups", "1", "2", "--repeats", "2"]
+    monkeypatch.setattr(sys, "argv", [*command, "--out", str(path)])
     decoding.main()
     result = json.loads(path.read_text())
-    assert result["command"] == "python -m textmdp.benchmarks.decoding --parameters 0.01 --batches 4 --repeats 2"
+    assert result["command"] == " ".join(["python -m textmdp.benchmarks.decoding", *command[1:]])
     assert result["versions"].keys() >= {"torch", "transformers"}
-    (told,) = result["runs"]
-    low, high = told["ratio"]["quartiles"]
-    assert 0 < low <= told["ratio"]["median"] <= high
-    assert 0 < told["share_of_environment"] < 1
-    assert sum(told["parts_of_an_update"].values()) == pytest.approx(1)
-    assert min(told["parts_of_an_update"].values()) > 0
-    assert all(0 < share < 1 for share in told["share_of_matmul_peak"].values())
+    assert [told["group"] for told in result["runs"]] == [1, 2]
+    for told in result["runs"]:
+        low, high = told["ratio"]["quartiles"]
+        assert 0 < low <= told["ratio"]["median"] <= high
+        assert 0 < told["share_of_environment"] < 1
+        assert sum(told["parts_of_an_update"].values()) == pytest.approx(1)
+        assert min(told["parts_of_an_update"].values()) > 0
+        assert all(0 < share < 1 for share in told["share_of_matmul_peak"].values())
     assert f"{told['parameters']:,}" in capsys.readouterr().out
+
+
+def test_the_operations_of_a_batch_are_those_of_its_positions_each_prompt_read_once():
     model = LanguageModel.tiny(make_tokenizer(None, ("a",)), 64, layers=1, width=24, heads=2)
     tokens = decoding.PROMPT + decoding.RESPONSE - 1
-    attention = 2 * 2 * 24 * sum(range(1, tokens + 1))  # queries with keys and weights with values, two for each entry
-    assert decoding.operations(model, 5) == 5 * (2 * model.num_parameters * tokens + attention)
+    # Two for each parameter; queries with keys and weights with values, two for each entry.
+    each = [2 * model.num_parameters + 2 * 2 * 24 * (position + 1) for position in range(tokens)]
+    assert decoding.operations(model, 5, 1) == 5 * sum(each)
+    assert decoding.operations(model, 6, 3) == 2 * sum(each[: decoding.PROMPT]) + 6 * sum(each[decoding.PROMPT :])
 
 
 def test_no_forgery_fools_the_judge_and_every_verdict_is_checked():

@@ -4,6 +4,9 @@ import math
 import pickle
 import textwrap
 import threading
+from datetime import date, timedelta
+from decimal import Decimal
+from fractions import Fraction
 
 import pytest
 
@@ -150,6 +153,17 @@ class TestCalls:
             sys.exit("not run")
         """
         assert reasons(judge, program, SQUARES) == ["passed"] * 3
+
+    @pytest.mark.parametrize("word", ["", "  # an import"], ids=["prepared for nothing", "prepared for imports"])
+    def test_what_a_program_gets_without_importing_it(self, tiered, word):
+        """Programs that don't say so are not expected to import anything, and can."""
+        program = "def f(x): return eval('__imp' + 'ort__(\"statistics\").median')([x, x * x, 100])" + word
+        assert reasons(tiered, program, SQUARES) == ["passed"] * 3
+        program = "def f(x): return len(str(x).encode('utf-16-le')) and x * x" + word
+        assert reasons(tiered, program, SQUARES) == ["passed"] * 3
+        values = [Fraction(1, 3), Decimal("1.5"), date(2026, 2, 3), timedelta(1, 2)]
+        given = calls("f", [((value,), {}) for value in values], expected=[[value, value] for value in values])
+        assert reasons(tiered, "def f(x): return [x, x]" + word, given) == ["passed"] * 4
 
     def test_no_signal_is_blocked(self, judge):
         """A zygote blocks SIGCHLD, which would be inherited."""

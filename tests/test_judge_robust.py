@@ -340,6 +340,17 @@ class TestNothingIsLeft:
             process.stdout.close()
             process.stderr.close()
 
+    def test_zygotes_are_started_when_they_are_wanted(self):
+        with Judge(1) as judge:
+            prepared = judge.tier in ("A", "A-", "B")  # in C all have all modules, so that programs share one
+            assert score(judge, RIGHT) == 1.0
+            assert len(zygotes(judge)) == 1
+            assert score(judge, "import math\n" + RIGHT) == 1.0
+            assert len(zygotes(judge)) == 1 + prepared
+            assert score(judge, RIGHT, asserts("f", ["assert f(3) == 9"])) == 1.0
+            assert score(judge, "import math\n" + RIGHT, asserts("f", ["assert f(3) == 9"])) == 1.0
+            assert len(zygotes(judge)) == 2 + prepared
+
     def test_zygotes_inherit_nothing(self, judge, tmp_path):
         with open(tmp_path / "secret", "w") as secret:
             os.set_inheritable(secret.fileno(), True)

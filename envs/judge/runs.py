@@ -16,6 +16,7 @@ class Launch(NamedTuple):
         mode: of `inside.zygote.MODES`.
         payload: what it is told over its private socket.
         wall, cpu: its limits, in seconds.
+        imports: whether it may import anything; if not, its zygote has less, and forks faster.
         stdin: what it reads from descriptor 0; None where it has no standard streams.
     """
 
@@ -23,6 +24,7 @@ class Launch(NamedTuple):
     payload: bytes
     wall: float
     cpu: float
+    imports: bool
     stdin: bytes | None = None
 
 

@@ -1,7 +1,8 @@
 """Slots: the warm interpreters that grade, as the judge's process sees and drives them.
 
-A slot is one zygote for programs and, from the first suite of assert tests on, a second one for tests: neither is ever
-forked from a process that has seen the other. A slot belongs to one thread, which waits for all slots in one selector.
+A slot is a zygote for programs that import nothing, one for those that do, and one for assert tests, each from the
+first time that it is wanted: none is ever forked from a process that has seen another. A slot belongs to one thread,
+which waits for all slots in one selector.
 Nothing of this process reaches a zygote by inheritance: it is made by exec, with every other descriptor closed.
 """
 
@@ -19,6 +20,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from textmdp.envs.judge.inside.sandbox import Layers
 from textmdp.envs.judge.runs import Launch, Outcome, Report, Run, Stream
@@ -57,7 +59,7 @@ class SlotUnavailable(RuntimeError):  # noqa: N818
     """A zygote could not be started, or could not do its part: no fault of the program's. The message says why."""
 
 
-def _start(control: int, layers: Layers) -> subprocess.Popen[bytes]:
+def _start(control: int, layers: Layers, imports: bool) -> subprocess.Popen[bytes]:
     """A process that runs `inside.zygote`, with nothing of ours but one end of a socket and a word of when we end."""
     client = os.pidfd_open(os.getpid())
     try:
@@ -71,6 +73,7 @@ def _start(control: int, layers: Layers) -> subprocess.Popen[bytes]:
                 str(control),
                 str(client),
                 "".join(str(int(layer)) for layer in layers),
+                str(int(imports)),
             ],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
@@ -87,11 +90,15 @@ def _start(control: int, layers: Layers) -> subprocess.Popen[bytes]:
 class Zygote:
     """One warm interpreter: `inside/zygote.py` runs in it, and has the protocol.
 
+    Args:
+        layers: what confines it
+        imports: whether it has the modules that programs usually import
+
     Raises:
         SlotUnavailable: where no process can be made.
     """
 
-    def __init__(self, layers: Layers) -> None:
+    def __init__(self, layers: Layers, imports: bool) -> None:
         self.ready = False
         self.run: Run | None = None
         self._number = 0
@@ -102,7 +109,7 @@ class Zygote:
         self.control.setblocking(False)
         try:
             with theirs:
-                self._process = _start(theirs.fileno(), layers)
+                self._process = _start(theirs.fileno(), layers, imports)
         except OSError as error:
             self.control.close()
             raise SlotUnavailable(f"cannot start {sys.executable or 'an interpreter'}: {error}") from error
@@ -111,7 +118,7 @@ class Zygote:
         """Send off a run; raises SlotDied where nobody is there to take it."""
         self._number += 1
         self.run = run
-        mode, _, wall, cpu, _ = run.launch
+        mode, _, wall, cpu, *_ = run.launch
         self._send(f"run {self._number} {mode} {wall} {cpu} {memory}", run.descriptors())
         run.handed_over()
 
@@ -180,6 +187,13 @@ class Zygote:
         return ""
 
 
+class Kind(NamedTuple):
+    """What a zygote is for: tests or programs, and such as import something or not."""
+
+    tests: bool
+    imports: bool
+
+
 class Slot:
     """Zygotes that grade one program at a time.
 
@@ -196,7 +210,7 @@ class Slot:
         self._memory = memory
         self._output = output
         self._selector = selector
-        self._zygotes: dict[bool, Zygote] = {}  # by whether it is for tests
+        self._zygotes: dict[Kind, Zygote] = {}
         self._launches: Sequence[Launch] = ()
         self._runs: list[Run] = []
         self._listening = False  # to what the runs write
@@ -210,13 +224,13 @@ class Slot:
         """
         self._launches = launches
         for launch in launches:
-            of_tests = launch.mode == "tests"
-            zygote = self._zygotes.get(of_tests)
+            kind = self._kind(launch)
+            zygote = self._zygotes.get(kind)
             if zygote is not None and not zygote.is_alive():
-                self._close_zygote(of_tests)
+                self._close_zygote(kind)
                 zygote = None
             if zygote is None:
-                zygote = self._zygotes[of_tests] = Zygote(self._layers)
+                zygote = self._zygotes[kind] = Zygote(self._layers, kind.imports)
                 handler: Handler = (self, functools.partial(self._on_message, zygote))
                 self._selector.register(zygote.control, selectors.EVENT_READ, handler)
         self.deadline = time.monotonic() + START_SECONDS
@@ -245,8 +259,8 @@ class Slot:
         """Kill everything. The slot can be used again: it starts anew."""
         self._launches = ()
         self._close_runs()
-        for of_tests in list(self._zygotes):
-            self._close_zygote(of_tests)
+        for kind in list(self._zygotes):
+            self._close_zygote(kind)
 
     def forsake(self) -> None:
         """In a forked process: let go of what belongs to the other one."""
@@ -272,7 +286,11 @@ class Slot:
         self._limit = now + max(launch.wall for launch in launches) + GRACE_SECONDS
 
     def _zygotes_of(self, launches: Iterable[Launch]) -> list[Zygote]:
-        return [self._zygotes[launch.mode == "tests"] for launch in launches]
+        return [self._zygotes[self._kind(launch)] for launch in launches]
+
+    def _kind(self, launch: Launch) -> Kind:
+        no_files = not (self._layers.namespaces or self._layers.landlock)  # then all zygotes have all modules
+        return Kind(launch.mode == "tests", launch.imports or no_files)
 
     def _attend(self, zygote: Zygote, stream: Stream) -> None:
         """Wait for what a stream is interested in now."""
@@ -310,8 +328,8 @@ class Slot:
             zygote.run = None
         self.deadline = float("inf")
 
-    def _close_zygote(self, of_tests: bool) -> None:
-        zygote = self._zygotes.pop(of_tests)
+    def _close_zygote(self, kind: Kind) -> None:
+        zygote = self._zygotes.pop(kind)
         with contextlib.suppress(KeyError):
             self._selector.unregister(zygote.control)
         zygote.close()

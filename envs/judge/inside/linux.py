@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import ctypes
 import os
-import platform
 import struct
 from collections.abc import Collection
 from typing import Any
 
 #: Column of this machine in the table of system calls, or None where there is none (macOS, 32 bits, RISC-V, …).
-MACHINE = {"x86_64": 0, "AMD64": 0, "aarch64": 1, "arm64": 1}.get(platform.machine())
+MACHINE = {"x86_64": 0, "AMD64": 0, "aarch64": 1, "arm64": 1}.get(os.uname().machine)
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _Long, _Text = ctypes.c_long, ctypes.c_char_p

@@ -1,7 +1,8 @@
 """Import what programs are likely to import, before they run: it is faster, and later there may be no file to read.
 
-Every module that is there when the zygote forks makes the fork slower (all of them: 2 ms, where one with the usual ones
-takes 1). So what can be imported later is left for later.
+Every module that is there when the zygote forks makes the fork slower, and that of all that it inherits (all of them:
+2 ms, where one with the usual ones takes 1.3 and one with none takes 1). So what can be imported later is left for
+later, and programs that import nothing have a zygote of their own.
 """
 
 from __future__ import annotations
@@ -53,14 +54,11 @@ utf_8_sig zlib_codec
 #: Runs every kind of statement once: the first `compile` and the first class make tables that all later ones share.
 _WARM = """
 import math as m
-from typing import List, Optional
-from dataclasses import dataclass, field
-@dataclass(order=True)
 class Point:
     x: int = 0
-    y: List[int] = field(default_factory=list)
+    def __init__(self, x=0, y=()): self.x, self.y = x, y
     def __add__(self, other): return Point(self.x + other.x, [*self.y, *other.y])
-def numbers(n: int, *rest, key: Optional[str] = None, **more) -> List[int]:
+def numbers(n: int, *rest, key: str = None, **more) -> list[int]:
     total, seen = 0, {a: b for a, b in zip("ab", range(2))}
     for i in range(n):
         if i % 2 and not seen.get("c") or i < 0: continue
@@ -77,16 +75,25 @@ finally:
 with open.__class__ and __import__("contextlib").suppress(KeyError):
     del last[0]; (Point() + Point(1)).x
 """
+_WARM_USUAL = """
+from typing import List, Optional
+from dataclasses import dataclass, field
+@dataclass(order=True)
+class Point:
+    x: Optional[int] = 0
+    y: List[int] = field(default_factory=list)
+Point() < Point(1)
+"""
 
 
-def preload(everything: bool) -> None:
+def preload(usual: bool, everything: bool) -> None:
     """Import modules of the standard library, and do once what is slow the first time.
 
-    `everything`: all that a program may want, for where it can't import any more. Hooks that modules want run after a
-    fork (`random` would seed itself anew, `threading` and `logging` would make new locks) are left out: in a process of
-    one thread they only cost time, and what `random` says would not repeat.
+    `usual`: what programs import most; `everything`: all that one may want, for where it can't import any more. Hooks
+    that modules want run after a fork (`random` would seed itself anew, `threading` and `logging` would make new locks)
+    are left out: in a process of one thread they only cost time, and what `random` says would not repeat.
     """
-    names = [*_USUAL.split(), *_LINKED.split()]
+    names = [*_USUAL.split(), *_LINKED.split()] if usual or everything else []
     if everything:
         names += [*_OTHERS.split(), *(f"encodings.{name}" for name in _ENCODINGS.split())]
     register = os.register_at_fork
@@ -97,9 +104,12 @@ def preload(everything: bool) -> None:
             for name in names:
                 with contextlib.suppress(ImportError):  # not in this version of Python, or in this build
                     importlib.import_module(name)
-            exec(compile(_WARM, "<warm>", "exec"), {"__name__": "builtins"})  # noqa: S102
+            for source in [_WARM, _WARM_USUAL] if names else [_WARM]:
+                exec(compile(source, "<warm>", "exec"), {"__name__": "builtins"})  # noqa: S102
     finally:
         os.register_at_fork = register
-    with contextlib.suppress(OSError):
-        ctypes.CDLL("libgcc_s.so.1")  # which the C library looks for when a thread ends by itself
+    if names:
+        importlib.import_module("random").seed(0)  # every child starts with the same numbers
+        with contextlib.suppress(OSError):
+            ctypes.CDLL("libgcc_s.so.1")  # which the C library looks for when a thread ends by itself
     gc.collect()

@@ -17,7 +17,6 @@ import json
 import os
 import socket
 import sys
-import threading
 import types
 from collections.abc import Callable
 from typing import Any, NoReturn
@@ -198,7 +197,8 @@ def run_stdio(private: int, given: int, output: int) -> NoReturn:
         send(private, f"error {describe(error)}\n")
         status = 1
     try:  # what the interpreter does at its end, in its order
-        threading._shutdown()  # type: ignore[attr-defined]
+        if threading := sys.modules.get("threading"):
+            threading._shutdown()
         atexit._run_exitfuncs()
         sys.stdout.flush()
     except BaseException:

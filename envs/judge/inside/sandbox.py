@@ -83,9 +83,12 @@ class _Prepared(NamedTuple):
 _prepared = _Prepared(None, None, ())
 
 
-def preload(layers: Layers) -> None:
-    """Import what programs want: all of it where the layers leave nothing to import from, else what is used most."""
-    modules.preload(everything=layers.seccomp and not _can_import(layers))
+def preload(layers: Layers, usual: bool = True) -> None:
+    """Import what programs want: all of it where the layers leave nothing to import from, else what is used most.
+
+    `usual`: or else nothing of that, for programs that import nothing.
+    """
+    modules.preload(usual, everything=layers.seccomp and not _can_import(layers))
 
 
 def confine_zygote(layers: Layers, keep: Collection[int]) -> None:

@@ -24,12 +24,11 @@ import json
 import re
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Iterator
-from datetime import date, datetime, time, timedelta
-from decimal import Decimal
-from fractions import Fraction
 from itertools import accumulate
 from json.encoder import encode_basestring_ascii
 from typing import Any
+
+from . import named
 
 #: The longest line, in characters, where the caller names no other limit.
 LIMIT = 1 << 20
@@ -222,7 +221,7 @@ class _Writer:
             self.put(f'{{"c":[{_float(real)},{_float(imag)}]}}')
         elif issubclass(kind, deque):
             self.write_items('{"q":[', deque.__iter__(value), "]}", depth)
-        elif (text := _named(value, kind)) is not None:
+        elif (text := named.write(value, kind)) is not None:
             self.put('{{"r":["{}","{}"]}}'.format(*text))
         elif self.strict:
             raise EncodingError(f"a {_type_name(kind)} is not plain data")
@@ -279,52 +278,6 @@ def _float(value: float) -> str:
     return float.__repr__(value)
 
 
-# Types that are written as (name, text). A text is read only where its pattern fits, which bounds the cost of reading.
-_PATTERNS = {
-    "range": re.compile(r"-?[0-9]{1,100},-?[0-9]{1,100},-?[0-9]{1,100}"),
-    "Decimal": re.compile(r"-?(?:[0-9]{1,1000}(?:\.[0-9]{1,1000})?(?:E[+-]?[0-9]{1,3})?|Infinity|NaN)"),
-    "Fraction": re.compile(r"-?[0-9]{1,1000}/[0-9]{1,1000}"),
-    "date": re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}"),
-    "datetime": re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{6})?"),
-    "time": re.compile(r"[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{6})?"),
-    "timedelta": re.compile(r"-?[0-9]{1,9},[0-9]{1,5},[0-9]{1,6}"),
-}
-_READERS: dict[str, Callable[[str], object]] = {
-    "range": lambda text: range(*map(int, text.split(","))),
-    "Decimal": Decimal,
-    "Fraction": Fraction,
-    "date": date.fromisoformat,
-    "datetime": datetime.fromisoformat,
-    "time": time.fromisoformat,
-    "timedelta": lambda text: timedelta(*map(int, text.split(","))),
-}
-
-
-def _named(value: Any, kind: type) -> tuple[str, str] | None:
-    """Name and text of a value of the types above; None for others, and for what no pattern fits (an aware time)."""
-    if kind is range:
-        name, text = "range", f"{value.start},{value.stop},{value.step}"
-    elif issubclass(kind, Decimal):
-        name, text = "Decimal", Decimal.__str__(value)
-    elif issubclass(kind, Fraction):
-        top, bottom = (Fraction.__dict__[part].fget(value) for part in ("numerator", "denominator"))
-        if max(top.bit_length(), bottom.bit_length()) > 3300:
-            return None
-        name, text = "Fraction", f"{top}/{bottom}"
-    elif issubclass(kind, datetime):
-        name, text = "datetime", datetime.isoformat(value)
-    elif issubclass(kind, date):
-        name, text = "date", date.isoformat(value)
-    elif issubclass(kind, time):
-        name, text = "time", time.isoformat(value)
-    elif issubclass(kind, timedelta):
-        parts = (timedelta.__dict__[part].__get__(value) for part in ("days", "seconds", "microseconds"))
-        name, text = "timedelta", "{},{},{}".format(*parts)
-    else:
-        return None
-    return (name, text) if _PATTERNS[name].fullmatch(text) else None
-
-
 def _text(content: object) -> str:
     if type(content) is not str:
         raise EncodingError("a tag whose content must be a string")
@@ -347,13 +300,10 @@ def _read_complex(content: object) -> complex:
 def _read_named(content: object) -> object:
     if type(content) is not list or [type(part) for part in content] != [str, str]:
         raise EncodingError("a named type must be its name and a text")
-    name, text = content
-    if name not in _PATTERNS or not _PATTERNS[name].fullmatch(text):
-        raise EncodingError("an unknown type, or one whose text is not in its format")
     try:
-        return _READERS[name](text)
-    except (ValueError, ArithmeticError) as error:  # a 13th month, a denominator of 0
-        raise EncodingError(f"not a {name}: {type(error).__name__}") from None
+        return named.read(*content)
+    except (ValueError, ArithmeticError) as error:
+        raise EncodingError(f"not a {content[0][:80]}: {error}") from None
 
 
 _LEAVES: dict[str, Callable[[object], object]] = {

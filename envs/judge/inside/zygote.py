@@ -18,7 +18,6 @@ import contextlib
 import gc
 import math
 import os
-import random
 import select
 import signal
 import socket
@@ -217,11 +216,10 @@ def _spent(clock: int) -> float:
         return 0.0
 
 
-def prepare(zygote: Zygote, layers: Layers) -> None:
+def prepare(zygote: Zygote, layers: Layers, usual: bool) -> None:
     """All that children inherit: modules, what the interpreter sets up once, and the sandbox."""
-    sandbox.preload(layers)
+    sandbox.preload(layers, usual)
     programs.furnish()
-    random.seed(0)  # every child starts with the same numbers
     sandbox.confine_zygote(layers, zygote.descriptors())
     sys.argv[:] = [""]
     del sys.path[0]  # our own folder: nobody is to import the rest of it
@@ -232,13 +230,15 @@ def prepare(zygote: Zygote, layers: Layers) -> None:
 
 
 def main() -> None:
-    """Start from the command line: the descriptors of the control socket and the client, and a digit for each layer."""
+    """Start from the command line: the descriptors of the control socket and the client, a digit for each layer, and
+    another for whether programs will want the usual modules.
+    """
     control, client = map(os.dup, map(int, sys.argv[1:3]))  # the lowest numbers that are free, whatever they were
     layers = Layers(*(digit == "1" for digit in sys.argv[3]))
     zygote = Zygote(socket.socket(fileno=control), client, layers)
     with contextlib.suppress(Gone):
         try:
-            prepare(zygote, layers)
+            prepare(zygote, layers, usual=sys.argv[4] == "1")
         except Exception as error:
             zygote.send(f"failed {type(error).__name__}: {error}")
             return
