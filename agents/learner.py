@@ -26,7 +26,7 @@ from textmdp.agents.config import Config
 from textmdp.agents.language_model import LanguageModel, TokenStatistics
 from textmdp.agents.objectives import Played, token_weights
 from textmdp.agents.rollout import Trajectories
-from textmdp.agents.targets import Targets, check_log_probs
+from textmdp.agents.targets import Targets, alike, check_log_probs
 from textmdp.agents.value_function import ValueFunction, values_at_end, values_before
 from textmdp.envs.episode import PADDING, POLICY
 
@@ -155,7 +155,8 @@ class Learner:
         """What the networks say of a batch before anything is learnt from it, as far as it is needed."""
         parts: dict[str, list[Tensor]] = {}
         check, value = self.update == 0, self.value
-        for rows in self._micro_batches(np.arange(len(batch))):
+        once, same = alike(batch.tokens, batch.roles, batch.allowed, batch.truncated)
+        for rows in self._micro_batches(once):
             tokens, roles = self._tensor(batch.tokens[rows]), self._tensor(batch.roles[rows])
             allowed = None if batch.allowed is None else self._tensor(batch.allowed[rows])
             told: dict[str, Tensor] = {}
@@ -171,7 +172,7 @@ class Learner:
                 told["reference"] = self._read_reference(tokens, roles, allowed).log_probs
             for name, tensor in told.items():
                 parts.setdefault(name, []).append(tensor)
-        return {name: torch.cat(tensors).cpu().double().numpy() for name, tensors in parts.items()}
+        return {name: torch.cat(tensors).cpu().double().numpy()[same] for name, tensors in parts.items()}
 
     # What is done about it
 

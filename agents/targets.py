@@ -50,12 +50,8 @@ class Targets:
         once gives the same gradient for a half or a third of the work.
         """
         keys = [self.tokens, self.roles, self.turns, self.allowed, self.advantages, self.returns]
-        rows = zip(*(map(bytes, key.cpu().numpy()) for key in keys if key is not None), strict=True)
-        places: dict[Any, int] = {}
-        same = [places.setdefault(row, len(places)) for row in rows]  # (B,) which of the m different ones
-        first = np.full(len(places), len(same))
-        np.minimum.at(first, same, np.arange(len(same)))
-        place = torch.tensor(same, device=self.weights.device)
+        first, same = alike(*(None if key is None else key.cpu().numpy() for key in keys))
+        place = torch.from_numpy(same).to(self.weights.device)
         once = self[torch.from_numpy(first).to(self.weights.device)]
         for name in ("weights", "shares"):
             setattr(once, name, torch.zeros_like(getattr(once, name)).index_add_(0, place, getattr(self, name)))
@@ -67,6 +63,16 @@ class Targets:
     def __getitem__(self, rows: Tensor) -> Targets:
         picked: dict[str, Any] = {name: None if array is None else array[rows] for name, array in vars(self).items()}
         return Targets(**picked)
+
+
+def alike(*arrays: NDArray[Any] | None) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Which rows are the same in all arrays, (B, …) each: the first row of each of m kinds, (m,), and the kind of each
+    row, (B,).
+    """
+    rows = zip(*(map(bytes, array) for array in arrays if array is not None), strict=True)
+    kinds: dict[Any, int] = {}
+    same = np.array([kinds.setdefault(row, len(kinds)) for row in rows], np.int64)
+    return np.unique(same, return_index=True)[1], same
 
 
 def check_log_probs(batch: Trajectories, recomputed: NDArray[np.floating[Any]], tolerance: float) -> None:

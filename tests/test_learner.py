@@ -15,7 +15,9 @@ from textmdp.agents.language_model import LanguageModel
 from textmdp.agents.learner import Learner
 from textmdp.agents.objectives import OBJECTIVES
 from textmdp.agents.rollout import Trajectories, rollout
+from textmdp.agents.value_function import values_before
 from textmdp.envs import TokenVectorEnv
+from textmdp.envs.episode import POLICY
 from textmdp.envs.tokenizers import LexiconTokenizer
 
 TOKENIZER = LexiconTokenizer("abc")  # with the end of the turn, four tokens that a policy can say
@@ -300,6 +302,22 @@ def test_episodes_that_are_alike_are_read_once(name):
         flat(torch.autograd.grad(one._loss(t)[0], [*one.model.network.parameters()])) for t in (targets, merged)
     )
     close(together, apart)
+
+
+def test_values_are_the_same_for_episodes_that_are_alike():
+    one = learner("ppo", 3, group_size=2, micro_batch=7, value_learning_rate=0.1)
+    one.learn(sampled(one.model, 3, 300, seed=2))
+    targets, _ = one.targets(sampled(one.model, 3, 300, seed=3))
+    told = {}
+    for tokens, values in zip(targets.tokens, targets.values, strict=True):
+        told.setdefault(bytes(tokens.numpy()), set()).add(bytes(values.numpy()))
+    assert 1 < len(told) < len(targets)
+    assert all(len(values) == 1 for values in told.values())
+    with torch.no_grad():
+        hidden = one._read(targets.tokens, targets.roles, None, True).hidden
+        values = values_before(one.value(targets.tokens, hidden), targets.roles == POLICY)
+    assert values.abs().max() > 0.01
+    close(targets.values, values)
 
 
 def test_user_tokens_are_never_trained_on():
