@@ -39,7 +39,7 @@ def run(arguments: argparse.Namespace) -> int:
         seed=arguments.seed,
         imitation=ImitationConfig(steps=arguments.imitation_steps, seed=arguments.seed),
         training=Config(updates=arguments.updates, seed=arguments.seed),
-        measuring=Measuring(evaluate_every=2, until=0.99),
+        measuring=Measuring(evaluate_every=2, until=0.95),
     )
     code, record = train(plan, arguments.out, arguments.command_line, overwrite=_is_demo(arguments.out))
     if code:
