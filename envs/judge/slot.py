@@ -33,12 +33,14 @@ GRACE_SECONDS = 3.0
 _FOLDER = str(Path(__file__).resolve().parent)
 # Hooks that modules want run after a fork are refused from the first import on (see `inside.preload`).
 _BOOT = (
-    "import os, sys; os.register_at_fork = lambda **hooks: None; sys.path[0] = sys.argv.pop(1); "
-    "from inside.zygote import main; main()"
+    "import os, sys; os.register_at_fork = lambda **hooks: None; "
+    "sys.path = [sys.argv.pop(1), *filter(None, sys.path)]; from inside.zygote import main; main()"
 )
 # No site-packages, no user's folder, no bytecode written, UTF-8, no warnings. Not -I, which ignores PYTHONHASHSEED:
 # the order of sets is to repeat. The environment is made here, so nothing else of -I is missed.
 _OPTIONS = ("-S", "-s", "-B", "-X", "utf8", "-W", "ignore")
+if sys.version_info >= (3, 11):  # nothing from the working directory: 3.13 asks where it is for an AttributeError
+    _OPTIONS += ("-P",)
 # What the linker would look up lazily, it would in each program anew.
 _ENVIRONMENT = {"PYTHONHASHSEED": "0", "LD_BIND_NOW": "1"}
 _PASSED_ON = ("LD_LIBRARY_PATH",)  # without it some interpreters do not start
