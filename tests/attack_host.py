@@ -352,19 +352,23 @@ def host(folder: str) -> None:
         trial = Trial(judge, scene, report)
         try:
             trial.say(tier=judge.tier)
-            warm = [
-                item
-                for number in range(2 * workers)
-                for item in (
-                    (f"def f(x): return x  # {number}", calls("f", [((1,), {})], [1])),
-                    (
-                        f"def f(x): return x  # {number}",
-                        asserts("f", ["import time; time.sleep(0.05); assert f(1) == 1"]),
-                    ),
-                    (f"import time; time.sleep(0.05); print(input())  # {number}", stdio("1\n", "1\n")),
-                )
-            ]
-            cold = [verdict for verdict in judge.grade(warm, wall=30.0, cpu=10.0) if verdict.score != 1]
+            # Every slot is to have all its zygotes: one that is started later would count as a process left behind.
+            for turn in range(50):
+                warm = [
+                    item
+                    for number in range(2 * workers * turn, 2 * workers * (turn + 1))
+                    for item in (
+                        (f"def f(x): return x  # {number}", calls("f", [((1,), {})], [1])),
+                        (
+                            f"def f(x): return x  # {number}",
+                            asserts("f", ["import time; time.sleep(0.05); assert f(1) == 1"]),
+                        ),
+                        (f"import time; time.sleep(0.05); print(input())  # {number}", stdio("1\n", "1\n")),
+                    )
+                ]
+                cold = [verdict for verdict in judge.grade(warm, wall=30.0, cpu=10.0) if verdict.score != 1]
+                if cold or len({len(worker._zygotes) for worker in judge._engine._workers}) == 1:
+                    break
             if cold:
                 raise AssertionError(f"honest programs before the first attack: {cold[0]}")
         except JudgeUnavailable as error:
