@@ -155,6 +155,8 @@ class Learner:
         """What the networks say of a batch before anything is learnt from it, as far as it is needed."""
         parts: dict[str, list[Tensor]] = {}
         check, value = self.update == 0, self.value
+        if not check and value is None and not self._has_reference:
+            return {}
         once, same = alike(batch.tokens, batch.roles, batch.allowed, batch.truncated)
         for rows in self._micro_batches(once):
             tokens, roles = self._tensor(batch.tokens[rows]), self._tensor(batch.roles[rows])
