@@ -25,8 +25,9 @@ from textmdp.agents.advantages import (
 from textmdp.agents.config import Config
 from textmdp.agents.language_model import LanguageModel, TokenStatistics
 from textmdp.agents.objectives import Played, token_weights
+from textmdp.agents.packing import alike
 from textmdp.agents.rollout import Trajectories
-from textmdp.agents.targets import Targets, alike, check_log_probs
+from textmdp.agents.targets import Targets, check_log_probs
 from textmdp.agents.value_function import ValueFunction, values_at_end, values_before
 from textmdp.envs.episode import PADDING, POLICY
 

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from textmdp.agents.packing import alike
 from textmdp.agents.rollout import Trajectories
 
 
@@ -63,16 +64,6 @@ class Targets:
     def __getitem__(self, rows: Tensor) -> Targets:
         picked: dict[str, Any] = {name: None if array is None else array[rows] for name, array in vars(self).items()}
         return Targets(**picked)
-
-
-def alike(*arrays: NDArray[Any] | None) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Which rows are the same in all arrays, (B, …) each: the first row of each of m kinds, (m,), and the kind of each
-    row, (B,).
-    """
-    rows = zip(*(map(bytes, array) for array in arrays if array is not None), strict=True)
-    kinds: dict[Any, int] = {}
-    same = np.array([kinds.setdefault(row, len(kinds)) for row in rows], np.int64)
-    return np.unique(same, return_index=True)[1], same
 
 
 def check_log_probs(batch: Trajectories, recomputed: NDArray[np.floating[Any]], tolerance: float) -> None:

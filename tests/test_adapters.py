@@ -43,7 +43,7 @@ def test_adapters_learn_and_the_network_is_the_reference(folders, tmp_path, name
     assert sum(w.numel() for w in model.trainable()) < model.num_parameters / 2
     assert len(base.trainable()) == len([*base.network.parameters()])
     batch = rollout(LanguageModelAgent(model), envs, seed=0)
-    np.testing.assert_array_equal(recomputed(model, batch), recomputed(base, batch))
+    np.testing.assert_allclose(recomputed(model, batch), recomputed(base, batch), atol=1e-5)
 
     trainer = Trainer(model, envs, Config(episodes=16, group_size=4, warmup_updates=0, learning_rate=0.05))
     for _ in range(2):  # in the first only B has a gradient
@@ -52,7 +52,7 @@ def test_adapters_learn_and_the_network_is_the_reference(folders, tmp_path, name
     assert gap(model, batch) < 1e-4  # what decodes sees the adapters
     assert gap(base, batch) > 1e-2  # and they have learned
     with model.reference():
-        np.testing.assert_array_equal(recomputed(model, batch), recomputed(base, batch))
+        np.testing.assert_allclose(recomputed(model, batch), recomputed(base, batch), atol=1e-5)
         as_before = rollout(LanguageModelAgent(model, seed=3), envs, seed=0)
         assert gap(base, as_before) < 1e-4
     assert gap(model, batch) < 1e-4

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from networks import NETWORKS, vector
 from toys import Echo
 
+from textmdp.agents import compiled_training
 from textmdp.agents.language_model import LanguageModel
-from textmdp.agents.packing import pack
+from textmdp.agents.packing import lay_out, pack
 from textmdp.envs.episode import ENVIRONMENT, PADDING, POLICY
 
 WIDE = 1 << 20  # a network beside which attention takes no time
@@ -32,6 +33,24 @@ def episodes(openings, rests, rng):
     return tokens, roles
 
 
+def check_layout(layout, tokens, roles):
+    """Each token of an episode is there, and its segment lets it see what came before it in the episode, in order."""
+    assert layout.segments[:, 1].sum() == len(layout.tokens) == layout.sizes.sum()
+    assert layout.rows[0] == 0
+    assert layout.rows[-1] == len(layout.segments)
+    segment_of = np.repeat(np.arange(len(layout.segments)), layout.segments[:, 1])
+    row_of = np.repeat(np.arange(len(layout.sizes)), np.diff(layout.rows))[segment_of]
+    for row, places in enumerate(layout.places):
+        length = int((roles[row] != PADDING).sum())
+        assert layout.tokens[places[:length]].tolist() == tokens[row, :length].tolist()
+        assert layout.positions[places[:length]].tolist() == list(range(length))
+        assert len(set(row_of[places[:length]])) == 1
+        for t, place in enumerate(places[:length]):
+            begin, _, opening, shared = layout.segments[segment_of[place]]
+            seen = [*range(opening, opening + shared), *range(begin, place + 1)]
+            assert seen == places[: t + 1].tolist()
+
+
 @settings(deadline=None)
 @given(
     st.lists(st.lists(st.integers(1, 3), min_size=1, max_size=4), min_size=1, max_size=3),
@@ -40,6 +59,8 @@ def episodes(openings, rests, rng):
 def test_each_token_sees_its_episode_and_nothing_else(openings, drawn):
     rng = np.random.default_rng(0)
     tokens, roles = episodes([openings[k % len(openings)] for k, _ in drawn], [turns for _, turns in drawn], rng)
+    for shared in (True, False):
+        check_layout(lay_out(tokens, roles, shared), tokens, roles)
     packing = pack(tokens, roles, WIDE)
     if packing is None:
         return
@@ -56,6 +77,13 @@ def test_each_token_sees_its_episode_and_nothing_else(openings, drawn):
     assert packing.mask.any(-1).all()  # padding, too, attends to something: softmax of nothing is no number
 
 
+def test_an_opening_is_laid_out_once():
+    rng = np.random.default_rng(3)
+    tokens, roles = episodes([[1, 2, 3]] * 4 + [[1, 2, 4]] * 2, [[2]] * 6, rng)
+    assert len(lay_out(tokens, roles).tokens) == 3 + 4 * 2 + 3 + 2 * 2
+    assert len(lay_out(tokens, roles, shared=False).tokens) == 6 * 5
+
+
 def test_packs_only_what_is_worth_it():
     rng = np.random.default_rng(1)
     alike = episodes([[1, 2, 3, 4, 5, 6]] * 8, [[3]] * 8, rng)
@@ -68,7 +96,8 @@ def test_packs_only_what_is_worth_it():
 
 @pytest.mark.parametrize("attention", ["sdpa", "eager"])
 @pytest.mark.parametrize("network", NETWORKS)
-def test_the_network_says_and_learns_the_same(network, attention):
+def test_the_network_says_and_learns_the_same(network, attention, monkeypatch):
+    monkeypatch.setattr(compiled_training, "available", lambda network: False)  # tests/test_compiled_training.py
     tokenizer = vector(Echo()).mdp.tokenizer
     with torch.random.fork_rng():
         torch.manual_seed(0)

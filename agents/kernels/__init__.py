@@ -17,7 +17,9 @@ import tempfile
 import warnings
 from pathlib import Path
 
-FLAGS = ("-O3", "-march=native", "-ffp-contract=fast", "-shared", "-fPIC", "-pthread")
+FLAGS = ("-O3", "-march=native", "-ffp-contract=fast", "-shared", "-fPIC")
+#: For more than one thread; some compilers come without.
+THREADS = "-fopenmp"
 #: Seconds that a compiler may take; a kernel takes about one.
 PATIENCE = 120
 
@@ -30,7 +32,7 @@ def load(name: str) -> ctypes.CDLL | None:
     if os.name != "posix" or shutil.which(command[0]) is None:
         return None
     sources = (path.read_text() for path in sorted(source.parent.glob("*.[ch]")))  # they include one another
-    content = "\0".join((*sources, *command, *FLAGS, _processor()))
+    content = "\0".join((*sources, *command, *FLAGS, THREADS, _processor()))
     library = _folder() / f"{name}-{hashlib.sha256(content.encode()).hexdigest()[:20]}.so"
     try:
         if not library.exists():
@@ -39,7 +41,7 @@ def load(name: str) -> ctypes.CDLL | None:
     except (OSError, subprocess.SubprocessError) as error:
         told = getattr(error, "stderr", None) or str(error)
         warnings.warn(
-            f"{source.name} could not be compiled: decoding goes on without it, slower. Another compiler can be "
+            f"{source.name} could not be compiled: language models go on without it, slower. Another compiler can be "
             f"named in the environment variable CC. What {command[0]} said: {told.strip()[-500:]}",
             RuntimeWarning,
             stacklevel=2,
@@ -48,18 +50,21 @@ def load(name: str) -> ctypes.CDLL | None:
 
 
 def _compile(command: list[str], source: Path, library: Path) -> None:
-    """Compile to a file of its own, then rename: other processes see the whole library or none."""
+    """Compile, with threads if that can be; to a file of its own, then rename: others see the whole library or none."""
     library.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=library.parent) as folder:
         made = Path(folder) / library.name
-        subprocess.run(
-            [*command, "-o", str(made), str(source), "-lm"],
-            check=True,
-            capture_output=True,
-            text=True,
-            stdin=subprocess.DEVNULL,
-            timeout=PATIENCE,
-        )
+        for options in ([THREADS], []):
+            done = subprocess.run(
+                [*command, *options, "-o", str(made), str(source), "-lm"],
+                check=not options,
+                capture_output=True,
+                text=True,
+                stdin=subprocess.DEVNULL,
+                timeout=PATIENCE,
+            )
+            if done.returncode == 0:
+                break
         made.replace(library)
 
 

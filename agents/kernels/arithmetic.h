@@ -194,52 +194,73 @@ static float exponentials(float *weights, int64_t count) {
     return 1.0f / total(sum);
 }
 
-/* What a head's query, (width,), makes of `count` keys and values, (count, width); weights has room for count + 7. */
-static void attend(
-    const float *query, const float *keys, const float *values, int64_t ahead, int64_t count, int64_t width,
-    float *weights, float *mixed) {
+#define IN_PARTS(what) \
+    switch (left < GROUP ? left : GROUP) { \
+        case 1: what(1); break; \
+        case 2: what(2); break; \
+        case 3: what(3); break; \
+        case 4: what(4); break; \
+        case 5: what(5); break; \
+        case 6: what(6); break; \
+    }
+
+/* Products of a vector, (width,), with `count` others, (count, width); weights has room for count + 7. `ahead` is how
+   far behind them lies what to fetch meanwhile. */
+static void products(
+    const float *query, const float *keys, int64_t ahead, int64_t count, int64_t width, float *weights) {
     memset(weights, 0, sizeof(float) * padded(count));
     if (width < LANES) {
         for (int64_t t = 0; t < count; t++)
             for (int64_t d = 0; d < width; d++) weights[t] += query[d] * keys[t * width + d];
-        float scale = exponentials(weights, count);
+        return;
+    }
+    const integers lanes = {0, 1, 2, 3, 4, 5, 6, 7};
+    int64_t vectors = (width + LANES - 1) / LANES;
+    for (int64_t v = 0; v < vectors; v += GROUP) {
+        int64_t from = v * LANES, left = vectors - v;
+        int64_t last = left <= GROUP ? width - LANES - from : (GROUP - 1) * LANES;
+        integers counted = lanes >= (int32_t)(left <= GROUP ? vectors * LANES - width : 0);
+#define SCORE(parts) score(parts, query + from, counted, keys + from, last, width, ahead, count, weights)
+        IN_PARTS(SCORE)
+    }
+}
+
+/* The sum of `count` vectors, (count, width), weighted and scaled, (width,); `ahead` as above. */
+static void mixture(
+    const float *weights, const float *values, int64_t ahead, int64_t count, int64_t width, float scale, float *mixed) {
+    if (width < LANES) {
         memset(mixed, 0, sizeof(float) * width);
         for (int64_t t = 0; t < count; t++)
             for (int64_t d = 0; d < width; d++) mixed[d] += scale * weights[t] * values[t * width + d];
         return;
     }
-    const integers lanes = {0, 1, 2, 3, 4, 5, 6, 7};
     int64_t vectors = (width + LANES - 1) / LANES;
-    for (int pass = 0; pass < 2; pass++) {
-        float scale = pass ? exponentials(weights, count) : 1.0f;
-        for (int64_t v = 0; v < vectors; v += GROUP) {
-            int64_t from = v * LANES, left = vectors - v;
-            int64_t last = left <= GROUP ? width - LANES - from : (GROUP - 1) * LANES;
-            integers counted = lanes >= (int32_t)(left <= GROUP ? vectors * LANES - width : 0);
-#define PARTS(parts) \
-    if (pass) mix(parts, weights, values + from, last, width, ahead, count, scale, mixed + from); \
-    else score(parts, query + from, counted, keys + from, last, width, ahead, count, weights)
-            switch (left < GROUP ? left : GROUP) {
-                case 1: PARTS(1); break;
-                case 2: PARTS(2); break;
-                case 3: PARTS(3); break;
-                case 4: PARTS(4); break;
-                case 5: PARTS(5); break;
-                case 6: PARTS(6); break;
-            }
-        }
+    for (int64_t v = 0; v < vectors; v += GROUP) {
+        int64_t from = v * LANES, left = vectors - v;
+        int64_t last = left <= GROUP ? width - LANES - from : (GROUP - 1) * LANES;
+#define MIX(parts) mix(parts, weights, values + from, last, width, ahead, count, scale, mixed + from)
+        IN_PARTS(MIX)
     }
 }
 
-/* The gates of an MLP, (rows, 2 · inner): the first half becomes silu(first half) · second half; rows `apart`. */
-static void gate(int64_t rows, float *x, int64_t inner, int64_t apart) {
-    for (int64_t r = 0; r < rows; r++, x += apart) {
-        float *up = x + inner;
+/* What a head's query, (width,), makes of `count` keys and values, (count, width); weights has room for count + 7. */
+static void attend(
+    const float *query, const float *keys, const float *values, int64_t ahead, int64_t count, int64_t width,
+    float *weights, float *mixed) {
+    products(query, keys, ahead, count, width, weights);
+    mixture(weights, values, ahead, count, width, exponentials(weights, count), mixed);
+}
+
+/* What gates let through of the MLP's insides: silu(first half) · second half of each row, (rows, 2 · inner), rows
+   `apart`; to rows as far apart as `to`'s, which may be the first halves themselves. */
+static void gate(int64_t rows, const float *gates, int64_t inner, int64_t apart, float *to, int64_t stride) {
+    for (int64_t r = 0; r < rows; r++, gates += apart, to += stride) {
+        const float *up = gates + inner;
         int64_t d = 0;
         for (; d + LANES <= inner; d += LANES) {
-            vector z = *(vector *)(x + d);
-            *(vector *)(x + d) = z / (1.0f + exponential(-z)) * *(vector *)(up + d);
+            vector z = *(const vector *)(gates + d);
+            *(vector *)(to + d) = z / (1.0f + exponential(-z)) * *(const vector *)(up + d);
         }
-        for (; d < inner; d++) x[d] = x[d] / (1.0f + expf(-x[d])) * up[d];
+        for (; d < inner; d++) to[d] = gates[d] / (1.0f + expf(-gates[d])) * up[d];
     }
 }

@@ -5,11 +5,10 @@
    token gets does not depend on the rows beside its own, nor on whether it came with others of its row or alone, bit for
    bit. */
 
-#include <pthread.h>
-
 #include "arithmetic.h"
+#include "threads.h"
 
-enum { BLOCK = 48, MOST_THREADS = 64 };
+enum { BLOCK = 48 };
 
 typedef struct {
     const float *qkv, *out, *gate_up, *down;
@@ -80,7 +79,7 @@ static void pass(
         multiply(count, room->attended, room->mixed, m->heads * width, layer->out, room->x, room->hidden, room->hidden, 1);
         normalise(count, room->x, room->normed, room->hidden, m->epsilon);
         multiply(count, room->normed, room->hidden, m->hidden, layer->gate_up, room->gates, room->inner, room->inner, 0);
-        gate(count, room->gates, m->inner, room->inner);
+        gate(count, room->gates, m->inner, room->inner, room->gates, room->inner);
         multiply(count, room->gates, room->inner, m->inner, layer->down, room->x, room->hidden, room->hidden, 1);
     }
     normalise(count, room->x, room->normed, room->hidden, m->epsilon);
@@ -106,35 +105,6 @@ typedef struct {
     float temperature;
 } Writing;
 
-typedef struct {
-    void (*share)(const void *asked, int64_t first, int64_t last, float *space);
-    const void *asked;
-    int64_t first, last;
-    float *space;
-} Share;
-
-static void *run(void *given) {
-    const Share *share = given;
-    share->share(share->asked, share->first, share->last, share->space);
-    return NULL;
-}
-
-/* Rows shared out among threads, each with its part of the space, (threads, room). */
-static void share_out(Share whole, int64_t room, int64_t threads) {
-    pthread_t others[MOST_THREADS];
-    Share shares[MOST_THREADS];
-    int running[MOST_THREADS];
-    int64_t rows = whole.last;
-    threads = threads < MOST_THREADS ? threads : MOST_THREADS;
-    for (int64_t t = threads - 1; t >= 0; t--) {
-        shares[t] = (Share){whole.share, whole.asked, rows * t / threads, rows * (t + 1) / threads, whole.space + t * room};
-        running[t] = t && !pthread_create(&others[t], NULL, run, &shares[t]);
-        if (!running[t]) run(&shares[t]); /* the first share is this thread's, and what no thread could be made for */
-    }
-    for (int64_t t = 1; t < threads; t++)
-        if (running[t]) pthread_join(others[t], NULL);
-}
-
 static void read_share(const void *asked, int64_t first, int64_t last, float *space) {
     const Reading *reading = asked;
     const Llama *m = reading->llama;
@@ -152,7 +122,7 @@ static void read_share(const void *asked, int64_t first, int64_t last, float *sp
 
 /* Read tokens of some rows. */
 void llama_read(const Reading *reading, int64_t rows, float *space, int64_t threads) {
-    share_out((Share){read_share, reading, 0, rows, space}, llama_room(reading->llama), threads);
+    share_out((Share){read_share, reading, rows, space}, llama_room(reading->llama), threads);
 }
 
 /* Draw a token from logits: the first whose cumulative probability is above `uniform`, or the likeliest if that is NULL. */
@@ -212,5 +182,5 @@ static void write_share(const void *asked, int64_t first, int64_t last, float *s
 
 /* Let some rows write on. */
 void llama_write(const Writing *writing, int64_t rows, float *space, int64_t threads) {
-    share_out((Share){write_share, writing, 0, rows, space}, llama_room(writing->llama), threads);
+    share_out((Share){write_share, writing, rows, space}, llama_room(writing->llama), threads);
 }
