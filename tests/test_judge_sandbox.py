@@ -31,11 +31,11 @@ HARNESS = """
 import json, os, sys, time
 sys.path.insert(0, sys.argv[1])
 import ctypes, errno, fcntl, mmap, resource, signal, socket, threading
-from inside import sandbox
+from inside import preload, sandbox
 layers = sandbox.Layers(*(digit == "1" for digit in sys.argv[2]))
 canary, port, trainer = sys.argv[3], int(sys.argv[4]), os.getppid()
 body = sys.stdin.read()
-sandbox.preload(layers)
+preload.preload(preload.USUAL if sandbox.can_import(layers) else preload.ALL)
 sandbox.confine_zygote(layers, {1, 2})
 libc = ctypes.CDLL(None, use_errno=True)
 

@@ -22,7 +22,8 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from textmdp.envs.judge.inside.sandbox import Layers
+from textmdp.envs.judge.inside import preload
+from textmdp.envs.judge.inside.sandbox import Layers, can_import
 from textmdp.envs.judge.runs import Launch, Outcome, Report, Run, Stream
 
 START_SECONDS = 60.0
@@ -61,7 +62,7 @@ class SlotUnavailable(RuntimeError):  # noqa: N818
     """A zygote could not be started, or could not do its part: no fault of the program's. The message says why."""
 
 
-def _start(control: int, layers: Layers, imports: bool) -> subprocess.Popen[bytes]:
+def _start(control: int, layers: Layers, modules: int) -> subprocess.Popen[bytes]:
     """A process that runs `inside.zygote`, with nothing of ours but one end of a socket and a word of when we end."""
     client = os.pidfd_open(os.getpid())
     try:
@@ -75,7 +76,7 @@ def _start(control: int, layers: Layers, imports: bool) -> subprocess.Popen[byte
                 str(control),
                 str(client),
                 "".join(str(int(layer)) for layer in layers),
-                str(int(imports)),
+                str(modules),
             ],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
@@ -94,13 +95,13 @@ class Zygote:
 
     Args:
         layers: what confines it
-        imports: whether it has the modules that programs usually import
+        modules: which modules of the standard library it has (see `inside.preload`)
 
     Raises:
         SlotUnavailable: where no process can be made.
     """
 
-    def __init__(self, layers: Layers, imports: bool) -> None:
+    def __init__(self, layers: Layers, modules: int) -> None:
         self.ready = False
         self.run: Run | None = None
         self._number = 0
@@ -111,7 +112,7 @@ class Zygote:
         self.control.setblocking(False)
         try:
             with theirs:
-                self._process = _start(theirs.fileno(), layers, imports)
+                self._process = _start(theirs.fileno(), layers, modules)
         except OSError as error:
             self.control.close()
             raise SlotUnavailable(f"cannot start {sys.executable or 'an interpreter'}: {error}") from error
@@ -190,10 +191,10 @@ class Zygote:
 
 
 class Kind(NamedTuple):
-    """What a zygote is for: tests or programs, and such as import something or not."""
+    """What a zygote is for: tests or programs, and which modules of the standard library these want."""
 
     tests: bool
-    imports: bool
+    modules: int
 
 
 class Slot:
@@ -209,6 +210,7 @@ class Slot:
     def __init__(self, layers: Layers, memory: int, output: int, selector: selectors.BaseSelector) -> None:
         self.deadline = float("inf")  # on the monotonic clock: when to call `expire`
         self._layers = layers
+        self._can_import = can_import(layers)
         self._memory = memory
         self._output = output
         self._selector = selector
@@ -232,7 +234,7 @@ class Slot:
                 self._close_zygote(kind)
                 zygote = None
             if zygote is None:
-                zygote = self._zygotes[kind] = Zygote(self._layers, kind.imports)
+                zygote = self._zygotes[kind] = Zygote(self._layers, kind.modules)
                 handler: Handler = (self, functools.partial(self._on_message, zygote))
                 self._selector.register(zygote.control, selectors.EVENT_READ, handler)
         self.deadline = time.monotonic() + START_SECONDS
@@ -291,8 +293,8 @@ class Slot:
         return [self._zygotes[self._kind(launch)] for launch in launches]
 
     def _kind(self, launch: Launch) -> Kind:
-        no_files = not (self._layers.namespaces or self._layers.landlock)  # then all zygotes have all modules
-        return Kind(launch.mode == "tests", launch.imports or no_files)
+        wanted = preload.USUAL if launch.imports else preload.FEW
+        return Kind(launch.mode == "tests", wanted if self._can_import else preload.ALL)
 
     def _attend(self, zygote: Zygote, stream: Stream) -> None:
         """Wait for what a stream is interested in now."""

@@ -14,6 +14,8 @@ import importlib
 import os
 import warnings
 
+FEW, USUAL, ALL = range(3)
+
 #: What programs that compute import most.
 _USUAL = """
 abc array bisect calendar cmath collections collections.abc contextlib copy dataclasses datetime decimal enum
@@ -86,15 +88,16 @@ Point() < Point(1)
 """
 
 
-def preload(usual: bool, everything: bool) -> None:
+def preload(modules: int) -> None:
     """Import modules of the standard library, and do once what is slow the first time.
 
-    `usual`: what programs import most; `everything`: all that one may want, for where it can't import any more. Hooks
-    that modules want run after a fork (`random` would seed itself anew, `threading` and `logging` would make new locks)
-    are left out: in a process of one thread they only cost time, and what `random` says would not repeat.
+    `modules`: `FEW` for programs that import nothing; the `USUAL` ones, which others import most; or `ALL` that one may
+    want, for where nothing can be imported any more. Hooks that modules want run after a fork (`random` would seed
+    itself anew, `threading` and `logging` would make new locks) are left out: in a process of one thread they only cost
+    time, and what `random` says would not repeat.
     """
-    names = [*_USUAL.split(), *_LINKED.split()] if usual or everything else []
-    if everything:
+    names = [] if modules == FEW else [*_USUAL.split(), *_LINKED.split()]
+    if modules == ALL:
         names += [*_OTHERS.split(), *(f"encodings.{name}" for name in _ENCODINGS.split())]
     register = os.register_at_fork
     os.register_at_fork = lambda **hooks: None

@@ -1,8 +1,8 @@
 """Confinement of hostile programs: what is set up once, for the zygote, and what is added for each program.
 
-The zygote calls `preload`, then `confine_zygote`. For each program it makes a `confinement`, forks a child that calls
-`confine_program` with it, and calls `sweep` when that has ended. Three layers overlap, so that each covers what
-another leaves open:
+The zygote imports modules (`preload`) and calls `confine_zygote`. For each program it makes a `confinement`, forks a
+child that calls `confine_program` with it, and calls `sweep` when that has ended. Three layers overlap, so that each
+covers what another leaves open:
 
 - namespaces: no other process, network or file is there at all;
 - Landlock: no file but the library and a scratch directory may be opened, nobody outside be traced or signalled;
@@ -28,7 +28,6 @@ from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple
 
 from . import landlock, linux, namespaces, seccomp
-from . import preload as modules
 from .errors import SandboxError, doing
 
 __all__ = [
@@ -36,10 +35,10 @@ __all__ = [
     "Layers",
     "Limits",
     "SandboxError",
+    "can_import",
     "confine_program",
     "confine_zygote",
     "confinement",
-    "preload",
     "sweep",
 ]
 
@@ -83,12 +82,23 @@ class _Prepared(NamedTuple):
 _prepared = _Prepared(None, None, ())
 
 
-def preload(layers: Layers, usual: bool = True) -> None:
-    """Import what programs want: all of it where the layers leave nothing to import from, else what is used most.
-
-    `usual`: or else nothing of that, for programs that import nothing.
-    """
-    modules.preload(usual, everything=layers.seccomp and not _can_import(layers))
+def can_import(layers: Layers) -> bool:
+    """Whether programs will be able to read the library: bound into a root of their own, or where it is."""
+    if layers.namespaces or not any(layers):
+        return True
+    if not layers.landlock:
+        return False
+    if _private_user() is None:
+        return True
+    # Another user than ours will read: each directory on the way, say /root, must let others in.
+    path = os.path.realpath(os.path.dirname(os.__file__))
+    if not os.stat(path).st_mode & stat.S_IROTH:
+        return False
+    while os.stat(path).st_mode & stat.S_IXOTH:
+        if path == "/":
+            return True
+        path = os.path.dirname(path)
+    return False
 
 
 def confine_zygote(layers: Layers, keep: Collection[int]) -> None:
@@ -209,21 +219,6 @@ def _all_reaped() -> bool:
             pass
     except ChildProcessError:
         return True
-    return False
-
-
-def _can_import(layers: Layers) -> bool:
-    """Whether programs will be able to read the library: bound into a root of their own, or where it is."""
-    if layers.namespaces or not layers.landlock or _private_user() is None:
-        return layers.namespaces or layers.landlock
-    # Another user than ours will read: each directory on the way, say /root, must let others in.
-    path = os.path.realpath(os.path.dirname(os.__file__))
-    if not os.stat(path).st_mode & stat.S_IROTH:
-        return False
-    while os.stat(path).st_mode & stat.S_IXOTH:
-        if path == "/":
-            return True
-        path = os.path.dirname(path)
     return False
 
 

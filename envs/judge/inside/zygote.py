@@ -27,7 +27,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import NoReturn
 
-from . import linux, programs, sandbox, testing
+from . import linux, preload, programs, sandbox, testing
 from .sandbox import Layers, Limits
 
 MODES: dict[str, Callable[..., None]] = {
@@ -216,9 +216,9 @@ def _spent(clock: int) -> float:
         return 0.0
 
 
-def prepare(zygote: Zygote, layers: Layers, usual: bool) -> None:
+def prepare(zygote: Zygote, layers: Layers, modules: int) -> None:
     """All that children inherit: modules, what the interpreter sets up once, and the sandbox."""
-    sandbox.preload(layers, usual)
+    preload.preload(modules)
     programs.furnish()
     sandbox.confine_zygote(layers, zygote.descriptors())
     sys.argv[:] = [""]
@@ -231,14 +231,14 @@ def prepare(zygote: Zygote, layers: Layers, usual: bool) -> None:
 
 def main() -> None:
     """Start from the command line: the descriptors of the control socket and the client, a digit for each layer, and
-    another for whether programs will want the usual modules.
+    which modules to have (see `preload`).
     """
     control, client = map(os.dup, map(int, sys.argv[1:3]))  # the lowest numbers that are free, whatever they were
     layers = Layers(*(digit == "1" for digit in sys.argv[3]))
     zygote = Zygote(socket.socket(fileno=control), client, layers)
     with contextlib.suppress(Gone):
         try:
-            prepare(zygote, layers, usual=sys.argv[4] == "1")
+            prepare(zygote, layers, int(sys.argv[4]))
         except Exception as error:
             zygote.send(f"failed {type(error).__name__}: {error}")
             return
