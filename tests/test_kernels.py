@@ -273,5 +273,6 @@ def test_a_home_that_cannot_be_written_to(fresh, monkeypatch):
     assert kernels.load("llama") is not None
 
 
-def test_sources_are_installed():
-    assert (Path(kernels.__file__).parent / "llama.c").exists()
+@pytest.mark.parametrize("name", ["llama", "training"])
+def test_sources_are_installed(name):
+    assert (Path(kernels.__file__).parent / f"{name}.c").exists()

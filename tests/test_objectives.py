@@ -59,12 +59,14 @@ def test_what_rows_are_good_and_bad_at_is_what_was_measured():
         more, time = told["algorithms"][name]["more_than_first"], against(ratio, "seconds", 30, name)
         assert ("{:+.3f} [{:+.3f}, {:+.3f}]".format(*more) in objective.measured) == (name != "reinforce")
         assert (more[1] > 0) == (" episodes" in good) == (against(difference, "accuracy", 2, name).low > 0.1)
-        assert against(difference, "accuracy", 30, name).low <= 0 <= time.high - 1  # none ends higher or is faster
-        assert (finals[name] < finals["reinforce"]).all() == ("ended lower" in bad)
+        final = against(difference, "accuracy", 30, name)
+        assert final.low <= 0  # none ends higher …
+        assert (final.high < 0) == ("lower at the end" in bad)
+        assert (finals[name] < finals["reinforce"]).all() == ("all five seeds" in bad)
+        assert time.high > 0.9  # … or is faster, by more than can be told
         assert (time.low > 1.2) == ("slower" in bad or "time" in bad)
         assert "needs no groups" not in good or not objective.grouped
-    assert against(ratio, "seconds", 30, "actor-critic").low > 1.5
-    assert against(ratio, "seconds", 30, "ppo").low > 2.5
+    assert 1.8 < against(ratio, "seconds", 30, "ppo")[0] < 2.2
     assert against(ratio, "seconds", 30, "ppo-group", "ppo").high < 1
     for one, other in (("rloo", "reinforce-group"), ("dr-grpo", "grpo"), ("ppo-group", "ppo")):
         means = (told["algorithms"][name]["by_seed"]["mean_accuracy"] for name in (one, other))
