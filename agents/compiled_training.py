@@ -23,12 +23,12 @@ from textmdp.agents.compiled_forward import PANEL, TOKENS_PER_THREAD
 from textmdp.agents.forward import LlamaForward
 from textmdp.agents.packing import Layout
 
-#: Tokens that go through the layers together, but for the rest of the last one's row; as in training.c.
+#: Tokens that go through the layers together, but for the rest of the last one's row; as in training.h.
 BLOCK = 96
 
 
 class _Training(ctypes.Structure):
-    """`Training` of training.c."""
+    """`Training` of training.h."""
 
     _sizes = ("layers", "hidden", "heads", "shared", "width", "inner")
     _layout = ("positions", "segments", "rows", "shares")

@@ -186,8 +186,8 @@ OBJECTIVES: dict[str, Objective] = {
     ),
     "dr-grpo": Objective(
         "GRPO without its two biases: no deviation, a constant for the length (arXiv 2503.20783)",
-        "good: more from the same episodes, +0.019 [+0.017, +0.023], most of it early; bad: not to be told from grpo on "
-        "average",
+        "good: more from the same episodes, +0.019 [+0.017, +0.023], most of it early; bad: not to be told from grpo "
+        "on average",
         baseline="group",
         clipped=True,
         epochs=2,
@@ -199,8 +199,8 @@ OBJECTIVES: dict[str, Objective] = {
     ),
     "ppo": Objective(
         "actor-critic, clipped, several epochs (arXiv 1707.06347)",
-        "good: needs no groups, and more from few episodes, +0.020 [+0.016, +0.029]; bad: twice the time, and lower at the "
-        "end, on all five seeds",
+        "good: needs no groups, and more from few episodes, +0.020 [+0.016, +0.029]; bad: twice the time, and lower "
+        "at the end, on all five seeds",
         baseline="value",
         whitened=True,
         clipped=True,
