@@ -12,6 +12,7 @@ from transformers import LlamaForCausalLM
 
 from textmdp.agents import kernels
 from textmdp.agents.forward import LlamaForward
+from textmdp.agents.kernels.memory import Memory
 from textmdp.agents.kv_cache import Window
 
 #: Columns of packed weights that lie side by side, as in arithmetic.h.
@@ -76,7 +77,6 @@ class CompiledLlamaForward(LlamaForward):
         assert kernel is not None, "ask `available` first"
         self._kernel = kernel
         self._kernel.llama_room.restype = ctypes.c_int64
-        self._space = np.empty(0, np.float32)
         packed = [tuple(map(_packed, layer)) for layer in self.layers]
         self._weights = packed, _packed(self.head)  # kept for the pointers to them
         self._layers = (_Layer * len(packed))(*(_Layer(*map(Tensor.data_ptr, weights)) for weights in packed))
@@ -159,12 +159,14 @@ class CompiledLlamaForward(LlamaForward):
             layer.keys, layer.values = keys.data_ptr(), values.data_ptr()
 
     def _call(self, function: ctypes._NamedFuncPointer, asked: ctypes.Structure, rows: int, tokens: int) -> None:
-        threads = max(1, min(torch.get_num_threads(), rows, tokens // TOKENS_PER_THREAD))
-        needed = threads * self._kernel.llama_room(ctypes.byref(self._llama))
-        if len(self._space) < needed:  # kept, since memory is slow when it is touched for the first time
-            self._space = np.empty(needed, np.float32)
-        space = self._space.ctypes.data_as(ctypes.c_void_p)
-        function(ctypes.byref(asked), ctypes.c_int64(rows), space, ctypes.c_int64(threads))
+        threads = threads_for(rows, tokens)
+        space = Memory(threads * self._kernel.llama_room(ctypes.byref(self._llama)))
+        function(ctypes.byref(asked), ctypes.c_int64(rows), space.pointer, ctypes.c_int64(threads))
+
+
+def threads_for(rows: int, tokens: int) -> int:
+    """How many threads some rows with so many tokens in all are worth."""
+    return max(1, min(torch.get_num_threads(), rows, tokens // TOKENS_PER_THREAD))
 
 
 def _packed(weights: Tensor) -> Tensor:

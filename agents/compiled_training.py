@@ -8,23 +8,19 @@ episodes share are read once, and padding never.
 from __future__ import annotations
 
 import ctypes
-from threading import Lock
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 from transformers import LlamaForCausalLM, PreTrainedModel
 
 from textmdp.agents import kernels
-from textmdp.agents.compiled_forward import PANEL, TOKENS_PER_THREAD
+from textmdp.agents.compiled_forward import PANEL, threads_for
 from textmdp.agents.forward import LlamaForward
+from textmdp.agents.kernels.memory import Memory
 from textmdp.agents.packing import Layout
-
-#: Tokens that go through the layers together, but for the rest of the last one's row; as in training.h.
-BLOCK = 96
 
 
 class _Training(ctypes.Structure):
@@ -40,7 +36,7 @@ class _Training(ctypes.Structure):
         ("turns", ctypes.c_void_p),
         ("tokens", ctypes.c_int64),
         *((name, ctypes.c_void_p) for name in _layout),
-        *((name, ctypes.c_int64) for name in ("most", "longest")),
+        *((name, ctypes.c_int64) for name in ("largest", "longest")),
         *((name, ctypes.c_void_p) for name in _arrays),
     )
 
@@ -94,7 +90,7 @@ class _Call:
         for size in (kernel.training_room, kernel.training_tape, kernel.training_packed, kernel.training_gradients):
             size.restype = ctypes.c_int64
         tokens, sizes = len(layout.tokens), layout.sizes
-        self._threads = max(1, min(torch.get_num_threads(), len(sizes), tokens // TOKENS_PER_THREAD))
+        self._threads = threads_for(len(sizes), tokens)
         starts = sizes.cumsum() - sizes  # (R,)
         shares = np.searchsorted(starts, np.linspace(0, tokens, self._threads + 1))
         every = torch.arange(int(layout.positions.max(initial=0)) + 1)[None]
@@ -109,7 +105,7 @@ class _Call:
             (ctypes.c_void_p * len(weights))(*map(Tensor.data_ptr, weights)),
             *(turns.data_ptr(), tokens),
             *(array.ctypes.data for array in (layout.positions, layout.segments, layout.rows, shares)),
-            *(BLOCK + int(sizes.max(initial=0)), int(layout.segments[:, [1, 3]].sum(1).max(initial=0))),
+            *(int(sizes.max(initial=0)), int(layout.segments[:, [1, 3]].sum(1).max(initial=0))),
         )
         self._packed = self._memory("packed", kernel.training_packed)
         self._tape = self._memory("tape", kernel.training_tape) if keep else None
@@ -130,29 +126,10 @@ class _Call:
     def _run(self, **arrays: Tensor) -> None:
         for name, array in arrays.items():
             setattr(self._asked, name, array.data_ptr())
-        room = _Memory(self._threads * self._kernel.training_room(ctypes.byref(self._asked)))
+        room = Memory(self._threads * self._kernel.training_room(ctypes.byref(self._asked)))
         self._kernel.training_pass(ctypes.byref(self._asked), room.pointer, ctypes.c_int64(self._threads))
 
-    def _memory(self, name: str, size: Any) -> _Memory:
-        memory = _Memory(size(ctypes.byref(self._asked)))
+    def _memory(self, name: str, size: Any) -> Memory:
+        memory = Memory(size(ctypes.byref(self._asked)))
         setattr(self._asked, name, memory.pointer)
         return memory
-
-
-class _Memory:
-    """Numbers to write to, given to others when done with: memory is slow when it is touched for the first time."""
-
-    _spare: ClassVar[list[NDArray[np.float32]]] = []  # from the smallest to the largest
-    _lock: ClassVar[Lock] = Lock()
-
-    def __init__(self, size: int) -> None:
-        with self._lock:
-            fitting = [k for k, spare in enumerate(self._spare) if len(spare) >= size]
-            self.array = self._spare.pop(fitting[0]) if fitting else np.empty(size, np.float32)
-        self.pointer = ctypes.c_void_p(self.array.ctypes.data)
-
-    def __del__(self) -> None:
-        with self._lock:
-            self._spare.append(self.array)
-            self._spare.sort(key=len)
-            del self._spare[:-3]  # a tape, packed weights, and a room

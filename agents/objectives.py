@@ -150,8 +150,8 @@ MEASURED_ON = (
 OBJECTIVES: dict[str, Objective] = {
     "reinforce": Objective(
         "rewards to go, no baseline (Williams 1992)",
-        "good: no row was found to be faster an update, or to end higher; bad: slow at first, which the rows with "
-        "several steps on each batch are not",
+        "good: no row was found to end higher; bad: slow at first, which the rows with several steps on each batch are "
+        "not",
         baseline="none",
     ),
     "reinforce-running": Objective(
@@ -166,7 +166,7 @@ OBJECTIVES: dict[str, Objective] = {
     ),
     "rloo": Objective(
         "less the mean of the others of the group (arXiv 2402.14740)",
-        "good: as fast as reinforce; bad: no better on average, -0.002 [-0.003, +0.002], and not to be told from "
+        "good: a little faster an update; bad: no better on average, -0.002 [-0.003, +0.002], and not to be told from "
         "reinforce-group",
         baseline="leave-one-out",
     ),
@@ -194,7 +194,7 @@ OBJECTIVES: dict[str, Objective] = {
     ),
     "actor-critic": Objective(
         "less a value function of each token (GAE, arXiv 1506.02438)",
-        "good: needs no groups, and learns as reinforce does, -0.001 [-0.005, +0.001]; bad: no better than that",
+        "good: needs no groups, and learns as reinforce does, -0.001 [-0.005, +0.001]; bad: slower an update",
         baseline="value",
     ),
     "ppo": Objective(

@@ -120,11 +120,12 @@ def pack(tokens: Tensor, roles: Tensor, width: int) -> Packing | None:
         width: of the network's residual stream, which tells what attention takes beside all else.
     """
     layout = lay_out(tokens, roles)
-    count, stop = len(layout.sizes), int(layout.sizes.max())
+    sizes = layout.sizes  # (R,)
+    count, stop = len(sizes), int(sizes.max())
     if count == len(tokens) or _cost(count, stop, width) > WORTH_IT * _cost(len(tokens), tokens.shape[1], width):
         return None
     columns = np.arange(stop)
-    real = columns < layout.sizes[:, None]
+    real = columns < sizes[:, None]
     packed, positions = np.zeros((2, count, stop), np.int64)
     packed[real], positions[real] = layout.tokens, layout.positions
     owner = np.full((count, stop), -1)  # the segment that a token belongs to

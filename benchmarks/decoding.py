@@ -94,6 +94,15 @@ def seconds(call: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
+def in_turns(ways: dict[str, Callable[[], object]], repeats: int) -> dict[str, list[float]]:
+    """How long each way takes in each repeat; backwards in every other one."""
+    taken: dict[str, list[float]] = {name: [] for name in ways}
+    for repeat in range(repeats):
+        for name in list(ways)[:: -1 if repeat % 2 else 1]:
+            taken[name].append(seconds(ways[name]))
+    return taken
+
+
 def parts_of_an_update(model: LanguageModel, envs: TokenVectorEnv[Any], batch: int) -> dict[str, float]:
     """What shares of an update's time the environment and decoding take."""
     config = Config(algorithm="grpo", episodes=batch, group_size=4, learning_rate=0.0, micro_batch=64)
@@ -144,10 +153,7 @@ def measure(parameters: float, batch: int, group: int, repeats: int) -> dict[str
         "generate, dynamic cache": lambda: generate(None),
         "generate, static cache": lambda: generate("static"),
     }
-    taken: dict[str, list[float]] = {name: [] for name in ways}
-    for repeat in range(repeats + 1):
-        for name in list(ways)[:: -1 if repeat % 2 else 1]:
-            taken[name].append(seconds(ways[name]))
+    taken = in_turns(ways, repeats + 1)
     rates = {name: batch * RESPONSE / np.array(times[1:]) for name, times in taken.items()}  # the first warms up
     medians = {name: float(np.median(rate)) for name, rate in rates.items()}
     best = max([*ways][1:], key=medians.__getitem__)
@@ -167,39 +173,64 @@ def measure(parameters: float, batch: int, group: int, repeats: int) -> dict[str
     }
 
 
-def main() -> None:
-    """Measure and print; with `--out`, write the figures as JSON."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def sweep(
+    name: str,
+    description: str | None,
+    heading: str,
+    measure: Callable[[float, int, int, int], dict[str, Any]],
+    line: Callable[[dict[str, Any]], str],
+    batches: Sequence[int],
+    repeats: int,
+) -> None:
+    """Measure every model, batch and group that the command line asks for, and print; with `--out`, write as JSON.
+
+    Args:
+        name: of the benchmark.
+        description: of it, for help.
+        heading: of the table.
+        measure: figures of parameters, batch, group and repeats.
+        line: what the table says of them, behind those.
+        batches: where the command line names none.
+        repeats: the same.
+    """
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
         "--parameters", type=float, nargs="+", choices=SHAPES, default=[*SHAPES], help="in millions (default: all)"
     )
-    parser.add_argument("--batches", type=int, nargs="+", default=[64, 256, 1024], help="(default 64 256 1024)")
+    parser.add_argument(
+        "--batches", type=int, nargs="+", default=batches, help=f"(default {' '.join(map(str, batches))})"
+    )
     parser.add_argument("--groups", type=int, nargs="+", default=[1, 8], help="episodes of a prompt (default 1 8)")
-    parser.add_argument("--repeats", type=int, default=5, help="timings of each way (default 5)")
+    parser.add_argument("--repeats", type=int, default=repeats, help=f"timings of each way (default {repeats})")
     parser.add_argument("--out", type=Path, help="a JSON file for the figures")
     arguments = parser.parse_args()
     transformers.logging.set_verbosity_error()
     print(f"prompts of {PROMPT} tokens, responses of {RESPONSE}; {torch.get_num_threads()} threads\n")
-    print(
-        "parameters  batch  group   textmdp  generate   ratio  quartiles    of the matmul peak  "
-        "environment: of a rollout, of an update"
-    )
+    print(f"parameters  batch  group {heading}")
     figures = []
     for parameters, batch, group in itertools.product(arguments.parameters, arguments.batches, arguments.groups):
         told = measure(parameters, batch, group, arguments.repeats)
         figures.append(told)
-        rates, ratio, share = told["tokens_per_second"], told["ratio"], told["share_of_matmul_peak"]
-        low, high = ratio["quartiles"]
-        print(
-            f"{told['parameters']:10,} {batch:6} {group:6} {rates['textmdp']:9,.0f} {rates[ratio['over']]:9,.0f} "
-            f"{ratio['median']:6.2f} × {low:5.2f}–{high:.2f} "
-            f"{share['textmdp']:10.0%} to {share[ratio['over']]:4.0%} {told['share_of_environment']:25.1%} "
-            f"{told['parts_of_an_update']['env']:9.1%}",
-            flush=True,
-        )
+        print(f"{told['parameters']:10,} {batch:6} {group:6} {line(told)}", flush=True)
     if arguments.out:
-        told = {"threads": torch.get_num_threads(), **provenance("decoding"), "runs": figures}
+        told = {"threads": torch.get_num_threads(), **provenance(name), "runs": figures}
         arguments.out.write_text(json.dumps(told, indent=1) + "\n")
+
+
+def _line(told: dict[str, Any]) -> str:
+    rates, ratio, share = told["tokens_per_second"], told["ratio"], told["share_of_matmul_peak"]
+    low, high = ratio["quartiles"]
+    return (
+        f"{rates['textmdp']:9,.0f} {rates[ratio['over']]:9,.0f} {ratio['median']:6.2f} × {low:5.2f}–{high:.2f} "
+        f"{share['textmdp']:10.0%} to {share[ratio['over']]:4.0%} {told['share_of_environment']:25.1%} "
+        f"{told['parts_of_an_update']['env']:9.1%}"
+    )
+
+
+def main() -> None:
+    """Measure and print; with `--out`, write the figures as JSON."""
+    heading = "  textmdp  generate   ratio  quartiles    of the matmul peak  environment: of a rollout, of an update"
+    sweep("decoding", __doc__, heading, measure, _line, (64, 256, 1024), 5)
 
 
 if __name__ == "__main__":

@@ -11,21 +11,15 @@ repeat, and the median is printed with its quartiles. Their gradients are compar
 
 from __future__ import annotations
 
-import argparse
-import itertools
-import json
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-import transformers
 from torch import Tensor
 
 from textmdp.agents.language_model import LanguageModel
-from textmdp.benchmarks.decoding import PROMPT, RESPONSE, SHAPES, RandomPrompts, matmul_peak, seconds
-from textmdp.benchmarks.learning import provenance
+from textmdp.benchmarks.decoding import PROMPT, RESPONSE, SHAPES, RandomPrompts, in_turns, matmul_peak, sweep
 from textmdp.envs import TokenVectorEnv
 from textmdp.envs.episode import ENVIRONMENT, POLICY
 
@@ -65,7 +59,7 @@ def measure(parameters: float, batch: int, group: int, repeats: int) -> dict[str
         every = model.distribution(logits)
         every.gather(2, tokens[:, PROMPT:, None]).sum().backward()
 
-    ways: dict[str, Callable[[], None]] = {"textmdp": ours, "transformers": theirs}
+    ways: dict[str, Callable[[], object]] = {"textmdp": ours, "transformers": theirs}
     found = []
     for way in ways.values():  # to warm up
         way()
@@ -73,10 +67,7 @@ def measure(parameters: float, batch: int, group: int, repeats: int) -> dict[str
     apart = float((found[0] - found[1]).norm() / found[1].norm())
     if not apart < 1e-4:
         raise RuntimeError(f"the gradients are {apart:.1g} apart")
-    taken: dict[str, list[float]] = {name: [] for name in ways}
-    for repeat in range(repeats):
-        for name in list(ways)[:: -1 if repeat % 2 else 1]:
-            taken[name].append(seconds(ways[name]))
+    taken = in_turns(ways, repeats)
     low, median, high = np.percentile(np.divide(taken["transformers"], taken["textmdp"]), [25, 50, 75])
     read = batch * RESPONSE + batch // group * PROMPT
     return {
@@ -92,34 +83,19 @@ def measure(parameters: float, batch: int, group: int, repeats: int) -> dict[str
     }
 
 
+def _line(told: dict[str, Any]) -> str:
+    taken, ratio = told["seconds"], told["ratio"]
+    low, high = ratio["quartiles"]
+    return (
+        f"{taken['textmdp']:7.3f} s {taken['transformers']:11.3f} s {ratio['median']:6.2f} × {low:5.2f}–{high:.2f} "
+        f"{told['gflops']:9.0f} {told['matmul_peak_gflops']:12.0f}"
+    )
+
+
 def main() -> None:
     """Measure and print; with `--out`, write the figures as JSON."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument(
-        "--parameters", type=float, nargs="+", choices=SHAPES, default=[*SHAPES], help="in millions (default: all)"
-    )
-    parser.add_argument("--batches", type=int, nargs="+", default=[64, 256], help="(default 64 256)")
-    parser.add_argument("--groups", type=int, nargs="+", default=[1, 8], help="episodes of a prompt (default 1 8)")
-    parser.add_argument("--repeats", type=int, default=9, help="timings of each way (default 9)")
-    parser.add_argument("--out", type=Path, help="a JSON file for the figures")
-    arguments = parser.parse_args()
-    transformers.logging.set_verbosity_error()
-    print(f"prompts of {PROMPT} tokens, responses of {RESPONSE}; {torch.get_num_threads()} threads\n")
-    print("parameters  batch  group   textmdp  transformers   ratio  quartiles   GFLOP/s  matmul peak")
-    figures = []
-    for parameters, batch, group in itertools.product(arguments.parameters, arguments.batches, arguments.groups):
-        told = measure(parameters, batch, group, arguments.repeats)
-        figures.append(told)
-        taken, (low, high) = told["seconds"], told["ratio"]["quartiles"]
-        print(
-            f"{told['parameters']:10,} {batch:6} {group:6} {taken['textmdp']:7.3f} s {taken['transformers']:11.3f} s "
-            f"{told['ratio']['median']:6.2f} × {low:5.2f}–{high:.2f} {told['gflops']:9.0f} "
-            f"{told['matmul_peak_gflops']:12.0f}",
-            flush=True,
-        )
-    if arguments.out:
-        told = {"threads": torch.get_num_threads(), **provenance("training"), "runs": figures}
-        arguments.out.write_text(json.dumps(told, indent=1) + "\n")
+    heading = "  textmdp  transformers   ratio  quartiles   GFLOP/s  matmul peak"
+    sweep("training", __doc__, heading, measure, _line, (64, 256), 9)
 
 
 if __name__ == "__main__":

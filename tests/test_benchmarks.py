@@ -83,14 +83,21 @@ def test_the_cost_of_a_step_is_fitted():
     assert per_thousand == pytest.approx(per_thousand)
 
 
+SWEEP = ["--parameters", "0.01", "--batches", "4", "--groups", "1", "2", "--repeats", "2"]
+
+
+def swept(benchmark, name, tmp_path, monkeypatch):
+    """What a benchmark writes of a model that is next to nothing."""
+    monkeypatch.setitem(decoding.SHAPES, 0.01, (1, 24, 2))
+    path = tmp_path / f"{name}.json"
+    monkeypatch.setattr(sys, "argv", [name, *SWEEP, "--out", str(path)])
+    benchmark.main()
+    return json.loads(path.read_text())
+
+
 def test_decoding_measures_both_ways(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(decoding, "SHAPES", {0.01: (1, 24, 2)})
-    path = tmp_path / "decoding.json"
-    command = ["decoding", "--parameters", "0.01", "--batches", "4", "--groups", "1", "2", "--repeats", "2"]
-    monkeypatch.setattr(sys, "argv", [*command, "--out", str(path)])
-    decoding.main()
-    result = json.loads(path.read_text())
-    assert result["command"] == " ".join(["python -m textmdp.benchmarks.decoding", *command[1:]])
+    result = swept(decoding, "decoding", tmp_path, monkeypatch)
+    assert result["command"] == " ".join(["python -m textmdp.benchmarks.decoding", *SWEEP])
     assert result["versions"].keys() >= {"torch", "transformers"}
     assert [told["group"] for told in result["runs"]] == [1, 2]
     for told in result["runs"]:
@@ -104,12 +111,7 @@ def test_decoding_measures_both_ways(tmp_path, monkeypatch, capsys):
 
 
 def test_training_measures_both_ways_and_compares_their_gradients(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(training, "SHAPES", {0.01: (1, 24, 2)})
-    path = tmp_path / "training.json"
-    command = ["training", "--parameters", "0.01", "--batches", "4", "--groups", "1", "2", "--repeats", "2"]
-    monkeypatch.setattr(sys, "argv", [*command, "--out", str(path)])
-    training.main()
-    result = json.loads(path.read_text())
+    result = swept(training, "training", tmp_path, monkeypatch)
     assert [told["group"] for told in result["runs"]] == [1, 2]
     for told in result["runs"]:
         low, high = told["ratio"]["quartiles"]

@@ -11,28 +11,21 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_kernels import SHAPES, a_llama
+from test_packing import episodes
 from toys import Echo
 
 from textmdp.agents import compiled_training
 from textmdp.agents.language_model import LanguageModel
 from textmdp.envs import TokenVectorEnv
-from textmdp.envs.episode import ENVIRONMENT, PADDING, POLICY
+from textmdp.envs.episode import PADDING, POLICY
 
 pytestmark = pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler on this machine")
 
 
 def some_episodes(openings, lengths, words, rng):
-    """Left-aligned tokens and roles, (B, L): of each episode which opening it has, and the lengths of its turns."""
-    said = {kind: rng.integers(0, words, length) for kind, length in dict(openings).items()}
-    rows = []
-    for (kind, _), turns in zip(openings, lengths, strict=True):
-        roles = [ENVIRONMENT] * len(said[kind])
-        for turn, length in enumerate(turns):
-            roles += [(POLICY, ENVIRONMENT)[turn % 2]] * length
-        rows.append(([*said[kind], *rng.integers(0, words, len(roles) - len(said[kind]))], roles))
-    longest = max(len(tokens) for tokens, _ in rows)
-    padded = [[(*part, *[PADDING] * (longest - len(part))) for part in row] for row in rows]
-    return tuple(torch.tensor(np.array(part, np.int64)) for part in zip(*padded, strict=True))
+    """Episodes of which openings are told by a kind and a length, and the turns thereafter by their lengths."""
+    said = {kind: rng.integers(0, words, length).tolist() for kind, length in dict(openings).items()}
+    return episodes([said[kind] for kind, _ in openings], lengths, rng, range(words))
 
 
 def model_of(network):

@@ -60,18 +60,18 @@ def test_what_rows_are_good_and_bad_at_is_what_was_measured():
         assert ("{:+.3f} [{:+.3f}, {:+.3f}]".format(*more) in objective.measured) == (name != "reinforce")
         assert (more[1] > 0) == (" episodes" in good) == (against(difference, "accuracy", 2, name).low > 0.1)
         final = against(difference, "accuracy", 30, name)
-        assert final.low <= 0  # none ends higher …
+        assert final.low <= 0  # none ends higher
         assert (final.high < 0) == ("lower at the end" in bad)
         assert (finals[name] < finals["reinforce"]).all() == ("all five seeds" in bad)
-        assert time.high > 0.9  # … or is faster, by more than can be told
-        assert (time.low > 1.2) == ("slower" in bad or "time" in bad)
+        assert (time.high < 1) == ("faster" in good)
+        assert (time.low > 1) == ("slower" in bad or "time" in bad)
         assert "needs no groups" not in good or not objective.grouped
     assert 1.8 < against(ratio, "seconds", 30, "ppo")[0] < 2.2
     assert against(ratio, "seconds", 30, "ppo-group", "ppo").high < 1
     for one, other in (("rloo", "reinforce-group"), ("dr-grpo", "grpo"), ("ppo-group", "ppo")):
         means = (told["algorithms"][name]["by_seed"]["mean_accuracy"] for name in (one, other))
         apart = np.subtract(*means)
-        assert apart.min() < 0 < apart.max() or abs(apart).max() < 1e-3  # seeds say this and that, or nothing
+        assert apart.min() < 0 < apart.max()  # some seeds say so, some otherwise
 
 
 def test_reinforce_weights_with_the_rewards_to_go():

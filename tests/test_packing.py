@@ -18,13 +18,13 @@ from textmdp.envs.episode import ENVIRONMENT, PADDING, POLICY
 WIDE = 1 << 20  # a network beside which attention takes no time
 
 
-def episodes(openings, rests, rng):
+def episodes(openings, rests, rng, words=range(1, 9)):
     """Left-aligned tokens and roles, (B, L): of each episode its opening, and the lengths of its turns thereafter."""
     rows = []
     for opening, turns in zip(openings, rests, strict=True):
         ids, roles = [*opening], [ENVIRONMENT] * len(opening)
         for turn, length in enumerate(turns):
-            ids += rng.integers(1, 9, length).tolist()
+            ids += rng.integers(words.start, words.stop, length).tolist()
             roles += [(POLICY, ENVIRONMENT)[turn % 2]] * length
         rows.append((ids, roles))
     longest = max(len(ids) for ids, _ in rows)

@@ -22,7 +22,7 @@ typedef struct {
     const Segment *segments;
     const int64_t *rows;   /* where the segments of each row begin, and the last ends */
     const int64_t *shares; /* where the rows of each thread begin, and the last ends */
-    int64_t most, longest; /* tokens that go through the layers together; tokens that one attends to */
+    int64_t largest, longest; /* tokens of a row; tokens that one attends to */
     float *packed;         /* see `pack` */
     float *tape;           /* for the way back, or NULL */
     const float *x;        /* (N, hidden), what goes in */
@@ -31,6 +31,9 @@ typedef struct {
     float *dx;             /* (N, hidden) */
     float *gradients;      /* (threads, …): of each weight, (out, in padded) */
 } Training;
+
+/* The most tokens that go through the layers together: fewer than a block, and a row. */
+static int64_t most_of(const Training *m) { return BLOCK + m->largest; }
 
 typedef struct {
     int64_t out, in;
@@ -101,19 +104,19 @@ typedef struct {
 
 static Room arrange(const Training *m, float *space) {
     Sizes s = sizes_of(m);
-    int64_t head = m->longest * m->width, weights = padded(m->longest), widest = s.x;
+    int64_t most = most_of(m), head = m->longest * m->width, weights = padded(m->longest), widest = s.x;
     widest = s.gates > widest ? s.gates : widest;
     widest = s.qkv > widest ? s.qkv : widest;
     Room room;
     room.normed = space;
-    room.inside = room.normed + m->most * s.x;
-    room.dx = room.inside + m->most * s.inner;
-    room.dnormed = room.dx + m->most * s.x;
-    room.dinside = room.dnormed + m->most * s.x;
-    room.dgates = room.dinside + m->most * s.inner;
-    room.dmixed = room.dgates + m->most * s.gates;
-    room.dqkv = room.dmixed + m->most * s.mixed;
-    room.keys = room.dqkv + m->most * s.qkv;
+    room.inside = room.normed + most * s.x;
+    room.dx = room.inside + most * s.inner;
+    room.dnormed = room.dx + most * s.x;
+    room.dinside = room.dnormed + most * s.x;
+    room.dgates = room.dinside + most * s.inner;
+    room.dmixed = room.dgates + most * s.gates;
+    room.dqkv = room.dmixed + most * s.mixed;
+    room.keys = room.dqkv + most * s.qkv;
     room.values = room.keys + head;
     room.dkeys = room.values + head;
     room.dvalues = room.dkeys + head;
@@ -121,7 +124,7 @@ static Room arrange(const Training *m, float *space) {
     room.slopes = room.weights + weights;
     room.space = room.slopes + weights;
     room.tape = room.space + cross_room(BLOCK, widest);
-    room.end = room.tape + (m->tape ? 0 : m->most * s.tape);
+    room.end = room.tape + (m->tape ? 0 : most * s.tape);
     return room;
 }
 
@@ -136,7 +139,7 @@ typedef struct {
 
 static Tape tape_of(const Training *m, const Room *room, int64_t layer, int64_t first) {
     Sizes s = sizes_of(m);
-    int64_t rows = m->tape ? m->tokens : m->most;
+    int64_t rows = m->tape ? m->tokens : most_of(m);
     float *tape = m->tape ? m->tape + layer * rows * s.tape : room->tape;
     first = m->tape ? first : 0;
     return (Tape){tape + first * s.x, tape + rows * s.x + first * s.qkv, tape + rows * (s.x + s.qkv) + first * s.mixed,
