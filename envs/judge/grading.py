@@ -57,23 +57,24 @@ def _grade_calls(program: str, suite: Calls, wall: float, cpu: float, memory: in
     payload = "\n".join([json.dumps([suite.entry, program]), *suite.inputs]).encode("ascii")
     [outcome] = yield [Launch("calls", payload, wall, cpu, _imports(program))]
     results: list[TestResult] = []
-    stdout = ""
-    for line in _lines(outcome.claims, len(suite) + 1):
+    stdout, count = "", len(suite)
+    for line in _lines(outcome.claims, count + 1):
         kind, _, content = line.partition(b" ")
         if kind == b"stdout":
             stdout = _printed(content)
             break
-        if len(results) == len(suite):
+        if len(results) == count:
             break
         if kind == b"load" and not results:
-            results = [_error(content)] * len(suite)
+            results = [_error(content)] * count
         elif kind == b"error":
             results.append(_error(content))
         elif kind == b"ok":
             results.append(_compared(suite.expected[len(results)], content, suite.tolerance))
         else:
             break
-    results += [_missing(outcome, memory)] * (len(suite) - len(results))
+    if len(results) < count:
+        results += [_missing(outcome, memory)] * (count - len(results))
     return Verdict(tuple(results), stdout, outcome.report.wall, outcome.report.cpu)
 
 

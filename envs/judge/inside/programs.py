@@ -136,8 +136,7 @@ def load(entry: str, source: str) -> Callable[..., object]:
 
 def answer(function: Callable[..., object], call: str) -> str:
     """The claim about one call; `call` is the encoded pair of positional and named arguments."""
-    arguments: Any = wire.decode(call)
-    args, kwargs = arguments
+    args, kwargs = wire.read(call)
     try:
         return f"ok {wire.encode(function(*args, **kwargs))}\n"
     except BaseException as error:  # SystemExit and KeyboardInterrupt too: none of them is an answer
@@ -154,7 +153,7 @@ def run_calls(private: int) -> None:
     """Mode `calls`: the payload is a line `[entry, program]` and a line for each call; a claim a call goes back."""
     header, *calls = read_all(private).decode("ascii").split("\n")
     try:
-        function = load(*json.loads(header))
+        function = load(*wire.read(header))
     except BaseException as error:
         send(private, f"load {describe(error)}\n")
     else:
@@ -167,7 +166,7 @@ def run_served(private: int, link: int) -> None:
     """Mode `served`: the payload is `[entry, program]`; calls come over the link, one a line, until it is closed."""
     header = read_all(private).decode("ascii")
     try:
-        function = load(*json.loads(header))
+        function = load(*wire.read(header))
     except BaseException as error:
         send(private, f"load {describe(error)}\n")
     else:
@@ -179,7 +178,7 @@ def run_served(private: int, link: int) -> None:
 
 def run_stdio(private: int, given: int, output: int) -> NoReturn:
     """Mode `stdio`: the payload is the program, run as a script that reads `given` and writes to `output`."""
-    source = json.loads(read_all(private))
+    source = wire.read(read_all(private).decode("ascii"))
     for descriptor, standard in (given, 0), (output, 1):
         os.dup2(descriptor, standard)
         os.close(descriptor)

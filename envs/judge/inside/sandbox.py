@@ -147,10 +147,10 @@ def confine_zygote(layers: Layers, keep: Collection[int]) -> None:
         _limiting(resource.RLIMIT_STACK, _STACK)()
         _limiting(resource.RLIMIT_FSIZE, _FILE)()
         _limiting(resource.RLIMIT_NOFILE, _DESCRIPTORS)()
-    steps: list[tuple[str, str, Callable[[], object]]] = [
-        ("limits", "end with the zygote", linux.telling(linux.PR_SET_PDEATHSIG, signal.SIGKILL)),
-        ("limits", "see the zygote", functools.partial(_end_without, os.getpid())),
-    ]
+    steps: list[tuple[str, str, Callable[[], object]]] = []
+    if not layers.namespaces:  # there, all end with the first process anyhow
+        steps.append(("limits", "end with the zygote", linux.telling(linux.PR_SET_PDEATHSIG, signal.SIGKILL)))
+        steps.append(("limits", "see the zygote", functools.partial(_end_without, os.getpid())))
     if threads is not None:  # not for the zygote, which must fork whatever others do that may be the same user
         steps.append(("limits", "limit the threads", _limiting(resource.RLIMIT_NPROC, threads)))
     if layers.landlock:
@@ -199,7 +199,7 @@ def sweep(layers: Layers) -> None:
     if layers.namespaces and os.getpid() != 1:
         raise SandboxError("sweep", "kill all processes outside of a pid namespace", errno.EPERM)
     deadline = 0.0
-    while not _all_reaped():  # in a pid namespace, whoever has no children is alone: all descend from the first
+    while linux.reap() >= 0:  # in a pid namespace, whoever has no children is alone: all descend from the first
         deadline = deadline or time.monotonic() + _PATIENCE
         for pid in (-1,) if layers.namespaces else _children():
             with contextlib.suppress(ProcessLookupError):
@@ -207,19 +207,11 @@ def sweep(layers: Layers) -> None:
         if time.monotonic() > deadline:
             raise SandboxError("sweep", "end the processes of a program", errno.EBUSY)
         time.sleep(0.0005)
-    with doing("sweep", "empty the scratch directory"):
+    try:
         if _prepared.scratch is not None and os.listdir(_prepared.scratch):
             _empty(_prepared.scratch)
-
-
-def _all_reaped() -> bool:
-    """Wait for all children that have ended; whether no others are left."""
-    try:
-        while os.waitpid(-1, os.WNOHANG)[0]:
-            pass
-    except ChildProcessError:
-        return True
-    return False
+    except OSError as error:
+        raise SandboxError("sweep", "empty the scratch directory", error.errno or 0) from error
 
 
 def _volunteer() -> None:
@@ -241,13 +233,17 @@ def _scratch_beside(library: Collection[str]) -> str:
 
 
 def _rights(library: Collection[str], scratch: str | None) -> dict[str, int]:
-    """What Landlock lets through. Rights hold below a path too, so what is not hidden is listed entry by entry."""
+    """What Landlock lets through. Rights hold below a path too, so where something is to be hidden that no mount hides,
+    all else is listed entry by entry: hundreds of rules, which the kernel copies for each program.
+    """
     rights = dict(_DEVICES)
     for path in library:
+        names = os.listdir(path)
+        if scratch is not None or not set(_HIDDEN).intersection(names):
+            rights[path] = landlock.READ | landlock.LIST
+            continue
         rights[path] = landlock.LIST
-        for name in os.listdir(path):
-            if name not in _HIDDEN:
-                rights[f"{path}/{name}"] = landlock.READ | landlock.LIST
+        rights |= {f"{path}/{name}": landlock.READ | landlock.LIST for name in names if name not in _HIDDEN}
     if scratch is not None:
         rights[scratch] = landlock.SCRATCH
     return rights

@@ -104,6 +104,11 @@ def decode(line: str | bytes, limit: int | None = None) -> object:
         raise EncodingError(f"not a value: {error}") from None
 
 
+def read(line: str) -> Any:
+    """The value of a line that the judge wrote itself, just now: as `decode`, and unchecked."""
+    return _decoder(_build).raw_decode(line)[0]
+
+
 def loads(line: str | bytes, node: Callable[[str, list[Any]], object], limit: int | None = None) -> object:
     """Read a line in time and memory linear in its length, whoever wrote it.
 
@@ -196,6 +201,8 @@ class _Writer:
             self.put(int.__repr__(number) if -_SMALL < number < _SMALL else f'{{"i":"{number:#x}"}}')
         elif issubclass(kind, float):
             self.put(_float(float.__float__(value)))
+        elif kind is list and depth < MAX_DEPTH and self.write_numbers(value):
+            pass
         elif issubclass(kind, list):
             self.write_items("[", list.__iter__(value), "]", depth)
         elif issubclass(kind, tuple):
@@ -209,6 +216,15 @@ class _Writer:
             self.write_items('{"f":[', frozenset.__iter__(value), "]}", depth)
         else:
             self.write_rare(value, kind, depth)
+
+    def write_numbers(self, values: list[int]) -> bool:
+        """Write a list of nothing but ints of the usual size, at several times the speed of one by one; else False."""
+        if {*map(type, values)} != {int} or 2 * len(values) > self.room:
+            return False
+        if not -_SMALL < min(values) <= max(values) < _SMALL:
+            return False
+        self.put(f"[{','.join(map(repr, values))}]")
+        return True
 
     def write_rare(self, value: Any, kind: type, depth: int) -> None:
         if issubclass(kind, (bytes, bytearray)):
