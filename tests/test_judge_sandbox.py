@@ -383,6 +383,32 @@ def test_scratch_is_small_private_and_wiped(tier_with_files, user, public):
         assert "FileNotFoundError" in before[0]  # no usable temporary directory
 
 
+def test_what_is_installed_is_out_of_reach(tier_with_files, user, public):
+    where = [interpreter(user), "-I", "-S", "-c", "import os; print(os.path.dirname(os.__file__))"]
+    library = Path(subprocess.run(where, capture_output=True, text=True, check=True).stdout.strip())
+    places = [library / name for name in ("site-packages", "dist-packages") if (library / name).is_dir()]
+    files = [str(path) for place in places for path in place.rglob("*.py")][:20]
+    if not files:
+        pytest.skip(f"nothing is installed below {library}")
+    body = f"""
+    def found():
+        names, opened = [], []
+        for path in {[str(place) for place in places]}:
+            try:
+                names += os.listdir(path)
+            except OSError:
+                pass
+        for path in {files}:
+            try:
+                opened.append(os.open(path, os.O_RDONLY))
+            except OSError:
+                pass
+        return names + opened
+    print(json.dumps(child(found)))
+    """
+    assert run(LAYERS[tier_with_files], user, public, body) == [[], 0]
+
+
 def test_limits(tier, user, public):
     body = """
     import resource

@@ -28,7 +28,32 @@ def test_values_come_back(value):
     assert "\n" not in line
     assert decode(line) == value
     assert decode(line.encode()) == value
+    assert wire.read(line) == value
     assert same(value, value)
+
+
+@pytest.mark.parametrize("kind", [list, tuple])
+@pytest.mark.parametrize(
+    "numbers",
+    [[0], [1, -2, 3], [2**256 - 1, 1 - 2**256], [1, 2**256], [-(2**256), 0], [1, True], [1, 2.0], [1, None], []],
+)
+def test_rows_of_numbers(kind, numbers):
+    value = kind(numbers)
+    line = encode([value, {1: value}], strict=True)
+    first, second = decode(line)
+    assert (first, second) == (value, {1: value})
+    assert [(type(one), type(other)) for one, other in zip(first, value, strict=True)] == [
+        (type(other), type(other)) for other in value
+    ]
+    assert line.count(encode(value)) == 2
+
+
+@pytest.mark.parametrize("kind", [list, tuple])
+def test_rows_of_numbers_have_the_limits_of_all_else(kind):
+    assert len(encode(kind(range(100)), 400)) <= 400
+    for limit in (100, 200, 289):
+        with pytest.raises(EncodingError, match=f"longer than {limit}"):
+            encode(kind(range(100)), limit)
 
 
 class LyingStr(str):

@@ -14,27 +14,19 @@ import threading
 import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
-from textmdp.envs.judge.grading import Grading, all_killed, grading
+from textmdp.envs.judge.grading import Grading, Request, all_killed, grading
 from textmdp.envs.judge.inside.sandbox import Layers
 from textmdp.envs.judge.runs import Outcome
 from textmdp.envs.judge.slot import Slot, SlotDied, SlotUnavailable
-from textmdp.envs.judge.suites import Suite
 from textmdp.envs.judge.verdict import Verdict
 
 REMEMBERED = 4096
 """Verdicts that are kept for the same program under the same suite and limits."""
+TOGETHER = 16
+"""The most programs that share a child."""
 _FLEETING = frozenset({"timeout", "memory", "killed"})  # reasons that may differ next time: not remembered
-
-
-class Request(NamedTuple):
-    """What is to be graded: equal requests have equal verdicts. Seconds are for the whole suite."""
-
-    program: str
-    suite: Suite
-    wall: float
-    cpu: float
 
 
 class Pending:
@@ -100,14 +92,15 @@ class _Job:
     def __init__(self, request: Request) -> None:
         self.request = request
         self.waiting: list[tuple[Pending, int]] = []
-        self.deaths = 0  # of slots at work on it
+        self.alone = not request.may_share()
+        self.deaths = 0  # of slots at work on it alone
         self.failures = 0  # to have one at all
 
 
 class _Worker(Slot):
-    """A slot, and the job that it is at."""
+    """A slot, and the jobs that it is at."""
 
-    job: _Job | None = None
+    jobs: Sequence[_Job] = ()
     steps: Grading
 
 
@@ -118,13 +111,15 @@ class Engine:
         workers: the most slots
         layers: what confines programs
         memory, output: bytes for each program
+        sharing: whether tame programs may share a child
     """
 
-    def __init__(self, workers: int, layers: Layers, memory: int, output: int) -> None:
+    def __init__(self, workers: int, layers: Layers, memory: int, output: int, sharing: bool) -> None:
         self._limit = workers
         self._layers = layers
         self._memory = memory
         self._output = output
+        self._together = TOGETHER if sharing else 1
         self._lock = threading.Lock()
         self._closed = False
         self._thread: threading.Thread | None = None
@@ -135,26 +130,27 @@ class Engine:
         self._workers: list[_Worker] = []
         self._bells: tuple[socket.socket, ...] = ()  # what is written to the second wakes the thread
 
-    def submit(self, requests: Sequence[Request]) -> Pending:
+    def submit(self, groups: Sequence[Sequence[Request]]) -> list[Pending]:
         """Queue what was not graded before and is not being graded now."""
-        pending = Pending(self, len(requests))
+        submitted = [Pending(self, len(requests)) for requests in groups]
         with self._lock:
             if self._closed:
                 raise RuntimeError("this judge was closed; make another one")
-            for index, request in enumerate(requests):
-                known = self._verdicts.get(request)
-                if known is not None:
-                    self._verdicts.move_to_end(request)
-                    pending.settle(index, known)
-                    continue
-                job = self._jobs.get(request)
-                if job is None:
-                    job = self._jobs[request] = _Job(request)
-                    self._queue.append(job)
-                job.waiting.append((pending, index))
+            for pending, requests in zip(submitted, groups, strict=True):
+                for index, request in enumerate(requests):
+                    known = self._verdicts.get(request)
+                    if known is not None:
+                        self._verdicts.move_to_end(request)
+                        pending.settle(index, known)
+                        continue
+                    job = self._jobs.get(request)
+                    if job is None:
+                        job = self._jobs[request] = _Job(request)
+                        self._queue.append(job)
+                    job.waiting.append((pending, index))
             if self._queue:
                 self._wake()
-        return pending
+        return submitted
 
     def withdraw(self, pending: Pending) -> None:
         """Forget a submission; what nobody else waits for is taken from the queue, or killed."""
@@ -224,23 +220,38 @@ class Engine:
     def _assign(self) -> None:
         """Give jobs to slots that have none, new slots among them; stop what nobody waits for any more."""
         for worker in self._workers:
-            if worker.job is not None and not worker.job.waiting:
+            if worker.jobs and not any(job.waiting for job in worker.jobs):
                 worker.close()
-                worker.job = None
+                worker.jobs = ()
         while True:
-            idle = next((worker for worker in self._workers if worker.job is None), None)
+            idle = next((worker for worker in self._workers if not worker.jobs), None)
             with self._lock:
                 if not self._queue or (idle is None and len(self._workers) == self._limit):
                     return
-                job = self._queue.popleft()
-            if not job.waiting:
+                jobs = self._next()
+            if not jobs:
                 continue
             if idle is None:
                 idle = _Worker(self._layers, self._memory, self._output, self._selector)
                 self._workers.append(idle)
-            idle.job = job
-            idle.steps = grading(*job.request, self._memory)
+            idle.jobs = jobs
+            idle.steps = grading([job.request for job in jobs], self._memory)
             self._guarded(idle, self._advance, idle, None)
+
+    def _next(self) -> list[_Job]:
+        """Take a job from the queue, or several that follow each other and may share a child: a slot's part of them, or
+        a few, since to begin and to end takes a child as long as half a dozen of them.
+        """
+        jobs: list[_Job] = []
+        room = min(self._together, max(TOGETHER // 2, -(-len(self._queue) // self._limit)))
+        while self._queue and len(jobs) < room:
+            job = self._queue[0]
+            if jobs and (job.alone or jobs[0].alone or job.request[2:] != jobs[0].request[2:]):
+                break
+            self._queue.popleft()
+            if job.waiting:
+                jobs.append(job)
+        return jobs
 
     def _guarded(self, worker: _Worker, action: Callable[..., None], *args: Any) -> None:
         """Do something for a slot and take the consequences: a verdict, the next step, another slot, an error."""
@@ -251,26 +262,33 @@ class Engine:
                 self._advance(worker, outcomes)
         except Exception as error:
             worker.close()
-            job, worker.job = worker.job, None
-            if job is None:
-                return  # it died idle: its successor is started when there is work
-            job.failures += isinstance(error, SlotUnavailable)
-            job.deaths += isinstance(error, SlotDied)
-            if not isinstance(error, (SlotDied, SlotUnavailable)) or job.failures == 2:
-                self._fail(job, error)
-            elif job.deaths == 2:
-                self._settle(job, all_killed(job.request.suite))
-            else:
-                with self._lock:
-                    self._queue.appendleft(job)
+            jobs, worker.jobs = worker.jobs, ()  # none where it died idle: its successor is started when there is work
+            for job in reversed(jobs):
+                job.failures += isinstance(error, SlotUnavailable)
+                job.deaths += isinstance(error, SlotDied) and len(jobs) == 1
+                if not isinstance(error, (SlotDied, SlotUnavailable)) or job.failures == 2:
+                    self._fail(job, error)
+                elif job.deaths == 2:
+                    self._settle(job, all_killed(job.request.suite))
+                else:
+                    self._again(job)
+
+    def _again(self, job: _Job) -> None:
+        """Put a job first in the queue, to be graded alone."""
+        job.alone = True
+        with self._lock:
+            self._queue.appendleft(job)
 
     def _advance(self, worker: _Worker, outcomes: list[Outcome] | None) -> None:
-        assert worker.job is not None
         try:
             launches = next(worker.steps) if outcomes is None else worker.steps.send(outcomes)
         except StopIteration as end:
-            job, worker.job = worker.job, None
-            self._settle(job, end.value)
+            jobs, worker.jobs = worker.jobs, ()
+            for job, verdict in zip(reversed(jobs), reversed(end.value), strict=True):
+                if verdict is None:
+                    self._again(job)
+                else:
+                    self._settle(job, verdict)
         else:
             worker.begin(launches)
 

@@ -1,8 +1,11 @@
-"""From a program and a suite to a verdict: which children to run, and what to make of what they claim.
+"""From programs and suites to verdicts: which children to run, and what to make of what they claim.
 
 Each kind of suite is a generator that yields the children to run at the same time, is sent their outcomes, and returns
 the verdict. It knows nothing of processes, so it is here that the trust ends: expected values stay in these frames, and
 whatever comes back is a claim.
+
+Several programs may share a child that has found each of them tame (see `inside/tame.py`). What was not run there, or
+did not end as if it had been alone, has no verdict yet, and is graded alone.
 """
 
 from __future__ import annotations
@@ -11,6 +14,7 @@ import json
 import signal
 from collections.abc import Generator, Sequence
 from functools import lru_cache
+from typing import NamedTuple
 
 from textmdp.envs.judge import claims
 from textmdp.envs.judge.runs import Launch, Outcome
@@ -18,10 +22,16 @@ from textmdp.envs.judge.suites import Asserts, Calls, Stdio, Suite
 from textmdp.envs.judge.verdict import TestResult, Verdict, error_reason
 
 #: Yields children to run at the same time, is sent how they ended, returns the verdict.
-Grading = Generator[Sequence[Launch], Sequence[Outcome], Verdict]
+Steps = Generator[Sequence[Launch], Sequence[Outcome], Verdict]
+#: The same for several programs; None for those that have to be graded alone.
+Grading = Generator[Sequence[Launch], Sequence[Outcome], Sequence[Verdict | None]]
 
 STDOUT = 8 * 1024
 """Characters kept of what a program printed."""
+
+PATIENCE = 0.5
+"""Seconds in which programs that share a child must be done, all of them: they take some milliseconds. The others have
+the limits that were asked for, alone."""
 
 PASSED = TestResult(True, "passed")
 WRONG = TestResult(False, "wrong")
@@ -32,20 +42,61 @@ _MAX_ERROR = 8 * 1024  # bytes of a claimed exception
 _MAX_STDOUT = 64 * 1024  # bytes of the claim that holds what was printed
 
 
-def grading(program: str, suite: Suite, wall: float, cpu: float, memory: int) -> Grading:
-    """The steps that grade a program.
+#: Words that few tame programs have, which need not be tried then. It is no matter of trust: the child finds out.
+_UNTAMED = ("import", "class", "__", "try:", "yield")
+#: Characters of the longest program that is worth a try.
+_LONGEST = 4096
+
+
+class Request(NamedTuple):
+    """What is to be graded: equal requests have equal verdicts. Seconds are for the whole suite."""
+
+    program: str
+    suite: Suite
+    wall: float
+    cpu: float
+
+    def may_share(self) -> bool:
+        """Whether it may be tried to grade it in one child with others: arguments must be numbers, texts and lists, of
+        which a line has two objects, the tuple of positional and the dict of named ones.
+        """
+        if not isinstance(self.suite, Calls) or len(self.program) > _LONGEST:
+            return False
+        plain = all(line.count("{") == 2 for line in self.suite.inputs)
+        return plain and not any(word in self.program for word in _UNTAMED)
+
+
+def grading(requests: Sequence[Request], memory: int) -> Grading:
+    """The steps that grade one program, or several that `may_share` and have the same limits.
 
     Args:
-        program: source text, whatever it holds
-        suite: what to test
-        wall, cpu: limits of the whole grading, in seconds
+        requests: what to grade
         memory: limit of each child, in bytes
     """
+    return _grade_alone(*requests[0], memory) if len(requests) == 1 else _grade_together(requests, memory)
+
+
+def _grade_alone(program: str, suite: Suite, wall: float, cpu: float, memory: int) -> Grading:
     if isinstance(suite, Calls):
-        return _grade_calls(program, suite, wall, cpu, memory)
-    if isinstance(suite, Asserts):
-        return _grade_asserts(program, suite, wall, cpu, memory)
-    return _grade_stdio(program, suite, wall, cpu, memory)
+        steps = _grade_calls(program, suite, wall, cpu, memory)
+    elif isinstance(suite, Asserts):
+        steps = _grade_asserts(program, suite, wall, cpu, memory)
+    else:
+        steps = _grade_stdio(program, suite, wall, cpu, memory)
+    return [(yield from steps)]
+
+
+def _grade_together(requests: Sequence[Request], memory: int) -> Grading:
+    of_calls = [(request.program, request.suite) for request in requests if isinstance(request.suite, Calls)]
+    payload = "\n".join(_calls_payload(program, suite) for program, suite in of_calls).encode("ascii")
+    wall, cpu = (min(limit, PATIENCE) for limit in requests[0][2:])
+    [outcome] = yield [Launch("calls", payload, wall, cpu, imports=False)]
+    verdicts: list[Verdict | None] = [None] * len(of_calls)
+    if outcome.report.maxrss > memory / 2:  # one may have had less than it may have
+        return verdicts
+    for index, (lines, end) in enumerate(_parts(outcome.claims)[: len(of_calls)]):
+        verdicts[index] = _shared_verdict(of_calls[index][1], lines, end)
+    return verdicts
 
 
 def all_killed(suite: Suite) -> Verdict:
@@ -53,16 +104,27 @@ def all_killed(suite: Suite) -> Verdict:
     return Verdict((KILLED,) * len(suite))
 
 
-def _grade_calls(program: str, suite: Calls, wall: float, cpu: float, memory: int) -> Grading:
-    payload = "\n".join([json.dumps([suite.entry, program]), *suite.inputs]).encode("ascii")
+def _grade_calls(program: str, suite: Calls, wall: float, cpu: float, memory: int) -> Steps:
+    payload = _calls_payload(program, suite).encode("ascii")
     [outcome] = yield [Launch("calls", payload, wall, cpu, _imports(program))]
+    results, stdout = _call_results(suite, _lines(outcome.claims, len(suite) + 1))
+    if len(results) < len(suite):
+        results += [_missing(outcome, memory)] * (len(suite) - len(results))
+    return Verdict(tuple(results), stdout, outcome.report.wall, outcome.report.cpu)
+
+
+def _calls_payload(program: str, suite: Calls) -> str:
+    return "\n".join([json.dumps([suite.entry, program, len(suite)]), *suite.inputs])
+
+
+def _call_results(suite: Calls, lines: list[bytes]) -> tuple[list[TestResult], str]:
+    """What became of the calls that something was claimed about, and what was printed."""
     results: list[TestResult] = []
-    stdout, count = "", len(suite)
-    for line in _lines(outcome.claims, count + 1):
+    count = len(suite)
+    for line in lines:
         kind, _, content = line.partition(b" ")
         if kind == b"stdout":
-            stdout = _printed(content)
-            break
+            return results, _printed(content)
         if len(results) == count:
             break
         if kind == b"load" and not results:
@@ -73,12 +135,35 @@ def _grade_calls(program: str, suite: Calls, wall: float, cpu: float, memory: in
             results.append(_compared(suite.expected[len(results)], content, suite.tolerance))
         else:
             break
-    if len(results) < count:
-        results += [_missing(outcome, memory)] * (count - len(results))
-    return Verdict(tuple(results), stdout, outcome.report.wall, outcome.report.cpu)
+    return results, ""
 
 
-def _grade_asserts(program: str, suite: Asserts, wall: float, cpu: float, memory: int) -> Grading:
+def _parts(claimed: bytes) -> list[tuple[list[bytes], bytes]]:
+    """The lines about each of several programs, and the line that ended them."""
+    parts = []
+    lines: list[bytes] = []
+    for line in claimed.split(b"\n")[:-1]:
+        if line == b"alone" or line.startswith(b"end "):
+            parts.append((lines, line))
+            lines = []
+        else:
+            lines.append(line)
+    return parts
+
+
+def _shared_verdict(suite: Calls, lines: list[bytes], end: bytes) -> Verdict | None:
+    """The verdict on one of several programs; None where it was not run, or where others may have been in its way."""
+    results, stdout = _call_results(suite, lines)
+    if len(results) < len(suite) or any(result.reason == "memory" for result in results):
+        return None
+    try:
+        wall, cpu = map(float, end.split()[1:])
+    except ValueError:
+        return None
+    return Verdict(tuple(results), stdout, wall, cpu)
+
+
+def _grade_asserts(program: str, suite: Asserts, wall: float, cpu: float, memory: int) -> Steps:
     served, tested = yield [
         Launch("served", json.dumps([suite.entry, program]).encode("ascii"), wall, cpu, _imports(program)),
         Launch("tests", json.dumps([suite.entry, suite.setup, suite.tests]).encode("ascii"), wall, cpu, imports=True),
@@ -111,7 +196,7 @@ def _grade_asserts(program: str, suite: Asserts, wall: float, cpu: float, memory
     return Verdict(tuple(results), stdout, wall, served.report.cpu + tested.report.cpu)
 
 
-def _grade_stdio(program: str, suite: Stdio, wall: float, cpu: float, memory: int) -> Grading:
+def _grade_stdio(program: str, suite: Stdio, wall: float, cpu: float, memory: int) -> Steps:
     payload, imports = json.dumps(program).encode("ascii"), _imports(program)
     results: list[TestResult] = []
     stdout = ""

@@ -38,6 +38,8 @@ class Judge:
         min_tier: the lowest tier that "best" may settle for.
         memory: bytes of address space for each program.
         output: the most bytes that a program may return, or print to its standard output in a `stdio` suite.
+        sharing: whether programs that are plain functions of numbers, texts and lists may follow each other in one
+            process (see `textmdp.envs.judge`); False gives each program a process of its own.
 
     Raises:
         JudgeUnavailable: at first use, where no such tier can be had, naming what is missing and the remedy.
@@ -51,6 +53,7 @@ class Judge:
         min_tier: str = "C",
         memory: int = 1 << 30,
         output: int = 1 << 20,
+        sharing: bool = True,
     ) -> None:
         if workers is not None and workers < 1:
             raise ValueError(f"workers must be at least 1, or None for one more than there are cores; got {workers}")
@@ -64,6 +67,7 @@ class Judge:
         self.min_tier = min_tier
         self.memory = memory
         self.output = output
+        self.sharing = bool(sharing)
         self._reset()
         if isolation == tiers.UNSAFE:
             warnings.warn(
@@ -105,17 +109,25 @@ class Judge:
 
     def submit(self, programs: Sequence[tuple[str, Suite]], wall: float = 3.0, cpu: float = 2.0) -> Pending:
         """As `grade`, without waiting: `submit(…).result()` is `grade(…)`."""
+        return self.submit_each([programs], wall, cpu)[0]
+
+    def submit_each(
+        self, groups: Sequence[Sequence[tuple[str, Suite]]], wall: float = 3.0, cpu: float = 2.0
+    ) -> list[Pending]:
+        """As `submit` for each of several groups of programs; faster, since more of them wait at the same time."""
         for name, seconds in (("wall", wall), ("cpu", cpu)):
             if not 0 < seconds < float("inf"):
                 raise ValueError(f"{name} must be a positive number of seconds, got {seconds}")
-        requests = []
-        for program, suite in programs:
-            if not isinstance(program, str) or not isinstance(suite, (Calls, Asserts, Stdio)):
-                raise TypeError(
-                    "a program must be a pair (source text, suite made by calls, asserts or stdio), "
-                    f"got ({type(program).__name__}, {type(suite).__name__})"
-                )
-            requests.append(Request(program, suite, float(wall), float(cpu)))
+        requests: list[list[Request]] = []
+        for programs in groups:
+            requests.append([])
+            for program, suite in programs:
+                if not isinstance(program, str) or not isinstance(suite, (Calls, Asserts, Stdio)):
+                    raise TypeError(
+                        "a program must be a pair (source text, suite made by calls, asserts or stdio), "
+                        f"got ({type(program).__name__}, {type(suite).__name__})"
+                    )
+                requests[-1].append(Request(program, suite, float(wall), float(cpu)))
         return self._running().submit(requests)
 
     def _running(self) -> Engine:
@@ -124,7 +136,7 @@ class Judge:
             if self._closed:
                 raise RuntimeError("this judge was closed; make another one")
             if self._engine is None:
-                self._engine = Engine(self.workers, tiers.layers(tier), self.memory, self.output)
+                self._engine = Engine(self.workers, tiers.layers(tier), self.memory, self.output, self.sharing)
                 self._finalizer = weakref.finalize(self, self._engine.close)
             return self._engine
 

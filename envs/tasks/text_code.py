@@ -185,7 +185,8 @@ class TextCode(Task[Exercise]):
         """Many scores, graded side by side; the same program for the same problem is run once."""
         asked = list(zip(states, responses, strict=True))
         scores = dict.fromkeys(asked, _score(1.0, 1.0, 1.0, None, *self._weights))
-        graded = {key: self._graded(*key) for key in scores if not self._is_known(*key)}
+        self.expect(states, responses)
+        graded = {key: self._early.pop(key) for key in scores if key in self._early}
         try:
             for key, pending in graded.items():
                 scores[key] = self._scored(key[0].problem, pending.result())
@@ -196,23 +197,20 @@ class TextCode(Task[Exercise]):
         return [Reply(state, "", scores[state, response], True) for state, response in asked]
 
     def expect(self, states: Sequence[Exercise], responses: Sequence[str]) -> None:
-        """Begin to grade: the judge's processes work while the caller goes on."""
-        for key in zip(states, responses, strict=True):
-            if key not in self._early and not self._is_known(*key):
-                self._early[key] = self._submit(*key)
+        """Begin to grade; the judge's processes work while the caller goes on."""
+        keys = dict.fromkeys(zip(states, responses, strict=True))
+        new = [key for key in keys if key not in self._early and not self._is_known(*key)]
+        if new:
+            judge = self._judge or share(self._isolation, self)
+            groups = [
+                [(program_of(state.problem, response), suite) for suite in _suites(state.problem)]
+                for state, response in new
+            ]
+            self._early.update(zip(new, judge.submit_each(groups, self._wall, self._cpu), strict=True))
 
     def _is_known(self, state: Exercise, response: str) -> bool:
         """Whether full marks are certain: a reference that was generated together with its tests passes them."""
         return self._supply is not None and not self._measure and response == state.problem.solution
-
-    def _graded(self, state: Exercise, response: str) -> Pending:
-        """The verdicts to come on a response, whether it was told of or not."""
-        return self._early.pop((state, response)) if (state, response) in self._early else self._submit(state, response)
-
-    def _submit(self, state: Exercise, response: str) -> Pending:
-        """Hand a response to the judge, with all suites of its problem."""
-        judge, program = self._judge or share(self._isolation, self), program_of(state.problem, response)
-        return judge.submit([(program, suite) for suite in _suites(state.problem)], wall=self._wall, cpu=self._cpu)
 
     def close(self) -> None:
         """Forget what is being graded; the judge that tasks share ends with the last of them, one of your own stays."""

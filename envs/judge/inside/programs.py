@@ -7,21 +7,28 @@ the expected values (which never come here), and learns from the zygote how this
     error ["Type", "message", "Base"]    it raised, or returned what has no line; Base is the type's first builtin base
     load ["Type", "message", "Base"]     the program could not be loaded: no call was made
     stdout "text"                        the last 8 KiB of what it printed, at the end
+
+and where several programs share a child, one of these follows each of them:
+
+    end WALL CPU                         the seconds that it took
+    alone                                it is not tame (see `tame`), and was not run
 """
 
 import _sitebuiltins
 import atexit
 import builtins
+import gc
 import io
 import json
 import os
 import socket
 import sys
+import time
 import types
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-from . import wire
+from . import tame, wire
 
 TAIL = 8 * 1024
 """Bytes kept of what a program prints."""
@@ -112,19 +119,23 @@ def new_module(name: str) -> types.ModuleType:
     return module
 
 
+def compiled(source: str, filename: str) -> types.CodeType:
+    """The code of source text. A byte order mark, which a file may begin with, is no part of it."""
+    return compile(source.removeprefix("\ufeff"), filename, "exec", dont_inherit=True)
+
+
 def execute(source: str, module: types.ModuleType, filename: str) -> None:
-    """Run source text in a module. A byte order mark, which a file may begin with, is no part of it."""
-    source = source.removeprefix("\ufeff")
-    exec(compile(source, filename, "exec", dont_inherit=True), module.__dict__)  # noqa: S102
+    """Run source text in a module."""
+    exec(compiled(source, filename), module.__dict__)  # noqa: S102
 
 
-def load(entry: str, source: str) -> Callable[..., object]:
+def load(entry: str, code: types.CodeType) -> Callable[..., object]:
     """The function under test: a global of the program, or else a method of its class `Solution`.
 
     The program does not see itself as the main module, so that what it guards with `__name__ == "__main__"` rests.
     """
     module = new_module("solution")
-    execute(source, module, "solution.py")
+    exec(code, module.__dict__)  # noqa: S102
     function = getattr(module, entry, None)
     if function is not None:
         return function
@@ -150,23 +161,50 @@ def say_printed(private: int) -> None:
 
 
 def run_calls(private: int) -> None:
-    """Mode `calls`: the payload is a line `[entry, program]` and a line for each call; a claim a call goes back."""
-    header, *calls = read_all(private).decode("ascii").split("\n")
+    """Mode `calls`: for one program or several, the payload has a line `[entry, program, count]` and a line for each
+    call; a claim a call goes back.
+    """
+    lines = read_all(private).decode("ascii").split("\n")
+    at = 0
+    while at < len(lines):
+        entry, source, count = wire.read(lines[at])
+        calls = lines[at + 1 : at + 1 + count]
+        at += 1 + count
+        if len(calls) + 1 == len(lines):
+            claim(private, entry, source, calls)
+            say_printed(private)
+            return
+        wall, cpu = time.perf_counter(), time.thread_time()
+        if not claim(private, entry, source, calls, only_tame=True):
+            send(private, "alone\n")
+            continue
+        sys.modules.pop("solution", None)
+        gc.collect()  # what it has left goes at its own expense
+        say_printed(private)
+        _tail.clear()
+        send(private, f"end {time.perf_counter() - wall} {time.thread_time() - cpu}\n")
+
+
+def claim(private: int, entry: str, source: str, calls: list[str], only_tame: bool = False) -> bool:
+    """Run a program, and claim what comes of each call; False, with nothing run, where it is to be tame and is not."""
     try:
-        function = load(*wire.read(header))
+        code = compiled(source, "solution.py")
+        if only_tame and not tame.is_tame(code):
+            return False
+        function = load(entry, code)
     except BaseException as error:
         send(private, f"load {describe(error)}\n")
     else:
         for call in calls:
             send(private, answer(function, call))
-    say_printed(private)
+    return True
 
 
 def run_served(private: int, link: int) -> None:
     """Mode `served`: the payload is `[entry, program]`; calls come over the link, one a line, until it is closed."""
-    header = read_all(private).decode("ascii")
+    entry, source = wire.read(read_all(private).decode("ascii"))
     try:
-        function = load(*wire.read(header))
+        function = load(entry, compiled(source, "solution.py"))
     except BaseException as error:
         send(private, f"load {describe(error)}\n")
     else:
@@ -221,7 +259,7 @@ def warm_up() -> None:
         calls = [wire.encode([(argument,), {}]) for argument in (1, 0)]
         judge, private = socket.socketpair()
         with judge, private:
-            judge.send("\n".join([json.dumps(["f", source]), *calls]).encode())
+            judge.send("\n".join([json.dumps(["f", source, len(calls)]), *calls]).encode())
             judge.shutdown(socket.SHUT_WR)
             run_calls(private.fileno())
         _tail.clear()
