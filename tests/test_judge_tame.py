@@ -2,6 +2,8 @@
 
 import builtins
 import random
+import subprocess
+import sys
 import textwrap
 import types
 from datetime import date
@@ -10,6 +12,7 @@ import pytest
 
 from textmdp.envs.judge import Judge, asserts, calls, engine
 from textmdp.envs.judge.grading import Request
+from textmdp.envs.judge.inside import tame as tame_module
 from textmdp.envs.judge.inside.programs import compiled
 from textmdp.envs.judge.inside.tame import is_tame
 
@@ -29,7 +32,7 @@ class TestTheRule:
             "def f(xs):\n    kept = []\n    for x in sorted(xs):\n        kept.append(x)\n    return kept[::-1]",
             "LIMIT = 3\ndef help_me(x): return x\ndef f(x, y=LIMIT): return [i for i in range(help_me(x)) if i % 2]",
             "def f(s):\n    \"\"\"A text.\"\"\"\n    return s.strip().upper().join(['a', 'b']) + f'{s:>5}{len(s)}'",
-            "def f(x: int, y: str = 'a') -> list:\n    seen = [0] * x\n    for i in range(x):\n"
+            "def f(x, y='a'):\n    seen = [0] * x\n    for i in range(x):\n"
             "        seen[i] += 1\n    return sorted(seen, reverse=True)",
             "def f(n):\n    total = 0\n    while total < n and not total == 5:\n        total += 1 if n > 3 else 2\n"
             "    return total, [n, *range(3)], -n, n[1:-1], n is None, n in {1, 2}",
@@ -108,8 +111,8 @@ class TestTheRule:
             print reversed zip enumerate dict set frozenset isinstance bytes bytearray
         """
         assert {"len", "sum", "sorted", "True"} <= kept
+        assert [name for name in kept if isinstance(getattr(builtins, name), type)] == ["range"]
         assert kept.isdisjoint(unsafe.split())
-        assert not [name for name in kept if isinstance(getattr(builtins, name), type) and "Error" in name]
 
     def test_every_attribute_is_decided_on(self):
         kinds = [kind for kind in (*vars(builtins).values(), *vars(types).values()) if isinstance(kind, type)]
@@ -136,7 +139,7 @@ def judge(monkeypatch):
 
 
 def grade(judge, programs, suite=SQUARES, **limits):
-    return judge.grade([(textwrap.dedent(program), suite) for program in programs], **(limits or PATIENT))
+    return judge.grade([(textwrap.dedent(program), suite) for program in programs], **(limits or PATIENT), sharing=True)
 
 
 def right(number):
@@ -149,20 +152,36 @@ RIGHTS = [right(number) for number in range(40)]
 class TestSharing:
     def test_only_plain_arguments_and_short_programs(self):
         def may_share(program, *arguments):
-            return Request(program, calls("f", [(arguments, {})], expected=[1]), 1.0, 1.0).may_share()
+            return Request(program, calls("f", [(arguments, {})], expected=[1]), 1.0, 1.0, True).may_share()
 
         assert may_share(RIGHTS[0], 3, "a", [1, [2.5, None]], -(2**300) == 0)
         assert not [a for a in ({1: 2}, {1}, (1,), b"a", 2**300, date(2026, 1, 1), "{") if may_share(RIGHTS[0], a)]
         assert not may_share(RIGHTS[0] + "#" * 5000, 3)
-        assert not Request(RIGHTS[0], asserts("f", ["assert f(3) == 9"]), 1.0, 1.0).may_share()
+        assert not Request(RIGHTS[0], asserts("f", ["assert f(3) == 9"]), 1.0, 1.0, True).may_share()
+        assert not Request(RIGHTS[0], SQUARES, 1.0, 1.0, False).may_share()
 
-    def test_unless_it_is_not_wanted(self, judge):
-        assert [verdict.score for verdict in grade(judge, RIGHTS)] == [1.0] * 40
-        assert max(map(len, judge.taken)) > 1
-        judge.taken.clear()
-        with Judge(1, sharing=False) as apart:
-            assert [verdict.score for verdict in grade(apart, RIGHTS)] == [1.0] * 40
+    def test_where_it_is_wanted(self, judge):
+        pairs = [(program, SQUARES) for program in RIGHTS]
+        assert [verdict.score for verdict in judge.grade(pairs, **PATIENT)] == [1.0] * 40
         assert [len(requests) for requests in judge.taken] == [1] * 40
+
+    def test_a_tame_program_has_no_other_builtins(self):
+        body = """
+import os, sys
+sys.path.insert(0, sys.argv[1])
+from inside import programs, tame
+programs.furnish()
+for name in ("help", "exit", "quit", "int", "open"):
+    assert not tame.is_tame(programs.compiled(f"h = {name}\\ndef f(x): return h(x)", "solution.py")), name
+code = programs.compiled("def f(x): return len(x), int(x)", "solution.py")
+try:
+    programs.load("f", code, tame.BUILTINS)([])
+except NameError as error:
+    os.write(2, str(error).encode())
+"""
+        folder = tame_module.__file__.rpartition("/inside/")[0]
+        done = subprocess.run([sys.executable, "-S", "-c", body, folder], capture_output=True, text=True, timeout=60)
+        assert (done.returncode, done.stderr) == (0, "name 'int' is not defined")
 
     def test_many_in_one_child(self, judge):
         verdicts = grade(judge, RIGHTS)
@@ -180,7 +199,7 @@ class TestSharing:
             "def f(x): raise ValueError('no\\nend 1 1\\nalone')",
             "print('one')\ndef f(x): return x * x",
             "def f(x): print('two', x)",
-            "def f(x): return [str(x) + 'a'] * x",
+            "def f(x): return [f'{x}' + 'a'] * x",
             "def g(x): return x",
             "1 / 0",
             "def f(x): return 9 if x == 3 else 1 / 0",
@@ -241,8 +260,8 @@ class TestSharing:
         assert len(lost) == 2
 
     def test_limits_are_those_of_each(self, judge):
-        hurried = judge.submit([(program, SQUARES) for program in RIGHTS[:8]], wall=30.0, cpu=20.0)
-        patient = judge.submit([(program, SQUARES) for program in RIGHTS[8:16]], **PATIENT)
+        hurried = judge.submit([(program, SQUARES) for program in RIGHTS[:8]], wall=30.0, cpu=20.0, sharing=True)
+        patient = judge.submit([(program, SQUARES) for program in RIGHTS[8:16]], **PATIENT, sharing=True)
         assert [verdict.score for verdict in hurried.result() + patient.result()] == [1.0] * 16
         assert all(len({request[2:] for request in requests}) == 1 for requests in judge.taken)
 

@@ -34,7 +34,8 @@ class Ledger:
     def __init__(self, passed=lambda program: 1.0):
         self.passed, self.asked = passed, []
 
-    def submit_each(self, groups, wall, cpu):
+    def submit_each(self, groups, wall, cpu, sharing):
+        assert sharing
         return [self.submit(programs, wall, cpu) for programs in groups]
 
     def submit(self, programs, wall, cpu):

@@ -19,17 +19,18 @@ with Judge(workers=2) as judge:
   is emptied after each program; no process, no signal, no shared memory, no environment, no descriptor of the caller.
   Time, memory, output, files and threads are bounded, and whatever runs is killed at the deadline.
   `textmdp.envs.judge.tiers` says which layers see to that, and on which machines.
-- **The next program.** Each runs in a process of its own, forked from one that never sees a task. Only programs that
-  are plain functions of numbers, texts and lists (their compiled code is held against a short list of operations and
-  names before any of it runs: no import, class, exception handler, generator, dict or iterator) may follow each other
-  in one process, which is several times as fast. Nothing leads from such a program to the interpreter, and what it
-  leaves goes before the next begins. Whatever doesn't end there as it would alone (in time, with memory to spare) is
-  graded again, alone. `textmdp.envs.judge.inside.tame` has the list; `Judge(sharing=False)` has none of it.
+- **The next program.** Each runs in a process of its own, forked from one that never sees a task. With `sharing=True`,
+  programs that are plain functions of numbers, texts and lists may follow each other in one process: their compiled
+  code is held against a short list of operations and names before any of it runs (`textmdp.envs.judge.inside.tame`).
+  Nothing leads from such a program to the interpreter, and what it leaves goes before the next begins. Whatever doesn't
+  end there as it would alone (in time, with memory to spare) is graded again, alone.
 
 ## What is not covered
 
 - Bugs of the kernel behind the hundred system calls that are left, of the processor (Spectre and its kin), and of the
-  interpreter's own C code, as far as those lead to the kernel, or from one plain function to the next.
+  interpreter's own C code, as far as those lead to the kernel. With `sharing=True`, also as far as they lead from one
+  plain function to the next: red teams broke longer lists than the present one by such bugs. It is for programs of
+  few tokens, such as TextCode generates problems for, and off by default.
 - What a program can know from its inputs: it may recognise tests that are public and have their answers by heart.
   Weak tests stay weak.
 - Other programs of the same moment: load and time are shared, so a program may measure that others run.

@@ -111,15 +111,13 @@ class Engine:
         workers: the most slots
         layers: what confines programs
         memory, output: bytes for each program
-        sharing: whether tame programs may share a child
     """
 
-    def __init__(self, workers: int, layers: Layers, memory: int, output: int, sharing: bool) -> None:
+    def __init__(self, workers: int, layers: Layers, memory: int, output: int) -> None:
         self._limit = workers
         self._layers = layers
         self._memory = memory
         self._output = output
-        self._together = TOGETHER if sharing else 1
         self._lock = threading.Lock()
         self._closed = False
         self._thread: threading.Thread | None = None
@@ -243,7 +241,7 @@ class Engine:
         a few, since to begin and to end takes a child as long as half a dozen of them.
         """
         jobs: list[_Job] = []
-        room = min(self._together, max(TOGETHER // 2, -(-len(self._queue) // self._limit)))
+        room = min(TOGETHER, max(TOGETHER // 2, -(-len(self._queue) // self._limit)))
         while self._queue and len(jobs) < room:
             job = self._queue[0]
             if jobs and (job.alone or jobs[0].alone or job.request[2:] != jobs[0].request[2:]):

@@ -49,18 +49,21 @@ _LONGEST = 4096
 
 
 class Request(NamedTuple):
-    """What is to be graded: equal requests have equal verdicts. Seconds are for the whole suite."""
+    """What is to be graded: equal requests have equal verdicts. Seconds are for the whole suite; `sharing` says whether
+    it may be in one child with others.
+    """
 
     program: str
     suite: Suite
     wall: float
     cpu: float
+    sharing: bool
 
     def may_share(self) -> bool:
-        """Whether it may be tried to grade it in one child with others: arguments must be numbers, texts and lists, of
-        which a line has two objects, the tuple of positional and the dict of named ones.
+        """Whether it is to be tried. Arguments must be numbers, texts and lists: then a line has two objects, the tuple
+        of positional and the dict of named ones.
         """
-        if not isinstance(self.suite, Calls) or len(self.program) > _LONGEST:
+        if not self.sharing or not isinstance(self.suite, Calls) or len(self.program) > _LONGEST:
             return False
         plain = all(line.count("{") == 2 for line in self.suite.inputs)
         return plain and not any(word in self.program for word in _UNTAMED)
@@ -73,10 +76,11 @@ def grading(requests: Sequence[Request], memory: int) -> Grading:
         requests: what to grade
         memory: limit of each child, in bytes
     """
-    return _grade_alone(*requests[0], memory) if len(requests) == 1 else _grade_together(requests, memory)
+    return _grade_alone(requests[0], memory) if len(requests) == 1 else _grade_together(requests, memory)
 
 
-def _grade_alone(program: str, suite: Suite, wall: float, cpu: float, memory: int) -> Grading:
+def _grade_alone(request: Request, memory: int) -> Grading:
+    program, suite, wall, cpu, _ = request
     if isinstance(suite, Calls):
         steps = _grade_calls(program, suite, wall, cpu, memory)
     elif isinstance(suite, Asserts):
@@ -89,7 +93,7 @@ def _grade_alone(program: str, suite: Suite, wall: float, cpu: float, memory: in
 def _grade_together(requests: Sequence[Request], memory: int) -> Grading:
     of_calls = [(request.program, request.suite) for request in requests if isinstance(request.suite, Calls)]
     payload = "\n".join(_calls_payload(program, suite) for program, suite in of_calls).encode("ascii")
-    wall, cpu = (min(limit, PATIENCE) for limit in requests[0][2:])
+    wall, cpu = (min(limit, PATIENCE) for limit in (requests[0].wall, requests[0].cpu))
     [outcome] = yield [Launch("calls", payload, wall, cpu, imports=False)]
     verdicts: list[Verdict | None] = [None] * len(of_calls)
     if outcome.report.maxrss > memory / 2:  # one may have had less than it may have
@@ -154,7 +158,7 @@ def _parts(claimed: bytes) -> list[tuple[list[bytes], bytes]]:
 def _shared_verdict(suite: Calls, lines: list[bytes], end: bytes) -> Verdict | None:
     """The verdict on one of several programs; None where it was not run, or where others may have been in its way."""
     results, stdout = _call_results(suite, lines)
-    if len(results) < len(suite) or any(result.reason == "memory" for result in results):
+    if len(results) < len(suite) or any("memory" in result.reason.lower() for result in results):
         return None
     try:
         wall, cpu = map(float, end.split()[1:])

@@ -38,8 +38,6 @@ class Judge:
         min_tier: the lowest tier that "best" may settle for.
         memory: bytes of address space for each program.
         output: the most bytes that a program may return, or print to its standard output in a `stdio` suite.
-        sharing: whether programs that are plain functions of numbers, texts and lists may follow each other in one
-            process (see `textmdp.envs.judge`); False gives each program a process of its own.
 
     Raises:
         JudgeUnavailable: at first use, where no such tier can be had, naming what is missing and the remedy.
@@ -53,7 +51,6 @@ class Judge:
         min_tier: str = "C",
         memory: int = 1 << 30,
         output: int = 1 << 20,
-        sharing: bool = True,
     ) -> None:
         if workers is not None and workers < 1:
             raise ValueError(f"workers must be at least 1, or None for one more than there are cores; got {workers}")
@@ -67,7 +64,6 @@ class Judge:
         self.min_tier = min_tier
         self.memory = memory
         self.output = output
-        self.sharing = bool(sharing)
         self._reset()
         if isolation == tiers.UNSAFE:
             warnings.warn(
@@ -93,26 +89,37 @@ class Judge:
                 self._tier = tiers.choose(self.isolation, self.min_tier)
             return self._tier
 
-    def grade(self, programs: Sequence[tuple[str, Suite]], wall: float = 3.0, cpu: float = 2.0) -> list[Verdict]:
+    def grade(
+        self, programs: Sequence[tuple[str, Suite]], wall: float = 3.0, cpu: float = 2.0, *, sharing: bool = False
+    ) -> list[Verdict]:
         """The verdict on each program, in the order given.
 
         Args:
             programs: pairs of source text, whatever a model wrote, and the suite to test it with
             wall: seconds of wall-clock time for each program, all its tests together
             cpu: seconds of processor time for the same
+            sharing: whether those that are plain functions of numbers and lists may follow each other in one process:
+                several times as fast, and no more apart than an interpreter can keep them (see `textmdp.envs.judge`)
 
         Raises:
             JudgeUnavailable: where the sandbox can't be had.
             RuntimeError, OSError: where no interpreter can be started, or the judge was closed: never as a verdict.
         """
-        return self.submit(programs, wall=wall, cpu=cpu).result()
+        return self.submit(programs, wall, cpu, sharing=sharing).result()
 
-    def submit(self, programs: Sequence[tuple[str, Suite]], wall: float = 3.0, cpu: float = 2.0) -> Pending:
+    def submit(
+        self, programs: Sequence[tuple[str, Suite]], wall: float = 3.0, cpu: float = 2.0, *, sharing: bool = False
+    ) -> Pending:
         """As `grade`, without waiting: `submit(…).result()` is `grade(…)`."""
-        return self.submit_each([programs], wall, cpu)[0]
+        return self.submit_each([programs], wall, cpu, sharing=sharing)[0]
 
     def submit_each(
-        self, groups: Sequence[Sequence[tuple[str, Suite]]], wall: float = 3.0, cpu: float = 2.0
+        self,
+        groups: Sequence[Sequence[tuple[str, Suite]]],
+        wall: float = 3.0,
+        cpu: float = 2.0,
+        *,
+        sharing: bool = False,
     ) -> list[Pending]:
         """As `submit` for each of several groups of programs; faster, since more of them wait at the same time."""
         for name, seconds in (("wall", wall), ("cpu", cpu)):
@@ -127,7 +134,7 @@ class Judge:
                         "a program must be a pair (source text, suite made by calls, asserts or stdio), "
                         f"got ({type(program).__name__}, {type(suite).__name__})"
                     )
-                requests[-1].append(Request(program, suite, float(wall), float(cpu)))
+                requests[-1].append(Request(program, suite, float(wall), float(cpu), bool(sharing)))
         return self._running().submit(requests)
 
     def _running(self) -> Engine:
@@ -136,7 +143,7 @@ class Judge:
             if self._closed:
                 raise RuntimeError("this judge was closed; make another one")
             if self._engine is None:
-                self._engine = Engine(self.workers, tiers.layers(tier), self.memory, self.output, self.sharing)
+                self._engine = Engine(self.workers, tiers.layers(tier), self.memory, self.output)
                 self._finalizer = weakref.finalize(self, self._engine.close)
             return self._engine
 

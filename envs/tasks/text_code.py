@@ -206,7 +206,9 @@ class TextCode(Task[Exercise]):
                 [(program_of(state.problem, response), suite) for suite in _suites(state.problem)]
                 for state, response in new
             ]
-            self._early.update(zip(new, judge.submit_each(groups, self._wall, self._cpu), strict=True))
+            sharing = self._supply is not None  # a few operations and names are all that such programs are made of
+            pending = judge.submit_each(groups, self._wall, self._cpu, sharing=sharing)
+            self._early.update(zip(new, pending, strict=True))
 
     def _is_known(self, state: Exercise, response: str) -> bool:
         """Whether full marks are certain: a reference that was generated together with its tests passes them."""

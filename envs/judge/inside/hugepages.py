@@ -7,6 +7,7 @@ and to take all that down again at its end. Children that live for three millise
 from __future__ import annotations
 
 import ctypes
+import sys
 
 from . import linux
 
@@ -22,19 +23,20 @@ def move_interpreter() -> int:
     """Put copies on huge pages in the place of the interpreter's code and constants, as far as they fill such pages.
 
     Returns how many bytes were moved: 0, with nothing changed, where there are no huge pages to have, memory must not
-    be executed that was written (SELinux), or the processor is another than x86-64, on which alone it was tried.
+    be executed that was written (SELinux), or the machine is no Linux on x86-64, on which alone it was tried.
     """
-    if linux.MACHINE != _X86_64:
-        return 0
-    start, end = _interpreter()
-    start, end = -(-start // _HUGE) * _HUGE, end // _HUGE * _HUGE
-    size = end - start
-    if size <= 0:
+    if sys.platform != "linux" or linux.MACHINE != _X86_64:
         return 0
     try:
-        room = linux.map_memory(size + _HUGE, _READ | _WRITE, _MAP_PRIVATE | _MAP_ANONYMOUS)
+        start, end = _interpreter()
+        start, end = -(-start // _HUGE) * _HUGE, end // _HUGE * _HUGE
+        return _move(start, end - start) if start < end else 0
     except OSError:
         return 0
+
+
+def _move(start: int, size: int) -> int:
+    room = linux.map_memory(size + _HUGE, _READ | _WRITE, _MAP_PRIVATE | _MAP_ANONYMOUS)
     copy = -(-room // _HUGE) * _HUGE
     try:
         linux.system_call("madvise", copy, size, _MADV_HUGEPAGE)
@@ -43,8 +45,6 @@ def move_interpreter() -> int:
             return 0
         linux.system_call("mprotect", copy, size, _READ | _EXECUTE)
         linux.move_memory(copy, size, _MREMAP_MAYMOVE | _MREMAP_FIXED, start)
-    except OSError:
-        return 0
     finally:
         linux.system_call("munmap", room, size + _HUGE)  # what is left of it
     return size

@@ -129,12 +129,15 @@ def execute(source: str, module: types.ModuleType, filename: str) -> None:
     exec(compiled(source, filename), module.__dict__)  # noqa: S102
 
 
-def load(entry: str, code: types.CodeType) -> Callable[..., object]:
-    """The function under test: a global of the program, or else a method of its class `Solution`.
+def load(entry: str, code: types.CodeType, only: dict[str, object] | None = None) -> Callable[..., object]:
+    """The function under test: a global of the program, or else a method of its class `Solution`. `only`: the builtins
+    that it gets; None for all.
 
     The program does not see itself as the main module, so that what it guards with `__name__ == "__main__"` rests.
     """
     module = new_module("solution")
+    if only is not None:
+        module.__dict__["__builtins__"] = only.copy()
     exec(code, module.__dict__)  # noqa: S102
     function = getattr(module, entry, None)
     if function is not None:
@@ -191,7 +194,7 @@ def claim(private: int, entry: str, source: str, calls: list[str], only_tame: bo
         code = compiled(source, "solution.py")
         if only_tame and not tame.is_tame(code):
             return False
-        function = load(entry, code)
+        function = load(entry, code, tame.BUILTINS if only_tame else None)
     except BaseException as error:
         send(private, f"load {describe(error)}\n")
     else:

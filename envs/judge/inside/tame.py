@@ -4,8 +4,8 @@ Such programs may follow each other in one child, which saves most of what a gra
 anything that another one sees, by whatever the interpreter offers or has bugs in. What is let through is a language so
 small (a list of operations, names and constants) that
 
-- nothing leads to the interpreter: no attributes but some methods of texts and lists, no builtins but those that
-  compute, no imports, no classes, no exceptions in a program's hands;
+- nothing leads to the interpreter: no attributes but some methods of texts and lists, no builtins but functions that
+  compute, and no types; no imports, no classes, no exceptions in a program's hands;
 - no code of a program runs but what the judge has called: no generators, no finalizers, nothing that C code calls back
   (`key=`, `map`), which is what most bugs need that break an interpreter's memory;
 - there are no hash tables and no iterators to hold on to, which have had such bugs by themselves.
@@ -33,16 +33,20 @@ _OPERATIONS = """
     SET_FUNCTION_ATTRIBUTE STORE_DEREF STORE_FAST STORE_FAST_LOAD_FAST STORE_FAST_STORE_FAST STORE_NAME STORE_SUBSCR
     SWAP TO_BOOL UNARY_INVERT UNARY_NEGATIVE UNARY_NOT UNARY_POSITIVE UNPACK_SEQUENCE
 """
-_BUILTINS = "abs all any bool chr divmod float int len list max min ord pow range round sorted str sum tuple"
+_BUILTINS = "abs all any chr divmod len max min ord pow range round sorted sum"
 _METHODS = """
     append capitalize count endswith extend find index insert isalnum isalpha isdigit islower isspace isupper join
     lower lstrip pop remove replace reverse rfind rstrip sort split startswith strip swapcase title upper zfill
 """
 
+#: All builtins that such a program has.
+BUILTINS = {name: getattr(builtins, name) for name in _BUILTINS.split()}
+
 _ALLOWED = frozenset(opcode.opmap[name] for name in _OPERATIONS.split() if name in opcode.opmap)
 _KNOWN = frozenset([*_BUILTINS.split(), *_METHODS.split()])
-#: Names of builtins, and of attributes of any type that there is, whether or not an object of it can be had.
-_TAKEN = frozenset(dir(builtins)).union(
+#: Names of builtins (also of those that `site` makes, or `programs.furnish`), and of attributes of any type that there
+#: is, whether or not an object of it can be had.
+_TAKEN = frozenset([*dir(builtins), "copyright", "credits", "exit", "help", "license", "quit"]).union(
     *(dir(kind) for kind in (*vars(builtins).values(), *vars(types).values()) if isinstance(kind, type))
 )
 _OF_ATTRIBUTES = frozenset(opcode.opmap[name] for name in ("LOAD_ATTR", "LOAD_METHOD") if name in opcode.opmap)
