@@ -248,8 +248,12 @@ class TestNothingIsLeft:
             open_files = [len(os.listdir(f"/proc/{pid}/fd")) for pid in [os.getpid(), *members]]
             return zygotes(best), len(members), open_files, threading.active_count(), max(pages)
 
-        grade(5)
+        for _ in range(50):  # until each of the two slots has had all three kinds of children, whichever it was given
+            grade(5)
+            if len(zygotes(best)) == 2 * 3:
+                break
         *before, pages_before = state()
+        assert len(before[0]) == 6
         grade(1000 // len(programs))
         *after, pages_after = state()
         assert after == before
