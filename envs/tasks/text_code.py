@@ -101,7 +101,8 @@ class TextCode(Task[Exercise]):
     - `wall`, `cpu`: seconds that all tests of a program may take together.
     - `isolation`: how programs are confined, see `textmdp.envs.judge.Judge`. All tasks of a process that ask for the
       same share one judge, which is started by the first response, and closed with the last of their environments.
-    - `judge`: a judge of your own instead, yours to close.
+    - `judge`: a judge of your own instead, yours to close. Of generated problems, programs that are plain functions may
+      be graded one after the other in one process (`sharing` of `Judge.grade`); of data sets each has its own.
     - `measure_runtime`: see above.
 
     ## Version history
