@@ -11,10 +11,11 @@ from datetime import date
 import pytest
 
 from textmdp.envs.judge import Judge, asserts, calls, engine
-from textmdp.envs.judge.grading import Request
+from textmdp.envs.judge.grading import Request, grading
 from textmdp.envs.judge.inside import tame as tame_module
 from textmdp.envs.judge.inside.programs import compiled
 from textmdp.envs.judge.inside.tame import is_tame
+from textmdp.envs.judge.runs import Outcome, Report
 
 PATIENT = {"wall": 60.0, "cpu": 30.0}
 SQUARES = calls("f", [((3,), {}), ((4,), {})], expected=[9, 16])
@@ -213,6 +214,39 @@ except NameError as error:
         with Judge(1) as other:
             alone = [other.grade([(program, SQUARES)], **PATIENT)[0] for program in programs]
         assert [(v.tests, v.stdout) for v in together] == [(v.tests, v.stdout) for v in alone]
+
+    @pytest.mark.parametrize(
+        ("claimed", "final"),
+        [
+            ("ok 9\nok 15", True),
+            ('ok 9\nerror ["ZeroDivisionError", "division by zero", "ZeroDivisionError"]', True),
+            ('load ["SyntaxError", "invalid syntax (solution.py, line 1)", "SyntaxError"]', True),
+            ('ok 9\nerror ["NameError", "", "NameError"]', True),
+            ('ok 9\nerror ["KeyError", "\'__import__\'", "KeyError"]', False),
+            ('ok 9\nerror ["MemoryError", "", "MemoryError"]', False),
+            ('load ["RecursionError", "maximum recursion depth exceeded", "RecursionError"]', False),
+            ('error ["Exception", "", "Exception"]\nok 16', False),
+            ("ok 9\nok 1 6", False),
+            ("ok 9", False),
+        ],
+    )
+    def test_what_may_be_due_to_the_child_is_no_verdict(self, claimed, final):
+        requests = [Request(program, SQUARES, 1.0, 1.0, True) for program in RIGHTS[:2]]
+        steps = grading(requests, 1 << 30)
+        assert len(next(steps)) == 1
+        claims = f"{claimed}\nend 0.1 0.1\nok 9\nok 16\nend 0.1 0.1\n".encode()
+        with pytest.raises(StopIteration) as stop:
+            steps.send([Outcome(Report("exit", 0, 0.2, 1 << 20, 0.2), claims, b"", False)])
+        first, second = stop.value.value
+        assert (first is not None) == final
+        assert second.score == 1.0
+
+    def test_a_module_that_arithmetic_needs_is_no_obstacle(self, judge):
+        # From Python 3.12 on, division of huge numbers imports one, with the builtins of the program.
+        suite = calls("f", [((90000,), {})], expected=[(1 << 90000) // ((1 << 30000) - 1) % 1000003])
+        programs = [f"def f(n): return (1 << n) // ((1 << 30000) - 1) % 1000003  # {number}" for number in range(3)]
+        assert all(map(tame, programs))
+        assert [verdict.score for verdict in grade(judge, programs, suite)] == [1.0] * 3
 
     def test_the_others_are_graded_alone(self, judge):
         wild = [f"def f(x): return sum(x for i in range(x))  # {n}" for n in range(3)]

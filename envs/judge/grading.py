@@ -46,6 +46,12 @@ _MAX_STDOUT = 64 * 1024  # bytes of the claim that holds what was printed
 _UNTAMED = ("import", "class", "__", "try:", "yield")
 #: Characters of the longest program that is worth a try.
 _LONGEST = 4096
+#: What tame programs raise by themselves. Other errors may be due to the child: with few builtins Python 3.12 can't
+#: divide huge numbers, which imports a module, and of memory and depth others may have left less.
+_OWN_ERRORS = """
+    AttributeError IndentationError IndexError NameError OverflowError SyntaxError TabError TypeError UnboundLocalError
+    ValueError ZeroDivisionError
+"""
 
 
 class Request(NamedTuple):
@@ -156,15 +162,21 @@ def _parts(claimed: bytes) -> list[tuple[list[bytes], bytes]]:
 
 
 def _shared_verdict(suite: Calls, lines: list[bytes], end: bytes) -> Verdict | None:
-    """The verdict on one of several programs; None where it was not run, or where others may have been in its way."""
+    """The verdict on one of several programs; None where it was not run, or may have ended otherwise than alone."""
     results, stdout = _call_results(suite, lines)
-    if len(results) < len(suite) or any("memory" in result.reason.lower() for result in results):
+    if len(results) < len(suite) or not all(map(_is_own, results)):
         return None
     try:
         wall, cpu = map(float, end.split()[1:])
     except ValueError:
         return None
     return Verdict(tuple(results), stdout, wall, cpu)
+
+
+def _is_own(result: TestResult) -> bool:
+    """Whether a result is a value, or an error that a tame program raises by itself."""
+    kind, _, error = result.reason.partition(": ")
+    return kind in ("passed", "wrong") or (kind == "error" and error.partition(":")[0] in _OWN_ERRORS.split())
 
 
 def _grade_asserts(program: str, suite: Asserts, wall: float, cpu: float, memory: int) -> Steps:

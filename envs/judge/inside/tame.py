@@ -8,7 +8,9 @@ small (a list of operations, names and constants) that
   compute, and no types; no imports, no classes, no exceptions in a program's hands;
 - no code of a program runs but what the judge has called: no generators, no finalizers, nothing that C code calls back
   (`key=`, `map`), which is what most bugs need that break an interpreter's memory;
-- there are no hash tables and no iterators to hold on to, which have had such bugs by themselves.
+- there are no hash tables but constant sets, and no iterators to hold on to, which have had such bugs by themselves.
+
+A program can still end the child, say with a tuple a million tuples deep: then all that it held are graded alone.
 
 What is not on the lists is graded alone, as everything once was: an operation of a later Python, too.
 """
