@@ -55,9 +55,15 @@ class RandomPrompts(Task[int]):
         """Random characters."""
         return 0, self.prompts[index]
 
-    def reply(self, state: int, response: str, rng: np.random.Generator) -> Reply[int]:
+    def reply(self, state: int, response: str, rng: np.random.Generator | None) -> Reply[int]:
         """The share of vowels."""
         return Reply(0, "", Score.of(vowels=sum(map(response.count, "aeiou")) / RESPONSE), True)
+
+    def reply_many(
+        self, states: Sequence[int], responses: Sequence[str], rngs: Sequence[np.random.Generator]
+    ) -> list[Reply[int]]:
+        """The same, without generators: there is no chance in it."""
+        return [self.reply(state, response, None) for state, response in zip(states, responses, strict=True)]
 
     def demonstrate(self, state: int, rng: np.random.Generator) -> str:
         """Nothing but vowels."""
