@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ctypes
+import math
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -77,14 +79,14 @@ class CompiledLlamaForward(LlamaForward):
         assert kernel is not None, "ask `available` first"
         self._kernel = kernel
         self._kernel.llama_room.restype = ctypes.c_int64
-        packed = [tuple(map(_packed, layer)) for layer in self.layers]
-        self._weights = packed, _packed(self.head)  # kept for the pointers to them
-        self._layers = (_Layer * len(packed))(*(_Layer(*map(Tensor.data_ptr, weights)) for weights in packed))
+        count, kinds = len(self.layers), len(self.layers[0])
+        self._weights, parts = _packed([weights for layer in self.layers for weights in layer] + [self.head])
+        self._layers = (_Layer * count)(*(_Layer(*parts[k * kinds : (k + 1) * kinds]) for k in range(count)))
         inner, (hidden, vocabulary) = self.layers[0].down.shape[0], self.head.shape
         self._llama = _Llama(
-            *(len(packed), hidden, self.heads, self.shared, self.width, inner, vocabulary, length),
+            *(count, hidden, self.heads, self.shared, self.width, inner, vocabulary, length),
             *(self.epsilon.item(), self._layers),
-            *map(Tensor.data_ptr, (self.embedding, self._weights[1], self.turns)),
+            *(self.embedding.data_ptr(), parts[-1], self.turns.data_ptr()),
         )
 
     @staticmethod
@@ -169,9 +171,13 @@ def threads_for(rows: int, tokens: int) -> int:
     return max(1, min(torch.get_num_threads(), rows, tokens // TOKENS_PER_THREAD))
 
 
-def _packed(weights: Tensor) -> Tensor:
-    """Weights, (in, out), as (⌈out / 16⌉, in, 16), filled up with zeros."""
-    depth, columns = weights.shape
-    panels = -(-columns // PANEL)
-    full = torch.nn.functional.pad(weights, (0, panels * PANEL - columns))
-    return full.view(depth, panels, PANEL).transpose(0, 1).contiguous()
+def _packed(every: Sequence[Tensor]) -> tuple[Memory, list[int]]:
+    """Weights, (in, out) each, as (⌈out / 16⌉, in, 16), filled up with zeros, in one piece; and where each begins."""
+    shapes = [(-(-weights.shape[1] // PANEL), weights.shape[0], PANEL) for weights in every]
+    starts = np.cumsum([0, *map(math.prod, shapes)])
+    memory = Memory(int(starts[-1]))
+    for start, shape, weights in zip(starts.tolist(), shapes, every, strict=False):
+        full = torch.nn.functional.pad(weights.detach(), (0, shape[0] * PANEL - weights.shape[1]))
+        part = memory.array[start : start + math.prod(shape)].reshape(shape)
+        part[:] = full.view(shape[1], shape[0], PANEL).transpose(0, 1).numpy()
+    return memory, (memory.array.ctypes.data + starts[:-1] * memory.array.itemsize).tolist()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import cached_property
 
 import numpy as np
@@ -98,7 +99,7 @@ class Window:
         """
         cache = self.cache
         if layer == len(cache.buffers):
-            first, second = (x.new_zeros(cache.slots, x.shape[2], cache.length, x.shape[3]) for x in (keys, values))
+            first, second = (_zeros((cache.slots, x.shape[2], cache.length, x.shape[3]), x) for x in (keys, values))
             cache.buffers.append((first, second))
         return cache.buffers[layer]
 
@@ -121,3 +122,10 @@ class Window:
     def get_seq_length(self, layer: int = 0) -> int:
         """For transformers, which is given positions and a mask and needs no length."""
         return 0
+
+
+def _zeros(shape: tuple[int, ...], like: Tensor) -> Tensor:
+    """Zeros of this shape; by numpy, which asks the system for large pages, where they lie in the machine's memory."""
+    if like.device.type != "cpu":
+        return like.new_zeros(shape)
+    return torch.from_numpy(np.zeros(math.prod(shape) * like.itemsize, np.uint8)).view(like.dtype).view(shape)
