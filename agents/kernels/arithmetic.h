@@ -52,7 +52,8 @@ static inline vector exponential(vector x) {
     return y * (vector)scale;
 }
 
-/* Have the processor fetch numbers that are needed soon: memory keeps pace with arithmetic only if it is asked early. */
+/* Have the processor fetch numbers that are needed soon: memory keeps pace with products only if it is asked early. (What
+   attention reads lies in long stretches, which the processor fetches by itself, and faster.) */
 static inline void fetch(const float *from, int64_t count) {
     for (int64_t i = 0; i < count; i += 16) __builtin_prefetch(from + i);
 }
@@ -147,26 +148,23 @@ static inline __attribute__((always_inline)) vector eight(
 
 /* Products of a query with `count` keys, added to the weights; `counted` are the lanes of the last vector that count. */
 static inline __attribute__((always_inline)) void score(
-    const int parts, const float *query, integers counted, const float *keys, int64_t last, int64_t width, int64_t ahead,
-    int64_t count, float *weights) {
+    const int parts, const float *query, integers counted, const float *keys, int64_t last, int64_t width, int64_t count,
+    float *weights) {
     vector asked[GROUP];
     for (int p = 0; p < parts - 1; p++) asked[p] = *(const vector *)(query + p * LANES);
     asked[parts - 1] = choose(counted, *(const vector *)(query + last), (vector){0});
-    for (int64_t t = 0; t < count; t += LANES, keys += LANES * width) {
-        fetch(keys + ahead, LANES * width);
+    for (int64_t t = 0; t < count; t += LANES, keys += LANES * width)
         *(vector *)(weights + t) += count - t < LANES ? eight(parts, asked, keys, last, width, count - t - 1)
                                                       : eight(parts, asked, keys, last, width, LANES - 1);
-    }
 }
 
 /* The sum of `count` values, weighted and scaled. */
 static inline __attribute__((always_inline)) void mix(
-    const int parts, const float *weights, const float *values, int64_t last, int64_t width, int64_t ahead, int64_t count,
+    const int parts, const float *weights, const float *values, int64_t last, int64_t width, int64_t count,
     float scale, float *mixed) {
     vector one[GROUP], two[GROUP]; /* two sums side by side: additions wait for one another */
     for (int p = 0; p < parts; p++) one[p] = two[p] = (vector){0};
     for (int64_t t = 0; t < count; t += 2, values += 2 * width) {
-        fetch(values + ahead, 2 * width);
         for (int p = 0; p < parts; p++) one[p] += weights[t] * *(const vector *)(values + (p < parts - 1 ? p * LANES : last));
         if (t + 1 == count) break;
         for (int p = 0; p < parts; p++)
@@ -204,10 +202,8 @@ static float exponentials(float *weights, int64_t count) {
         case 6: what(6); break; \
     }
 
-/* Products of a vector, (width,), with `count` others, (count, width); weights has room for count + 7. `ahead` is how
-   far behind them lies what to fetch meanwhile. */
-static void products(
-    const float *query, const float *keys, int64_t ahead, int64_t count, int64_t width, float *weights) {
+/* Products of a vector, (width,), with `count` others, (count, width); weights has room for count + 7. */
+static void products(const float *query, const float *keys, int64_t count, int64_t width, float *weights) {
     memset(weights, 0, sizeof(float) * padded(count));
     if (width < LANES) {
         for (int64_t t = 0; t < count; t++)
@@ -220,14 +216,14 @@ static void products(
         int64_t from = v * LANES, left = vectors - v;
         int64_t last = left <= GROUP ? width - LANES - from : (GROUP - 1) * LANES;
         integers counted = lanes >= (int32_t)(left <= GROUP ? vectors * LANES - width : 0);
-#define SCORE(parts) score(parts, query + from, counted, keys + from, last, width, ahead, count, weights)
+#define SCORE(parts) score(parts, query + from, counted, keys + from, last, width, count, weights)
         IN_PARTS(SCORE)
     }
 }
 
-/* The sum of `count` vectors, (count, width), weighted and scaled, (width,); `ahead` as above. */
+/* The sum of `count` vectors, (count, width), weighted and scaled, (width,). */
 static void mixture(
-    const float *weights, const float *values, int64_t ahead, int64_t count, int64_t width, float scale, float *mixed) {
+    const float *weights, const float *values, int64_t count, int64_t width, float scale, float *mixed) {
     if (width < LANES) {
         memset(mixed, 0, sizeof(float) * width);
         for (int64_t t = 0; t < count; t++)
@@ -238,17 +234,17 @@ static void mixture(
     for (int64_t v = 0; v < vectors; v += GROUP) {
         int64_t from = v * LANES, left = vectors - v;
         int64_t last = left <= GROUP ? width - LANES - from : (GROUP - 1) * LANES;
-#define MIX(parts) mix(parts, weights, values + from, last, width, ahead, count, scale, mixed + from)
+#define MIX(parts) mix(parts, weights, values + from, last, width, count, scale, mixed + from)
         IN_PARTS(MIX)
     }
 }
 
 /* What a head's query, (width,), makes of `count` keys and values, (count, width); weights has room for count + 7. */
 static void attend(
-    const float *query, const float *keys, const float *values, int64_t ahead, int64_t count, int64_t width,
-    float *weights, float *mixed) {
-    products(query, keys, ahead, count, width, weights);
-    mixture(weights, values, ahead, count, width, exponentials(weights, count), mixed);
+    const float *query, const float *keys, const float *values, int64_t count, int64_t width, float *weights,
+    float *mixed) {
+    products(query, keys, count, width, weights);
+    mixture(weights, values, count, width, exponentials(weights, count), mixed);
 }
 
 /* What gates let through of the MLP's insides: silu(first half) · second half of each row, (rows, 2 · inner), rows

@@ -110,14 +110,14 @@ static void gate_back(
 static void attend_back(
     const float *query, const float *keys, const float *values, int64_t count, int64_t width, const float *mixed,
     const float *dmixed, float *weights, float *slopes, float *dquery, float *dkeys, float *dvalues) {
-    products(query, keys, 0, count, width, weights);
+    products(query, keys, count, width, weights);
     float scale = exponentials(weights, count), mean = dot(dmixed, mixed, width);
-    products(dmixed, values, 0, count, width, slopes);
+    products(dmixed, values, count, width, slopes);
     for (int64_t t = 0; t < count; t++) {
         weights[t] *= scale;
         slopes[t] = weights[t] * (slopes[t] - mean);
         add_scaled(dkeys + t * width, slopes[t], query, width);
         add_scaled(dvalues + t * width, weights[t], dmixed, width);
     }
-    mixture(slopes, keys, 0, count, width, 1.0f, dquery);
+    mixture(slopes, keys, count, width, 1.0f, dquery);
 }

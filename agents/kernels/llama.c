@@ -73,7 +73,7 @@ static void pass(
         for (int64_t r = 0; r < count; r++)
             for (int64_t h = 0; h < m->heads; h++) {
                 int64_t place = (slots[r] * m->shared + h / per) * apart;
-                attend(room->every + r * room->qkv + h * width, layer->keys + place, layer->values + place, apart,
+                attend(room->every + r * room->qkv + h * width, layer->keys + place, layer->values + place,
                        positions[r] + 1, width, room->weights, room->attended + r * room->mixed + h * width);
             }
         multiply(count, room->attended, room->mixed, m->heads * width, layer->out, room->x, room->hidden, room->hidden, 1);

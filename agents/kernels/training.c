@@ -79,7 +79,7 @@ static void attention(
                                 room->dmixed + place, room->weights, room->slopes, room->dqkv + asked, room->dkeys,
                                 room->dvalues);
                 else
-                    attend(tape->qkv + asked, room->keys, room->values, 0, shared + i + 1, width, room->weights,
+                    attend(tape->qkv + asked, room->keys, room->values, shared + i + 1, width, room->weights,
                            tape->mixed + place);
             }
         if (way_back) {
