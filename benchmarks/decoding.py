@@ -8,7 +8,7 @@ with `LanguageModelAgent`, resets, steps and log-probabilities included; `genera
 with its dynamic and its static cache, of which the faster one counts. All run once to warm up, then in turn (backwards
 in every other repeat). A ratio is taken within a repeat, and the median is printed with its quartiles.
 
-Then an update of GRPO, in groups of 4 and after another one: the parts of it that the environment takes, grading
+Then updates of GRPO, in groups of 4 and after a first one: the parts of them that the environment takes, grading
 included, and decoding; the rest is the gradient's.
 """
 
@@ -110,12 +110,14 @@ def in_turns(ways: dict[str, Callable[[], object]], repeats: int) -> dict[str, l
 
 
 def parts_of_an_update(model: LanguageModel, envs: TokenVectorEnv[Any], batch: int) -> dict[str, float]:
-    """What shares of an update's time the environment and decoding take."""
+    """What shares of the time of updates the environment and decoding take: of one, or of as many as fill 2 seconds."""
     config = Config(algorithm="grpo", episodes=batch, group_size=4, learning_rate=0.0, micro_batch=64)
     trainer = Trainer(model, envs, config)
     trainer.step()
-    told = trainer.step()
-    taken = {part: told[f"seconds_{part}"] for part in ("env", "decoding", "update")}
+    taken = dict.fromkeys(("env", "decoding", "update"), 0.0)
+    while sum(taken.values()) < 2.0:
+        told = trainer.step()
+        taken = {part: seconds + told[f"seconds_{part}"] for part, seconds in taken.items()}
     return {part: seconds / sum(taken.values()) for part, seconds in taken.items()}
 
 

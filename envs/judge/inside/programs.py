@@ -95,7 +95,7 @@ def read_all(descriptor: int) -> bytes:
 
 def send(descriptor: int, line: str) -> None:
     """Write an ASCII line, however often the descriptor takes only a part."""
-    rest = memoryview(line.encode("ascii"))
+    rest = line.encode("ascii")
     while rest:
         rest = rest[os.write(descriptor, rest) :]
 

@@ -13,7 +13,6 @@ is forked from. Messages are words with a blank in between, which costs both sid
                                                         "cpu" (a limit), "kill" (as asked)
 """
 
-import array
 import contextlib
 import gc
 import math
@@ -182,10 +181,8 @@ class Zygote:
             raise Gone from None
         if not message:
             raise Gone
-        descriptors = array.array("i")
-        for _, _, data in ancillary:
-            descriptors.frombytes(data)
-        return message.decode().split(), descriptors.tolist()
+        descriptors = b"".join([data for _, _, data in ancillary])
+        return message.decode().split(), memoryview(descriptors).cast("i").tolist()
 
     def _become(self, mode: str, descriptors: list[int], confinement: sandbox.Confinement) -> NoReturn:
         """In the child: keep nothing but what it needs, and run."""
