@@ -101,7 +101,6 @@ class Zygote:
     def _run(self, descriptors: list[int], number: str, mode: str, wall: float, cpu: float, memory: int) -> None:
         patience = min(PATIENCE, wall)
         confinement = sandbox.confinement(Limits(cpu + SPARE, memory))
-        signal.sigtimedwait(CHILDREN, 0)  # forget about those before
         started = time.monotonic()
         try:
             pid = os.fork()
@@ -120,12 +119,13 @@ class Zygote:
                 os.kill(pid, signal.SIGKILL)
                 raise
             _, status, usage = os.wait4(pid, 0)
+            signal.sigtimedwait(CHILDREN, 0)  # or the next child would seem to have ended at once
         if status:
             self._wait(0)  # for its troubles
         for descriptor in descriptors:
             os.close(descriptor)
         spent = usage.ru_utime + usage.ru_stime
-        code = os.waitstatus_to_exitcode(status)
+        code = os.waitstatus_to_exitcode(status) if status else 0
         if why == "exit" and code < 0:
             why = "cpu" if code == -signal.SIGKILL and spent >= cpu else "signal"  # the kernel was first
         sandbox.sweep(self._layers)
