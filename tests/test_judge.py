@@ -165,6 +165,12 @@ class TestCalls:
         given = calls("f", [((value,), {}) for value in values], expected=[[value, value] for value in values])
         assert reasons(tiered, "def f(x): return [x, x]" + word, given) == ["passed"] * 4
 
+    def test_what_arithmetic_imports(self, tiered):
+        """From Python 3.12 on, dividing huge numbers takes a module."""
+        program = "def f(n): return (1 << n) // ((1 << 30000) - 1) % 1000003"
+        given = calls("f", [((90000,), {})], expected=[(1 << 90000) // ((1 << 30000) - 1) % 1000003])
+        assert reasons(tiered, program, given) == ["passed"]
+
     def test_no_signal_is_blocked(self, judge):
         """A zygote blocks SIGCHLD, which would be inherited."""
         program = "import signal\ndef f(): return list(signal.pthread_sigmask(signal.SIG_BLOCK, []))"

@@ -43,7 +43,7 @@ socketserver sqlite3 sre_compile sre_constants sre_parse ssl stat statistics str
 symtable sys sysconfig tarfile tempfile termios textwrap threading time timeit token tokenize tomllib trace traceback
 tracemalloc types typing unicodedata unittest unittest.mock urllib.error urllib.parse urllib.request uuid warnings
 wave weakref xml.dom.minidom xml.etree.ElementTree xml.sax zipfile zipimport zlib zoneinfo _strptime _pydatetime
-_pydecimal _compat_pickle _py_abc _weakrefset _threading_local
+_pydecimal _pylong _compat_pickle _py_abc _weakrefset _threading_local
 """
 
 _ENCODINGS = """
