@@ -176,7 +176,7 @@ def _packed(every: Sequence[Tensor]) -> tuple[Memory, list[int]]:
     shapes = [(-(-weights.shape[1] // PANEL), weights.shape[0], PANEL) for weights in every]
     starts = np.cumsum([0, *map(math.prod, shapes)])
     memory = Memory(int(starts[-1]))
-    for start, shape, weights in zip(starts.tolist(), shapes, every, strict=False):
+    for start, shape, weights in zip(starts[:-1].tolist(), shapes, every, strict=True):
         full = torch.nn.functional.pad(weights.detach(), (0, shape[0] * PANEL - weights.shape[1]))
         part = memory.array[start : start + math.prod(shape)].reshape(shape)
         part[:] = full.view(shape[1], shape[0], PANEL).transpose(0, 1).numpy()

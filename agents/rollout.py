@@ -146,21 +146,21 @@ def rollout(
     task, end = envs.mdp.task, envs.mdp.tokenizer.end_id
     waiting = rows[:0]  # rows whose response is whole: a slow task knows of it, and is asked when the others wait, too
     while len(rows) or len(waiting):
+        cells = first_cells + envs.lengths  # (n,), where the next tokens go
         if len(rows):
             entered = perf_counter()
             actions = agent.act(envs, rows)
             seconds_agent += perf_counter() - entered
-            cells = (first_cells + envs.lengths)[rows]  # where the tokens go
             chosen = getattr(agent, "log_probs", None)
             if chosen is None:
                 known = False
             else:
-                log_probs[cells] = chosen
+                log_probs[cells[rows]] = chosen
             masks = getattr(agent, "allowed", None)
             if masks is not None:
                 if allowed is None:
                     allowed = np.ones((num_rows * length, masks.shape[1]), bool)
-                allowed[cells] = masks
+                allowed[cells[rows]] = masks
             if task.slow:
                 whole = rows[actions == end]
                 task.expect([envs.episodes[row].state for row in whole.tolist()], envs.partials(whole))
@@ -168,12 +168,11 @@ def rollout(
                 rows, actions = rows[actions != end], actions[actions != end]
         if not len(rows):
             rows, actions, waiting = waiting, np.full(len(waiting), end), waiting[:0]
-        cells = (first_cells + envs.lengths)[rows]
         _, step_rewards, terminated, truncated, info = envs.step_rows(rows, actions)
-        rewards[cells] = step_rewards[rows]
+        rewards[cells[rows]] = step_rewards[rows]
         told = "finish_reason" in info
         if told:
-            ends[cells] = info["_finish_reason"][rows]
+            ends[cells[rows]] = info["_finish_reason"][rows]
         over = (terminated | truncated)[rows]
         if over.any():
             left, rows = rows[over], rows[~over]

@@ -53,7 +53,7 @@ static inline vector exponential(vector x) {
 }
 
 /* Have the processor fetch numbers that are needed soon: memory keeps pace with products only if it is asked early. (What
-   attention reads lies in long stretches, which the processor fetches by itself, and faster.) */
+   attention reads lies in long stretches, which the processor fetches by itself, as fast or faster.) */
 static inline void fetch(const float *from, int64_t count) {
     for (int64_t i = 0; i < count; i += 16) __builtin_prefetch(from + i);
 }

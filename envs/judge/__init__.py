@@ -23,7 +23,7 @@ with Judge(workers=2) as judge:
   programs that are plain functions of numbers, texts and lists may follow each other in one process: their compiled
   code is held against a short list of operations and names before any of it runs (`textmdp.envs.judge.inside.tame`).
   Nothing leads from such a program to the interpreter, and what it leaves goes before the next begins. Whatever doesn't
-  end there as it would alone (in time, with memory to spare) is graded again, alone.
+  end there as it would alone (in time, with memory to spare, by no error but its own) is graded again, alone.
 
 ## What is not covered
 
