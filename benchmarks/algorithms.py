@@ -1,4 +1,4 @@
-"""The algorithms side by side: every row of `textmdp.agents.objectives.OBJECTIVES`, from the same warm starts.
+"""The algorithms side by side: every row of `textmdp.agents.algorithms.objectives.OBJECTIVES`, from the same warm starts.
 
     python -m textmdp.benchmarks.algorithms --env TextMath-v0 --seeds 0 1 2 3 4
 
@@ -28,8 +28,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from textmdp.agents.config import Config
-from textmdp.agents.objectives import OBJECTIVES
+from textmdp.agents.algorithms.config import Config
+from textmdp.agents.algorithms.objectives import OBJECTIVES
 from textmdp.benchmarks.intervals import (
     Estimate,
     Floats,

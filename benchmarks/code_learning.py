@@ -26,12 +26,12 @@ from typing import Any
 
 import numpy as np
 
-from textmdp.agents.config import Config, ImitationConfig
-from textmdp.agents.decoding import LanguageModelAgent
-from textmdp.agents.evaluation import Evaluation, evaluate
-from textmdp.agents.objectives import OBJECTIVES
-from textmdp.agents.policy_gradient import Trainer
-from textmdp.agents.rollout import make_envs
+from textmdp.agents.algorithms.config import Config, ImitationConfig
+from textmdp.agents.algorithms.objectives import OBJECTIVES
+from textmdp.agents.evaluation.evaluate import Evaluation, evaluate
+from textmdp.agents.inference.sampler import LanguageModelAgent
+from textmdp.agents.rollouts.rollout import make_envs
+from textmdp.agents.training.trainer import Trainer
 from textmdp.benchmarks.learning import RESULTS, held_out_envs, parallel, provenance, warm_start, write_csv
 from textmdp.envs.judge import Judge
 

@@ -26,11 +26,11 @@ import numpy as np
 import torch
 import transformers
 
-from textmdp.agents.config import Config
-from textmdp.agents.decoding import LanguageModelAgent
-from textmdp.agents.language_model import LanguageModel
-from textmdp.agents.policy_gradient import Trainer
-from textmdp.agents.rollout import Trajectories, rollout
+from textmdp.agents.algorithms.config import Config
+from textmdp.agents.inference.sampler import LanguageModelAgent
+from textmdp.agents.models.language_model import LanguageModel
+from textmdp.agents.rollouts.rollout import Trajectories, rollout
+from textmdp.agents.training.trainer import Trainer
 from textmdp.benchmarks.learning import provenance
 from textmdp.envs import Reply, Score, Task, TokenVectorEnv
 

@@ -31,16 +31,16 @@ import numpy as np
 import torch
 import transformers
 
-from textmdp.agents.config import Config
-from textmdp.agents.decoding import LanguageModelAgent
-from textmdp.agents.evaluation import evaluate
-from textmdp.agents.imitation import ImitationConfig, imitate
-from textmdp.agents.language_model import LanguageModel
-from textmdp.agents.policy_gradient import Trainer
-from textmdp.agents.rollout import make_envs
+from textmdp.agents.algorithms.config import Config
+from textmdp.agents.evaluation.evaluate import evaluate
+from textmdp.agents.inference.sampler import LanguageModelAgent
+from textmdp.agents.models.language_model import LanguageModel
+from textmdp.agents.rollouts.rollout import make_envs
+from textmdp.agents.training.imitation import ImitationConfig, imitate
+from textmdp.agents.training.trainer import Trainer
 from textmdp.envs import TASKS
-from textmdp.envs.vector_env import TokenVectorEnv
-from textmdp.envs.views import task_arguments
+from textmdp.envs.registration import task_arguments
+from textmdp.envs.views.vector_env import TokenVectorEnv
 
 T = TypeVar("T")
 Row = dict[str, float]

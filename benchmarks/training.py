@@ -18,10 +18,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from textmdp.agents.language_model import LanguageModel
+from textmdp.agents.models.language_model import LanguageModel
 from textmdp.benchmarks.decoding import PROMPT, RESPONSE, SHAPES, RandomPrompts, in_turns, matmul_peak, sweep
 from textmdp.envs import TokenVectorEnv
-from textmdp.envs.episode import ENVIRONMENT, POLICY
+from textmdp.envs.core.episode import ENVIRONMENT, POLICY
 
 
 def gradient(model: LanguageModel) -> Tensor:

@@ -38,12 +38,12 @@ import torch
 from numpy.typing import ArrayLike
 from transformers import TrainerCallback
 
-from textmdp.agents.config import Config
-from textmdp.agents.decoding import LanguageModelAgent
-from textmdp.agents.evaluation import evaluate
-from textmdp.agents.language_model import LanguageModel
-from textmdp.agents.policy_gradient import Trainer
-from textmdp.agents.rollout import make_envs
+from textmdp.agents.algorithms.config import Config
+from textmdp.agents.evaluation.evaluate import evaluate
+from textmdp.agents.inference.sampler import LanguageModelAgent
+from textmdp.agents.models.language_model import LanguageModel
+from textmdp.agents.rollouts.rollout import make_envs
+from textmdp.agents.training.trainer import Trainer
 from textmdp.benchmarks.intervals import Floats, bootstrap, finite, interquartile_mean
 from textmdp.benchmarks.learning import RESULTS, held_out_envs, provenance, warm_start
 from textmdp.benchmarks.trl_trainer import require_trl, trl_trainer

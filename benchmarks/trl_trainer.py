@@ -22,11 +22,11 @@ import numpy as np
 from numpy.typing import NDArray
 from transformers import PrinterCallback, TrainerCallback
 
-from textmdp.agents.config import Config
-from textmdp.agents.language_model import LanguageModel
-from textmdp.agents.rollout import rollout
+from textmdp.agents.algorithms.config import Config
+from textmdp.agents.models.language_model import LanguageModel
+from textmdp.agents.rollouts.rollout import rollout
 from textmdp.envs.tokenizers.base import REPLACEMENT
-from textmdp.envs.vector_env import TokenVectorEnv
+from textmdp.envs.views.vector_env import TokenVectorEnv
 
 
 def require_trl() -> None:

@@ -12,13 +12,13 @@ envs = gym.make_vec("TextMath-v0", 1024)       # token by token, many at once
 
 from gymnasium.envs.registration import register, registry
 
-from textmdp.envs.episode import Episode, Snapshot
-from textmdp.envs.response_env import ResponseEnv
-from textmdp.envs.spaces import UnicodeText
-from textmdp.envs.task import END_OF_TURN, Reply, Score, Task
-from textmdp.envs.token_env import TokenEnv
+from textmdp.envs.core.episode import Episode, Snapshot
+from textmdp.envs.core.spaces import UnicodeText
+from textmdp.envs.core.task import END_OF_TURN, Reply, Score, Task
 from textmdp.envs.tokenizers import ByteTokenizer, LexiconTokenizer, Tokenizer
-from textmdp.envs.vector_env import TokenVectorEnv
+from textmdp.envs.views.response_env import ResponseEnv
+from textmdp.envs.views.token_env import TokenEnv
+from textmdp.envs.views.vector_env import TokenVectorEnv
 
 __all__ = [
     "END_OF_TURN",
@@ -55,14 +55,14 @@ def register_task(name: str, task: str, reward_threshold: float | None = None) -
         registry.pop(env_id, None)  # importing twice, or registering again, replaces
     register(
         f"{name}-v0",
-        entry_point="textmdp.envs.views:token_env",
-        vector_entry_point="textmdp.envs.views:token_vector_env",
+        entry_point="textmdp.envs.registration:token_env",
+        vector_entry_point="textmdp.envs.registration:token_vector_env",
         reward_threshold=reward_threshold,
         kwargs={"task": task},
     )
     register(
         f"{name}Response-v0",
-        entry_point="textmdp.envs.views:response_env",
+        entry_point="textmdp.envs.registration:response_env",
         reward_threshold=reward_threshold,
         kwargs={"task": task},
     )

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from textmdp.envs.task import END_OF_TURN, Reply, Score, Task
+from textmdp.envs.core.task import END_OF_TURN, Reply, Score, Task
 
 #: Least and greatest number of each difficulty.
 RANGES = {"tiny": (1, 7), "small": (1, 15), "medium": (1, 100), "large": (1, 1000)}

@@ -1,0 +1,119 @@
+"""`textmdp envs`: what there is."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import inspect
+import re
+from typing import Any
+
+import gymnasium as gym
+from rich.markdown import Markdown
+from rich.table import Table
+from rich.text import Text
+
+import textmdp.envs
+from textmdp.agents.cli.options import task_name, token_id
+from textmdp.agents.cli.terminal import console
+from textmdp.envs.core.spaces import UnicodeText
+from textmdp.envs.core.task import Task
+from textmdp.envs.views.response_env import ResponseEnv
+from textmdp.envs.views.text_env import TextEnv
+from textmdp.envs.views.token_env import TokenEnv
+
+#: A row of a table in a task's documentation: its first cell, a name in backticks.
+_ROW = re.compile(r"^\| `([^`|]+)`( \(default\))? *\|", re.MULTILINE)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments of `textmdp envs`."""
+    parser.add_argument("id", metavar="ID", nargs="?", help="print the documentation page of this one")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """List the environments, or print the page of one."""
+    if arguments.id is None:
+        _print_table()
+    else:
+        _print_page(token_id(arguments.id))
+    return 0
+
+
+def _print_table() -> None:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    table.add_column("id", no_wrap=True, style="bold cyan")
+    table.add_column("what it is", ratio=3, min_width=24)
+    table.add_column("one action", ratio=2)
+    table.add_column("observation", ratio=2)
+    table.add_column("tokens", justify="right", no_wrap=True)
+    for name, path in textmdp.envs.TASKS.items():
+        task = _load(path)
+        token, response = _made(f"{name}-v0"), _made(f"{name}Response-v0")
+        words = _first_line(task)
+        table.add_row(f"{name}-v0", words, "a token", _observation(token), _vocabulary(token))
+        table.add_row(f"{name}Response-v0", "", _response(response), _observation(response), _vocabulary(response))
+    console.print(table)
+    for name, path in textmdp.envs.TASKS.items():
+        task = _load(path)
+        console.print()
+        console.print(Text.assemble((f"{name}  ", "bold cyan"), ("--set ", "dim"), ", ".join(_arguments(task))))
+        if names := difficulties(task):
+            console.print(Text.assemble(("  difficulty  ", "dim"), ", ".join(names)))
+    views = [n for n in inspect.signature(TokenEnv).parameters if n not in ("task", "render_mode")]
+    console.print()
+    console.print(Text.assemble(("every view  ", "bold"), ("--set ", "dim"), ", ".join(views)))
+    console.print(Text("textmdp envs ID prints a page about one; textmdp play ID lets you play it.", style="dim"))
+
+
+def _print_page(env_id: str) -> None:
+    name = task_name(env_id)
+    page = f"# {name}\n\nIds: `{name}-v0`, token by token; `{name}Response-v0`, reply by reply.\n\n"
+    page += inspect.cleandoc(_load(textmdp.envs.TASKS[name]).__doc__ or "It has no documentation.")
+    views = ", ".join(f"`{n}`" for n in inspect.signature(TokenEnv).parameters if n != "task")
+    page += f"\n\n## Arguments of every view\n{views}; see `textmdp.envs.TokenEnv` and `textmdp.envs.ResponseEnv`.\n"
+    if console.is_terminal:
+        console.print(Markdown(page))
+    else:
+        console.file.write(page)
+
+
+def difficulties(task: type[Task[Any]]) -> list[str]:
+    """The difficulties that a task's documentation has in a table, the default marked."""
+    page = inspect.cleandoc(task.__doc__ or "")
+    _, _, rest = page.partition("| difficulty |")
+    return [f"{name} (default)" if default else name for name, default in _ROW.findall(rest.partition("\n\n")[0])]
+
+
+def _load(path: str) -> type[Task[Any]]:
+    module, _, name = path.partition(":")
+    return getattr(importlib.import_module(module), name)
+
+
+def _made(env_id: str) -> TextEnv[Any]:
+    return gym.make(env_id).unwrapped  # type: ignore[return-value]
+
+
+def _first_line(task: type[Task[Any]]) -> str:
+    return inspect.cleandoc(task.__doc__ or "").partition("\n")[0]
+
+
+def _arguments(task: type[Task[Any]]) -> list[str]:
+    return [name for name in inspect.signature(task).parameters]
+
+
+def _observation(env: TextEnv[Any]) -> str:
+    if isinstance(env.observation_space, UnicodeText):
+        return "text"
+    return f"tokens, roles: ({env.mdp.context_length},)"
+
+
+def _response(env: TextEnv[Any]) -> str:
+    assert isinstance(env, ResponseEnv)
+    turns = env.mdp.task.max_turns
+    budget = f"text, ≤ {env.mdp.max_response_tokens} tokens"
+    return budget if turns == 1 else f"{budget}, ≤ {turns} turns"
+
+
+def _vocabulary(env: TextEnv[Any]) -> str:
+    return f"{env.mdp.tokenizer.vocab_size}"

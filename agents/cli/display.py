@@ -1,0 +1,148 @@
+"""A training run while it goes on: progress, the numbers that matter, where the time goes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import TracebackType
+
+from rich.console import Group
+from rich.live import Live
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+from textmdp.agents.cli.terminal import console, show
+from textmdp.agents.evaluation.evaluate import Evaluation, share
+from textmdp.agents.runs.doctor import Finding
+from textmdp.agents.runs.report import STAGES, TIMES
+
+_BARS = "▁▂▃▄▅▆▇█"
+_COLOURS = ("green", "magenta", "cyan", "blue", "yellow", "white")
+_BAR_WIDTH = 40
+
+
+class Display:
+    """A `teaching.Watcher` that draws on the terminal; without one, a line for each evaluation.
+
+    Args:
+        steps: of imitation there will be.
+        updates: of policy gradient there will be at most.
+    """
+
+    def __init__(self, steps: int, updates: int) -> None:
+        self._steps, self._updates = steps, updates
+        self._seconds: dict[str, float] = {}
+        self._curve: list[float] = []
+        self._line = Text()
+        self._progress = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description:16}"),
+            BarColumn(_BAR_WIDTH),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            console=console,
+        )
+        self._task = self._progress.add_task("setting up", total=None)
+        self._live = Live(self._draw(), console=console, refresh_per_second=8, transient=True)
+
+    def __enter__(self) -> Display:
+        if console.is_terminal:
+            self._live.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        if console.is_terminal:
+            self._live.stop()
+
+    def stopping(self) -> None:
+        """The user asked for an end, which comes after what is under way."""
+        self._progress.update(self._task, description="stopping …")
+        self._refresh()
+
+    # A watcher
+
+    def stage(self, name: str) -> None:
+        """Something else begins."""
+        self._progress.update(self._task, description=name)
+        if name == "imitation":
+            self._progress.update(self._task, total=self._steps, completed=0)
+        elif name == "policy gradient":
+            self._progress.update(self._task, total=self._updates, completed=0)
+        self._refresh()
+
+    def imitated(self, metrics: Mapping[str, float]) -> None:
+        """A check of the imitation."""
+        self._progress.update(self._task, completed=int(metrics["step"]))
+        self._seconds["imitation"] = metrics["seconds"]
+        self._line = Text(f"loss {metrics['loss']:.3f} nats a token   accuracy {share(metrics['accuracy'])}")
+        self._refresh()
+        self._plain(
+            f"imitation  step {metrics['step']:.0f}  loss {metrics['loss']:.3f}  accuracy {share(metrics['accuracy'])}"
+        )
+
+    def updated(self, metrics: Mapping[str, float]) -> None:
+        """An update."""
+        self._progress.update(self._task, completed=int(metrics["update"]))
+        for key, name in TIMES.items():
+            if key in metrics:
+                self._seconds[name] = self._seconds.get(name, 0.0) + metrics[key]
+        line = (
+            f"return {metrics['return']:.3f}   full marks {share(metrics['success'])}   "
+            f"entropy {metrics['entropy']:.3f} nats   tokens {metrics['response_tokens']:.1f}"
+        )
+        self._line = Text(line)
+        if "evaluation/accuracy" in metrics:
+            self._curve.append(metrics["evaluation/accuracy"])
+            interval = metrics["evaluation/low"], metrics["evaluation/high"]
+            measured = share(metrics["evaluation/accuracy"], interval)
+            self._plain(f"update {metrics['update']:.0f} of {self._updates}  greedy accuracy {measured}  {line}")
+        self._refresh()
+
+    def found(self, update: int, finding: Finding) -> None:
+        """Something that looks wrong: it stays on the screen, with what to do about it."""
+        style = "bold red" if finding.severity == "error" else "bold yellow"
+        remedy = (f": {finding.remedy}", "dim")
+        show((f"{finding.severity} ", style), (f"update {update}  ", "dim"), finding.message, remedy)
+
+    def evaluated(self, stage: str, evaluation: Evaluation) -> None:
+        """A whole evaluation: it stays on the screen."""
+        if stage != "untrained":
+            self._curve.append(evaluation.accuracy)
+        show(
+            (f"{STAGES[stage]:20}", "bold"),
+            f"{share(evaluation.accuracy, evaluation.accuracy_interval)} of {evaluation.episodes} problems",
+        )
+
+    # Drawing
+
+    def _plain(self, line: str) -> None:
+        if not console.is_terminal:
+            show(line)
+
+    def _refresh(self) -> None:
+        self._live.update(self._draw())
+
+    def _draw(self) -> Group:
+        rows = Table.grid(padding=(0, 2))
+        if self._line:
+            rows.add_row(Text("now", style="dim"), self._line)
+        if self._curve:
+            curve = sparkline(self._curve[-60:])
+            rows.add_row(Text("greedy", style="dim"), Text(f"{curve} {share(self._curve[-1])}", style="bold green"))
+        if self._seconds:
+            rows.add_row(Text("time", style="dim"), time_bar(self._seconds))
+        return Group(self._progress, rows)
+
+
+def sparkline(shares: list[float]) -> str:
+    """A curve of numbers in [0, 1], one character each."""
+    return "".join(_BARS[min(int(value * len(_BARS)), len(_BARS) - 1)] for value in shares)
+
+
+def time_bar(seconds: Mapping[str, float]) -> Text:
+    """Where the time went, in words, coloured."""
+    total = sum(seconds.values()) or 1.0
+    text = Text()
+    for colour, (name, value) in zip(_COLOURS, seconds.items(), strict=False):
+        text.append("■ ", style=colour).append(f"{name} {value:.0f} s ({100 * value / total:.0f} %)   ")
+    return text

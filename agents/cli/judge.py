@@ -1,0 +1,46 @@
+"""`textmdp judge doctor`: what this machine offers to confine programs with."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+
+from rich.text import Text
+
+from textmdp.agents.cli.terminal import show
+from textmdp.envs.judge import tiers
+
+_NAMES = ("namespaces", "Landlock", "seccomp")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments of `textmdp judge`."""
+    parser.add_argument(
+        "what", choices=["doctor"], help="doctor: try each tier of confinement, and name what is missing"
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Try every tier; 0 where one is reached, 1 otherwise."""
+    user = "root" if os.name == "posix" and os.geteuid() == 0 else "an ordinary user"
+    show(f"{platform.system()} {platform.release()}, {platform.machine()}, Python {platform.python_version()}, {user}")
+    findings = [tiers.examine(tier) for tier in tiers.TIERS]
+    for finding in findings:
+        words = ", ".join(_layer_names(finding.tier))
+        mark = ("holds  ", "green") if finding.reached else ("missing", "red")
+        show("  ", (f"{finding.tier:<3}", "bold"), mark, f"  {words}")
+        if not finding.reached:
+            show(Text(f"       {finding.problem}", "dim"))
+    reached = next((finding.tier for finding in findings if finding.reached), None)
+    if reached is None:
+        show("\nNo tier is reached: the judge refuses to run programs here.")
+        show(f'Only isolation="{tiers.UNSAFE}" would: for programs that you trust.')
+        return 1
+    show(f"\nThe judge runs programs in tier {reached}.")
+    return 0
+
+
+def _layer_names(tier: str) -> list[str]:
+    names = [name for name, used in zip(_NAMES, tiers.LAYERS[tier], strict=True) if used]
+    return names if len(names) > 1 else [*names, "no files"]

@@ -1,0 +1,221 @@
+"""`textmdp play`: a person is the policy."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import gymnasium as gym
+from rich.text import Text
+
+from textmdp.agents.cli.options import UserError, add_environment, at_least, settings, task_name, token_id
+from textmdp.agents.cli.terminal import STYLES, console, ledger_line, show
+from textmdp.envs.tokenizers import Tokenizer
+from textmdp.envs.views.rendering import visible
+from textmdp.envs.views.text_env import TextEnv
+from textmdp.envs.views.token_env import TokenEnv
+
+#: Larger vocabularies are not listed whole.
+_MOST_LISTED = 80
+_ESCAPES = {"\\n": "\n", "\\t": "\t", "\\r": "\r"}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments of `textmdp play`."""
+    add_environment(parser)
+    parser.add_argument("--tokens", action="store_true", help="pick one token at a time instead of typing responses")
+    parser.add_argument(
+        "--seed", type=at_least(0), default=None, help="repeat the same episodes (default: others each time)"
+    )
+    parser.add_argument("--problem", metavar="I", type=at_least(0), help="play problem I of the split, once")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Play episodes until the input ends; Ctrl-D and Ctrl-C leave."""
+    options = settings(arguments.set)
+    for taken in {"action", "render_mode"} & options.keys():
+        raise UserError(f"--set {taken}=…: play shows the environment in its own way; leave {taken!r} out")
+    name = task_name(token_id(arguments.id))
+    view = f"{name}-v0" if arguments.tokens else f"{name}Response-v0"
+    env: TextEnv[Any] = gym.make(view, **options).unwrapped  # type: ignore[assignment]
+    player = _TokenPlayer(env) if isinstance(env, TokenEnv) else _ResponsePlayer(env)
+    show((view, "bold"), ("   ", ""), (player.rules, "dim"))
+    code = 0
+    try:
+        player.play(arguments.seed, arguments.problem)
+    except EOFError:
+        show("")
+    except KeyboardInterrupt:
+        show("")
+        code = 130
+    if player.returns:
+        mean = sum(player.returns) / len(player.returns)
+        episodes = f"{len(player.returns)} episode{'s' * (len(player.returns) > 1)}"
+        show((f"{episodes}, mean return {mean:g} of {env.mdp.task.full_marks:g}", "dim"))
+    return code
+
+
+class _ResponsePlayer:
+    """Plays reply by reply."""
+
+    rules = "type a response; \\ at the end goes on in the next line; Ctrl-D leaves"
+
+    def __init__(self, env: TextEnv[Any]) -> None:
+        self.env = env
+        self.returns: list[float] = []
+
+    def play(self, seed: int | None, problem: int | None) -> None:
+        """Episode after episode; or one, of a given problem."""
+        while True:
+            options = None if problem is None else {"problem": problem}
+            _, info = self.env.reset(seed=seed, options=options)
+            show("", (f"\nproblem {info['problem']}", "dim"))
+            self._say(info["message"])
+            self.returns.append(self._episode())
+            if problem is not None:
+                return
+            seed = None  # the next episodes follow from it
+
+    def _episode(self) -> float:
+        total, ended = 0.0, False
+        while not ended:
+            expected = self.env.demonstrate()
+            for action in self._actions():
+                _, earned, terminated, truncated, info = self.env.step(action)
+                reward = float(earned)
+                total += reward
+                ended = terminated or truncated
+                self._tell(reward, info)
+                if ended or "finish_reason" in info:
+                    break
+        how = "terminated" if terminated else "truncated: the context is full"
+        show((f"{how}   return {total:g}", "bold green" if total >= self.env.mdp.task.full_marks else "bold"))
+        if total < self.env.mdp.task.full_marks and expected != info["response"]:
+            show((f"an expert would have said: {visible(expected)}", "dim"))
+        return total
+
+    def _actions(self) -> Iterator[Any]:
+        """What the person does in one turn."""
+        lines = [_ask("you › ")]
+        while lines[-1].endswith("\\"):
+            lines[-1] = lines[-1][:-1]
+            lines.append(_ask("  … "))
+        yield "\n".join(lines)
+
+    def _tell(self, reward: float, info: dict[str, Any]) -> None:
+        """What came of a step."""
+        reason = info.get("finish_reason")
+        if reason == "context":
+            show(("  cut off: the context is full, and nothing was graded", "dim"))
+        elif reason is not None:
+            score = self.env.episode.scores[-1]
+            console.print(ledger_line(score, reason), soft_wrap=True)
+            if abs(reward - score.total) > 1e-12:
+                show((f"  with shaping {reward:+g}", "dim"))
+            if info["message"]:
+                self._say(info["message"])
+
+    def _say(self, message: str) -> None:
+        show((visible(message), STYLES["environment"]))
+
+
+class _TokenPlayer(_ResponsePlayer):
+    """Plays token by token."""
+
+    rules = "type tokens, or a number as #7; Enter ends the turn; Ctrl-D leaves"
+
+    def __init__(self, env: TextEnv[Any]) -> None:
+        super().__init__(env)
+        self._listed: list[int] = []
+
+    def _actions(self) -> Iterator[int]:
+        tokenizer = self.env.mdp.tokenizer
+        while True:
+            legal = [i for i, allowed in enumerate(self.env.action_masks()) if allowed]
+            if legal != self._listed:
+                console.print(_listing(tokenizer, legal))
+                self._listed = legal
+            line = _ask("token › ")
+            tokens = read_tokens(line, tokenizer)
+            if tokens is None:
+                show((f"  no token is called {line!r}: type its text, or its number as #7; Enter ends the turn", "red"))
+                continue
+            for token in tokens:
+                if not self.env.action_masks()[token]:
+                    show((f"  {_named(tokenizer, token)} is not legal here", "red"))
+                    break
+                yield token
+
+    def _tell(self, reward: float, info: dict[str, Any]) -> None:
+        super()._tell(reward, info)
+        if "finish_reason" not in info:
+            self._show_state(reward)
+
+    def _show_state(self, reward: float) -> None:
+        """The unfinished response, token by token, and what the last one earned."""
+        env = self.env
+        said = env.tokens[env.snapshot().turn_start :].tolist()
+        cells = Text("  ")
+        for i, token in enumerate(said):
+            cells.append(
+                visible(_shown(env.mdp.tokenizer, token)), style=f"{STYLES['policy']} {'underline' if i % 2 else ''}"
+            )
+        cells.append(f"   {len(said)} of {env.mdp.max_response_tokens} tokens", style="dim")
+        if reward:
+            cells.append(f"   reward {reward:+g}", style="dim")
+        console.print(cells, soft_wrap=True)
+
+
+def read_tokens(line: str, tokenizer: Tokenizer) -> list[int] | None:
+    r"""The tokens that a line stands for; None if there are none.
+
+    An empty line is the end of the turn. A token's own text comes first, then `#7` and `7` as its number, then the
+    text of several tokens; `\n` and its like are read as what they stand for.
+    """
+    if line in ("", tokenizer.token_text(tokenizer.end_id)):
+        return [tokenizer.end_id]
+    text = line
+    for escape, character in _ESCAPES.items():
+        text = text.replace(escape, character)
+    try:
+        ids = tokenizer.encode(text)
+    except ValueError:
+        ids = []
+    if len(ids) == 1:
+        return ids
+    number = line.removeprefix("#")
+    if number.isascii() and number.isdigit() and int(number) < tokenizer.vocab_size and (line != number or not ids):
+        return [int(number)]
+    return ids or None
+
+
+def _listing(tokenizer: Tokenizer, legal: list[int]) -> Text:
+    """The legal tokens with their numbers."""
+    text = Text("  ")
+    if len(legal) > _MOST_LISTED:  # those that can be typed first
+        legal = sorted(legal, key=lambda token: not tokenizer.token_text(token).isprintable())
+    for token in legal[:_MOST_LISTED]:
+        text.append(f"{token}:", style="dim").append(f"{_named(tokenizer, token)}  ")
+    if len(legal) > _MOST_LISTED:
+        text.append(f"… and {len(legal) - _MOST_LISTED} more", style="dim")
+    return text
+
+
+def _named(tokenizer: Tokenizer, token: int) -> str:
+    """A token by its text, so that blanks and line breaks are seen."""
+    text = _shown(tokenizer, token)
+    return text if text.strip() == text and text else f"'{text}'"
+
+
+def _shown(tokenizer: Tokenizer, token: int) -> str:
+    return visible(tokenizer.token_text(token).replace("\n", "\\n").replace("\t", "\\t"))
+
+
+def _ask(prompt: str) -> str:
+    """A line from the person; shown again where it came through a pipe."""
+    line = input(prompt)
+    if not sys.stdin.isatty():
+        show((visible(line), STYLES["policy"]))
+    return line

@@ -1,0 +1,1 @@
+"""Accuracy, returns, pass@k and maj@k, with intervals."""

@@ -1,0 +1,1 @@
+"""Decoding: sampling from a language model through a key-value cache."""

@@ -1,0 +1,229 @@
+"""A causal language model as a policy: a network of transformers, and the tokenizer of an environment."""
+
+from __future__ import annotations
+
+from os import PathLike
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedModel
+
+from textmdp.agents.inference import compiled_training
+from textmdp.agents.inference.forward import attention_mask
+from textmdp.agents.models.loading import attention_window, load_network
+from textmdp.agents.models.precision import TOLERANCES, precision
+from textmdp.agents.training.packing import lay_out, pack
+from textmdp.envs.core.episode import POLICY
+from textmdp.envs.tokenizers import Tokenizer
+
+#: The logit of a token that the policy never writes: its probability is exactly 0, and 0 · log 0 stays finite.
+NEVER = -1e9
+
+
+class TokenStatistics(NamedTuple):
+    """What one teacher-forced pass tells of the policy's tokens; 0 at all other positions."""
+
+    log_probs: Tensor  # (B, L) of each token, given its past
+    entropy: Tensor  # (B, L) of the distribution that it was drawn from, in nats
+    every: Tensor  # (N, V) log-probabilities of all tokens, where the N tokens of the policy stand, row by row
+    hidden: Tensor | None  # (B, L, D) the last hidden state after each position, where it was asked for
+
+
+class LanguageModel:
+    """A policy over tokens: π(a | s) = softmax(logits(s) / temperature), over the tokens that a policy may write.
+
+    The tokens that a tokenizer calls unusable (padding, unknown, other specials), and ids beyond its vocabulary, have
+    probability 0, in sampling and in training alike: both go through `distribution`.
+
+    Args:
+        network: any causal language model of transformers. Dropout would make the policy that is trained another than
+            the one that acted, so it is never switched on.
+        tokenizer: that of the environment.
+    """
+
+    def __init__(self, network: PreTrainedModel, tokenizer: Tokenizer) -> None:
+        size = network.get_input_embeddings().num_embeddings
+        if size < tokenizer.vocab_size:
+            raise ValueError(
+                f"the network embeds {size} tokens, and {tokenizer!r} has {tokenizer.vocab_size}: "
+                "give the tokenizer that the network was trained with, or network.resize_token_embeddings(...)"
+            )
+        self.network = network.eval()
+        self.tokenizer = tokenizer
+        self.never = torch.zeros(size, dtype=torch.bool, device=network.device)  # (V,)
+        self.never[list(tokenizer.unusable_ids)] = True
+        self.never[tokenizer.vocab_size :] = True
+
+    @classmethod
+    def tiny(
+        cls,
+        tokenizer: Tokenizer,
+        context_length: int,
+        *,
+        layers: int = 2,
+        width: int = 128,
+        heads: int = 4,
+        seed: int = 0,
+    ) -> LanguageModel:
+        """A Llama from scratch, 0.4 million parameters by default.
+
+        Args:
+            tokenizer: that of the environment.
+            context_length: the most tokens of an episode.
+            layers: blocks of attention and MLP.
+            width: of the residual stream.
+            heads: of each attention; they divide the width.
+            seed: of the initial weights.
+        """
+        config = LlamaConfig(
+            vocab_size=tokenizer.vocab_size,
+            hidden_size=width,
+            intermediate_size=width // 6 * 16,  # 8/3 of the width, in steps that matrix products like
+            num_hidden_layers=layers,
+            num_attention_heads=heads,
+            max_position_embeddings=context_length,
+            rms_norm_eps=1e-5,
+            tie_word_embeddings=True,
+            pad_token_id=tokenizer.pad_id,
+            bos_token_id=None,
+            eos_token_id=tokenizer.end_id,
+        )
+        with torch.random.fork_rng(devices=[]):  # transformers draws weights from the global generator
+            network = LlamaForCausalLM(config)
+        generator = torch.Generator().manual_seed(seed)
+        with torch.no_grad():
+            for name, weights in network.named_parameters():
+                if weights.ndim == 2:  # unit variance in, unit variance out; less into the residual stream (GPT-2)
+                    depth = 2 * layers if name.endswith(("o_proj.weight", "down_proj.weight")) else 1
+                    weights.normal_(0.0, (weights.shape[1] * depth) ** -0.5, generator=generator)
+        return cls(network, tokenizer)
+
+    @classmethod
+    def load(
+        cls,
+        folder: str | PathLike[str],
+        tokenizer: Tokenizer,
+        *,
+        dtype: str = "float32",
+        device: str | torch.device | None = None,
+        autocast: bool | None = None,
+    ) -> LanguageModel:
+        """The model that was saved in a folder, or any causal language model that transformers can open.
+
+        See `textmdp.agents.models.loading.load_network` for what the arguments mean, and for what is refused.
+        """
+        network = load_network(folder, tokenizer, dtype=dtype, device=device, autocast=autocast)
+        return cls(network, tokenizer)
+
+    def save(self, folder: str | PathLike[str]) -> None:
+        """Write network and tokenizer in transformers' format: its `Auto` classes open the folder."""
+        self.network.save_pretrained(folder)
+        self.tokenizer.to_transformers().save_pretrained(folder)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self.network.device
+
+    @property
+    def tolerance(self) -> float:
+        """How far log-probabilities of sampling and of training may lie apart in nats: rounding, nothing else."""
+        return TOLERANCES[precision(self.network)]
+
+    def trainable(self) -> list[nn.Parameter]:
+        """The weights that learn: all, or those of adapters (`textmdp.agents.models.lora`)."""
+        return [weights for weights in self.network.parameters() if weights.requires_grad]
+
+    @property
+    def num_parameters(self) -> int:
+        """Weights, tied ones once."""
+        return sum(weights.numel() for weights in self.network.parameters())
+
+    @property
+    def context_length(self) -> int | None:
+        """The most positions that the network knows and that every layer attends to; None where it has no limit."""
+        config = self.network.config.get_text_config()
+        limits = [getattr(config, "max_position_embeddings", None), attention_window(config)]
+        return min((limit for limit in limits if limit is not None), default=None)
+
+    def distribution(self, logits: Tensor, temperature: float = 1.0, allowed: Tensor | None = None) -> Tensor:
+        """Log-probabilities of all tokens, (…, V) float32, from the logits of the network, (…, V).
+
+        Args:
+            logits: of the network.
+            temperature: divides them.
+            allowed: (…, V') bool, what a grammar allows of the tokenizer's V' tokens; None for all.
+        """
+        never = self.never
+        if allowed is not None:
+            never = never | F.pad(~allowed, (0, len(never) - allowed.shape[-1]), value=True)
+        return (logits.float() / temperature).masked_fill(never, NEVER).log_softmax(-1)
+
+    def log_probs(
+        self,
+        tokens: Tensor,
+        roles: Tensor,
+        temperature: float = 1.0,
+        allowed: Tensor | None = None,
+        hidden: bool = False,
+        packed: bool = True,
+    ) -> TokenStatistics:
+        """Log-probabilities and entropies of the policy's tokens, from one pass over whole episodes.
+
+        Rows are left-aligned, so that nothing real ever attends to the padding on its right: causality is mask enough.
+        Where rows open alike, as those of groups do, the opening is read once, if that is faster (`packing.py`).
+
+        Args:
+            tokens: (B, L) int64.
+            roles: (B, L): 0 padding, 1 environment, 2 policy.
+            temperature: what the tokens were sampled with.
+            allowed: (B, L, V') bool, the tokens that could be chosen at each position; None for all.
+            hidden: whether to give the last hidden states, too.
+            packed: whether rows may be read behind openings that they share, by a mask; else each as it stands.
+        """
+        rows, before = (roles[:, 1:] == POLICY).nonzero(as_tuple=True)  # (N,) policy tokens: logits at t speak of t + 1
+        logits, last = self._read(tokens, roles, rows, before, hidden, packed)
+        columns = before + 1
+        every = self.distribution(logits, temperature, None if allowed is None else allowed[rows, columns])  # (N, V)
+        of_chosen = every.gather(1, tokens[rows, columns][:, None])[:, 0]  # (N,)
+        of_all = -(every.exp() * every).sum(-1)  # (N,)
+        nothing, place = torch.zeros(tokens.shape, device=tokens.device), (rows, columns)
+        return TokenStatistics(
+            nothing.index_put(place, of_chosen),
+            nothing.index_put(place, of_all),
+            every,
+            last,
+        )
+
+    def _read(
+        self, tokens: Tensor, roles: Tensor, rows: Tensor, columns: Tensor, hidden: bool, packed: bool
+    ) -> tuple[Tensor, Tensor | None]:
+        """Logits after some tokens, (N, V), and, where they are asked for, the last hidden states, (B, L, D)."""
+        if compiled_training.available(self.network):
+            layout = lay_out(tokens, roles, packed)
+            every, places = compiled_training.hidden_states(self.network, layout), torch.from_numpy(layout.places)
+            return self.network.lm_head(every[places[rows, columns]]), every[places] if hidden else None
+        config = self.network.config.get_text_config()
+        packed = packed and config._attn_implementation in ("sdpa", "eager")  # which take masks
+        packing = pack(tokens, roles, config.hidden_size) if packed else None
+        if packing is not None:
+            places = packing.places[rows, columns]  # (N,)
+            rows, columns = places // packing.tokens.shape[1], places % packing.tokens.shape[1]
+        start, stop = (int(columns.min()), int(columns.max()) + 1) if len(columns) else (0, 1)
+        if packing is not None:
+            mask = attention_mask(self.network, packing.mask)
+            inputs = {"input_ids": packing.tokens, "position_ids": packing.positions, "attention_mask": mask}
+        else:
+            inputs = {"input_ids": tokens if hidden else tokens[:, :stop]}
+        output = self.network(
+            **inputs,
+            use_cache=False,
+            logits_to_keep=torch.arange(start, stop, device=tokens.device),
+            output_hidden_states=hidden,
+        )
+        last = output.hidden_states[-1] if hidden else None
+        if last is not None and packing is not None:
+            last = last.flatten(0, 1)[packing.places]
+        return output.logits[rows, columns - start], last

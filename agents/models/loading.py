@@ -1,0 +1,207 @@
+"""Networks from a folder or the Hugging Face hub, as a policy needs them; what would not work is refused in one line.
+
+A policy needs a causal network whose past lies in keys and values, all of its weights, and the tokenizer that it was
+trained with: other tokens under the same ids would raise no error, and train on noise.
+"""
+
+from __future__ import annotations
+
+import re
+from os import PathLike
+from pathlib import Path
+
+import numpy as np
+import torch
+from transformers import (
+    MODEL_FOR_CAUSAL_LM_MAPPING,
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    PretrainedConfig,
+    PreTrainedModel,
+)
+from transformers.utils import cached_file
+
+from textmdp.agents.models.precision import compute_in_bfloat16
+from textmdp.envs.core.task import Reply, Score, Task
+from textmdp.envs.tokenizers import Tokenizer
+from textmdp.envs.views.vector_env import TokenVectorEnv
+
+Source = str | PathLike[str]
+
+#: What weights can be kept in; "auto" is what they were saved in.
+DTYPES: dict[str, torch.dtype | str] = {"float32": torch.float32, "bfloat16": torch.bfloat16, "auto": "auto"}
+#: Below it, a gap of log-probabilities on some model with large logits may still be rounding; training looks closer.
+_LEAST_GAP = 1e-2
+_HUB_NAME = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?")
+_WANTED = "give a folder that save_pretrained wrote, or a name on the hub such as 'Qwen/Qwen2.5-0.5B'"
+
+
+def load_network(
+    source: Source,
+    tokenizer: Tokenizer,
+    *,
+    dtype: str = "float32",
+    device: str | torch.device | None = None,
+    autocast: bool | None = None,
+) -> PreTrainedModel:
+    """A causal language model of transformers.
+
+    Args:
+        source: a folder, or a name on the hub.
+        tokenizer: that of the environment; the model's own must have the same tokens.
+        dtype: of the weights: "float32"; "bfloat16", half of the memory, in which small updates are lost to rounding;
+            "auto", what they were saved in.
+        device: where they go; None for CUDA where there is one, else the CPU.
+        autocast: whether matrices are multiplied in bfloat16 over float32 weights; None for: on CUDA.
+
+    Raises:
+        FileNotFoundError: there is no such model.
+        ValueError: it can't be a policy, or not with this tokenizer.
+    """
+    if dtype not in DTYPES:
+        raise ValueError(f"dtype={dtype!r} is none of {', '.join(map(repr, DTYPES))}")
+    check_config(read_config(source), source)
+    check_tokens(source, tokenizer)
+    network, seen = AutoModelForCausalLM.from_pretrained(source, dtype=DTYPES[dtype], output_loading_info=True)
+    if seen["missing_keys"]:
+        raise ValueError(
+            f"model={str(source)!r} has no weights for {min(seen['missing_keys'])}, which would be random: give a "
+            f"model that was saved whole, as {type(network).__name__}"
+        )
+    place = choose_device(device)
+    network.to(place)
+    if autocast is None:
+        autocast = place.type == "cuda" and network.dtype == torch.float32
+    if autocast:
+        compute_in_bfloat16(network)
+    check_network(network, source)
+    return network
+
+
+def choose_device(device: str | torch.device | None) -> torch.device:
+    """The device that is asked for; for None CUDA where there is one, else the CPU."""
+    return torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+
+
+def read_config(source: Source) -> PretrainedConfig:
+    """The config.json of a model; in one line why there is none."""
+    name, folder = str(source), Path(source)
+    if folder.is_dir():
+        if (folder / "adapter_config.json").is_file():
+            raise ValueError(
+                f"model={name!r} is an adapter, which needs the model that it was trained on: give the folder of the "
+                "merged model, which `AdaptedModel.save` writes above its adapter/"
+            )
+        if not (folder / "config.json").is_file():
+            raise FileNotFoundError(f"model={name!r} is a folder without config.json, so no model: {_WANTED}")
+    elif folder.exists() or isinstance(source, PathLike) or not _HUB_NAME.fullmatch(name):
+        raise FileNotFoundError(f"model={name!r} is no folder: {_WANTED}")
+    try:
+        return AutoConfig.from_pretrained(source)
+    except (OSError, ValueError) as error:
+        why = str(error).strip().partition("\n")[0]
+        if (folder / "model" / "config.json").is_file():
+            raise ValueError(f"model={name!r} is a run: give its model, {str(folder / 'model')!r}") from None
+        if folder.is_dir():
+            raise ValueError(f"model={name!r} can't be read ({why}): {_WANTED}") from None
+        raise FileNotFoundError(
+            f"model={name!r} is no folder here, and did not come from the hub ({why}): {_WANTED}"
+        ) from None
+
+
+def check_config(config: PretrainedConfig, source: Source) -> None:
+    """Refuse what is no causal language model."""
+    kind = (config.architectures or [type(config).__name__])[0]
+    if config.is_encoder_decoder:
+        raise ValueError(
+            f"model={str(source)!r} is an encoder-decoder ({kind}), and a policy goes on with one row of tokens: "
+            "give a causal language model"
+        )
+    if type(config) not in MODEL_FOR_CAUSAL_LM_MAPPING:
+        raise ValueError(
+            f"model={str(source)!r} is a {kind}, which AutoModelForCausalLM can't open: give a causal language model"
+        )
+
+
+class _Trial(Task[None]):
+    """Says one to three letters, and hears a few."""
+
+    num_problems = 3
+    max_response_tokens = 4
+    max_text_bytes = 4
+
+    def problem(self, index: int) -> tuple[None, str]:
+        return None, "aba"[: index + 1]
+
+    def reply(self, state: None, response: str, rng: np.random.Generator) -> Reply[None]:
+        return Reply(None, "", Score.of(said=1.0), True)
+
+    def demonstrate(self, state: None, rng: np.random.Generator) -> str:
+        return "a"
+
+    def vocabulary(self) -> tuple[str, ...]:
+        return "a", "b"
+
+
+def check_network(network: PreTrainedModel, source: Source) -> None:
+    """Refuse a network that looks ahead, or says something else from cached keys and values than in one pass.
+
+    It plays some episodes of up to seven tokens: what is sampled must be what is trained.
+    """
+    from textmdp.agents.inference.sampler import LanguageModelAgent  # which build on this module
+    from textmdp.agents.models.language_model import LanguageModel
+    from textmdp.agents.rollouts.rollout import rollout
+
+    envs = TokenVectorEnv(_Trial(), 12, context_length=8, autoreset_mode="Disabled", copy=False)
+    model = LanguageModel(network, envs.mdp.tokenizer)  # its ids are the network's first ones, whatever they mean
+    try:
+        played = rollout(LanguageModelAgent(model), envs, seed=0, problems=[0, 1, 2] * 4)
+        with torch.inference_mode():
+            tokens, roles = (torch.from_numpy(array).to(model.device) for array in (played.tokens, played.roles))
+            # Not packed, too: a mask would keep a network that looks ahead from it.
+            ways = [model.log_probs(tokens, roles, packed=packed).log_probs.cpu().numpy() for packed in (False, True)]
+        gap = max(float(np.abs(played.log_probs - read)[played.mask].max()) for read in ways)
+        why = "" if gap <= max(model.tolerance, _LEAST_GAP) else f"log-probabilities differ by {gap:.2g}"
+    except (AttributeError, IndexError, RuntimeError, TypeError, ValueError) as error:
+        why = str(error).partition("\n")[0]
+    if why:
+        raise ValueError(
+            f"model={str(source)!r} ({type(network).__name__}) does not say token by token what it says in one pass "
+            f"({why}): give a causal network of plain attention, such as a Llama, Qwen, Mistral or GPT-2"
+        )
+
+
+def check_tokens(source: Source, tokenizer: Tokenizer) -> None:
+    """Refuse a model whose own tokenizer, where it comes with one, has other tokens than the environment's."""
+    if cached_file(source, "tokenizer.json", _raise_exceptions_for_missing_entries=False) is None:
+        return
+    theirs = {i: token for token, i in AutoTokenizer.from_pretrained(source).get_vocab().items()}
+    ours = {i: token for token, i in tokenizer.to_transformers().get_vocab().items()}
+    differing = sorted(i for i in theirs.keys() | ours.keys() if theirs.get(i) != ours.get(i))
+    if differing:
+        shown = ", ".join(
+            f"id {i} is {_told(theirs.get(i))} to the model and {_told(ours.get(i))} to the environment"
+            for i in differing[:2]
+        )
+        raise ValueError(
+            f"model={str(source)!r} has another tokenizer than the environment, with {len(differing)} ids that differ: "
+            f"{shown}; give the environment the model's own: tokenizer={str(source)!r}"
+        )
+
+
+def attention_window(config: PretrainedConfig) -> int | None:
+    """The most positions that the layers of a network look back on, itself included; None where all look at all.
+
+    Decoding lets every layer attend to all there is, so windows and chunks are for episodes that fit into one.
+    """
+    kinds = getattr(config, "layer_types", None) or getattr(config, "attention_layers", None)
+    names = {"sliding_attention": "sliding_window", "chunked_attention": "attention_chunk_size", "local": "window_size"}
+    if kinds is None and getattr(config, "use_sliding_window", True):  # Mistral and others tell no types
+        kinds = names
+    windows = [getattr(config, name, None) for kind, name in names.items() if kind in (kinds or ())]
+    return min((window for window in windows if window is not None), default=None)
+
+
+def _told(token: str | None) -> str:
+    return "nothing" if token is None else repr(token)

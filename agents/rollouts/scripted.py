@@ -1,0 +1,131 @@
+"""Agents without a model: random, expert, and experts that slip or err. They bound what a learner can do.
+
+Each implements `textmdp.agents.rollouts.rollout.Agent`: `begin` for rows whose episodes began, `act` for the next token of each
+live row.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from textmdp.envs.core.episode import Episode
+from textmdp.envs.core.randomness import turn_generator
+from textmdp.envs.core.task import Task
+from textmdp.envs.views.vector_env import TokenVectorEnv
+
+Rows = NDArray[np.int64]
+
+
+class RandomAgent:
+    """Each legal token with the same probability.
+
+    Args:
+        seed: of its own generator; nothing global is touched.
+    """
+
+    def __init__(self, seed: int = 0) -> None:
+        self._rng = np.random.default_rng(seed)
+
+    def begin(self, envs: TokenVectorEnv[Any], rows: Rows) -> None:
+        """Nothing to prepare."""
+
+    def act(self, envs: TokenVectorEnv[Any], rows: Rows) -> Rows:
+        """A legal token for each of `rows`, (m,)."""
+        return draw_legal(envs, rows, self._rng)
+
+
+class ExpertAgent:
+    """What `Task.demonstrate` would answer, token by token.
+
+    A demonstration is made when a turn begins and kept while the turn lasts: an agent that is asked for a row in the
+    middle of a turn goes on from there.
+    """
+
+    def __init__(self) -> None:
+        self._plans: dict[int, tuple[tuple[int, int], list[int]]] = {}  # row -> (episode's key, turn), tokens
+
+    def begin(self, envs: TokenVectorEnv[Any], rows: Rows) -> None:
+        """Forget what was planned for these rows."""
+        for row in rows.tolist():
+            self._plans.pop(row, None)
+
+    def act(self, envs: TokenVectorEnv[Any], rows: Rows) -> Rows:
+        """The next token of the demonstration for each of `rows`, (m,); the end of the turn after its last."""
+        said = (envs.lengths[rows] - envs.turn_starts[rows]).tolist()
+        end_id = envs.mdp.tokenizer.end_id
+        plans = [self._plan(envs, row) for row in rows.tolist()]
+        return np.array([p[k] if k < len(p) else end_id for p, k in zip(plans, said, strict=True)], np.int64)
+
+    def _plan(self, envs: TokenVectorEnv[Any], row: int) -> list[int]:
+        episode = envs.episodes[row]
+        turn = episode.key, episode.turn
+        planned = self._plans.get(row)
+        if planned is None or planned[0] != turn:
+            answer = self._answer(envs.mdp.task, episode)
+            planned = self._plans[row] = turn, envs.mdp.tokenizer.encode(answer, errors="replace")
+        return planned[1]
+
+    def _answer(self, task: Task[Any], episode: Episode[Any]) -> str:
+        # The same generator as `TextEnv.demonstrate`: both give the same answer in the same state.
+        return task.demonstrate(episode.state, turn_generator(episode.key, episode.turn))
+
+
+class CarelessExpertAgent(ExpertAgent):
+    """An expert that often makes the task's typical mistake (`Task.mistake`) instead, a whole turn at a time.
+
+    Args:
+        mistake_rate: the probability of a mistake, a turn.
+        seed: of its own generator.
+    """
+
+    def __init__(self, mistake_rate: float, seed: int = 0) -> None:
+        if not 0.0 <= mistake_rate <= 1.0:
+            raise ValueError(f"mistake_rate={mistake_rate} must lie in [0, 1]: it is a probability, a turn")
+        super().__init__()
+        self._mistake_rate = mistake_rate
+        self._rng = np.random.default_rng(seed)
+
+    def _answer(self, task: Task[Any], episode: Episode[Any]) -> str:
+        if self._rng.random() < self._mistake_rate:
+            return task.mistake(episode.state, turn_generator(episode.key, episode.turn))
+        return super()._answer(task, episode)
+
+
+class NoisyExpertAgent(ExpertAgent):
+    """An expert that slips: each token is, with a probability, a random legal one instead. It goes on as if it hadn't.
+
+    Args:
+        error_rate: the probability of a slip, a token.
+        seed: of its own generator.
+    """
+
+    def __init__(self, error_rate: float, seed: int = 0) -> None:
+        if not 0.0 <= error_rate <= 1.0:
+            raise ValueError(f"error_rate={error_rate} must lie in [0, 1]: it is the probability of a slip, a token")
+        super().__init__()
+        self._error_rate = error_rate
+        self._rng = np.random.default_rng(seed)
+
+    def act(self, envs: TokenVectorEnv[Any], rows: Rows) -> Rows:
+        """The next token of the demonstration, or a slip, for each of `rows`, (m,)."""
+        tokens = super().act(envs, rows)
+        slips = self._rng.random(len(rows)) < self._error_rate
+        if slips.any():
+            tokens[slips] = draw_legal(envs, rows[slips], self._rng)
+        return tokens
+
+
+def draw_legal(envs: TokenVectorEnv[Any], rows: Rows, rng: np.random.Generator) -> Rows:
+    """A token for each of `rows`, (m,), uniformly out of those that are legal there."""
+    if not envs.mdp.has_grammar:
+        usable = np.flatnonzero(envs.mdp.usable)
+        return usable[rng.integers(len(usable), size=len(rows))].astype(np.int64, copy=False)
+    tokens = np.empty(len(rows), np.int64)
+    for i, row in enumerate(rows.tolist()):
+        partial = envs.tokens[row, envs.turn_starts[row] : envs.lengths[row]].tolist()
+        mask = envs.mdp.action_mask(envs.episodes[row], envs.mdp.tokenizer.decode(partial))
+        tokens[i] = rng.choice(np.flatnonzero(mask))
+    return tokens

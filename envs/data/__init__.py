@@ -1,0 +1,1 @@
+"""Rows of data files, and counter-based random numbers for generated problems."""

@@ -1,0 +1,397 @@
+"""What Gymnasium's checker can't see: that a text environment is the MDP that it says it is.
+
+```python
+from textmdp.envs.env_checker import check_text_env
+
+check_text_env("TextMath-v0", difficulty="brackets")   # a registered id, with its arguments
+check_text_env(MyTask())                               # or a task of your own
+```
+"""
+
+from __future__ import annotations
+
+import pickle
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from gymnasium.utils.env_checker import check_env
+from gymnasium.vector import AutoresetMode, SyncVectorEnv
+
+from textmdp.envs.core.episode import ENVIRONMENT, POLICY
+from textmdp.envs.core.randomness import turn_generator
+from textmdp.envs.core.task import Task
+from textmdp.envs.registration import make_task
+from textmdp.envs.views.response_env import ResponseEnv
+from textmdp.envs.views.token_env import TokenEnv
+from textmdp.envs.views.vector_env import TokenVectorEnv
+
+_SEEDS = range(8)
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is checked: a task, and the options of its views."""
+
+    task: Task[Any]
+    options: dict[str, Any]
+
+    def token(self) -> TokenEnv[Any]:
+        """A token view."""
+        return TokenEnv(self.task, **self.options)
+
+    def response(self) -> ResponseEnv[Any]:
+        """A response view."""
+        return ResponseEnv(self.task, **self.options)
+
+    def vector(self, num_envs: int, **options: Any) -> TokenVectorEnv[Any]:
+        """A vector view."""
+        return TokenVectorEnv(self.task, num_envs, **self.options, **options)
+
+
+def check_text_env(env: str | Task[Any], **kwargs: Any) -> None:
+    """Check that the views of a task agree, and that each keeps its word.
+
+    Args:
+        env: a registered id of either view, or a task.
+        **kwargs: what `gym.make` would be given with the id; for a task, options of the views (`tokenizer`, …).
+
+    Raises:
+        AssertionError: names the check that failed, the seed, and what differed.
+    """
+    for _ in run_checks(env, **kwargs):
+        pass
+
+
+def run_checks(env: str | Task[Any], **kwargs: Any) -> Iterator[str]:
+    """The checks of `check_text_env` one by one: yields what each one assured, raises at the first that fails."""
+    subject = _subject(env, kwargs)
+    for check in CHECKS:
+        try:
+            check(subject)
+        except Exception as error:  # whatever a task does wrong, the check that met it is named
+            kind = "" if isinstance(error, AssertionError) else f"{type(error).__name__}: "
+            raise AssertionError(f"{check.__name__.replace('_', ' ')}: {kind}{error}") from error
+        yield (check.__doc__ or "").partition("\n")[0].rstrip(".")
+
+
+# The checks
+
+
+def gymnasium_is_content(subject: Subject) -> None:
+    """Gymnasium's own checker passes without a warning on both views."""
+    for view in (TokenEnv, ResponseEnv):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            env = view(subject.task, **subject.options)
+            # The renders are made from a spec, which a task of one's own has none of: see `renders_are_text`.
+            check_env(env, skip_render_check=True)
+
+
+def views_are_equivalent(subject: Subject) -> None:
+    """For the same task, seed and text, both views show the same texts, ends and undiscounted return."""
+    token, response = subject.token(), subject.response()
+    for seed, policy in _episodes(subject):
+        _, info = token.reset(seed=seed)
+        _, other = response.reset(seed=seed)
+        assert info["problem"] == other["problem"], f"seed {seed}: problem {info['problem']} and {other['problem']}"
+        rng, total, total_response, ended = np.random.default_rng(seed), 0.0, 0.0, False
+        while not ended:
+            ids, ended, rewards, info = policy(token, rng), False, [], {}
+            for action in ids:
+                _, reward, terminated, truncated, info = token.step(action)
+                rewards.append(reward)
+                ended = terminated or truncated
+                if ended or "finish_reason" in info:
+                    break
+            total += sum(rewards)
+            text = token.mdp.tokenizer.decode(ids)
+            _, reward, terminated_too, truncated_too, info_too = response.step(text)
+            total_response += reward
+            where = f"seed {seed}, response {text!r}"
+            assert (terminated, truncated) == (terminated_too, truncated_too), f"{where}: the views end differently"
+            differs = difference(_told(info), _told(info_too))
+            assert not differs, f"{where}: token view and response view: info{differs}"
+            assert token.episode.messages == response.episode.messages, f"{where}: the views show different texts"
+        if token.mdp.dense and token.mdp.shaping_discount != 1.0:
+            continue  # the shaping of a response counts its tokens' discounts as one: equal in policy, not in sum
+        assert abs(total - total_response) <= 1e-9 * max(1.0, abs(total)), (
+            f"seed {seed}: return {total} token by token, {total_response} as responses"
+        )
+        if not token.mdp.dense:
+            assert total == total_response, f"seed {seed}: return {total} and {total_response}"
+
+
+def vector_is_singles(subject: Subject) -> None:
+    """A vector environment gives bit for bit what single ones give, in all three autoreset modes."""
+    n = 5
+    for mode in AutoresetMode:
+        singles = SyncVectorEnv([subject.token] * n, autoreset_mode=mode)
+        vector = subject.vector(n, autoreset_mode=mode)
+        rng = np.random.default_rng(0)
+        pairs: list[tuple[str, Any, Any]] = [("reset", singles.reset(seed=7), vector.reset(seed=7))]
+        for step in range(3 * min(200, vector.mdp.context_length)):
+            actions = rng.integers(vector.mdp.tokenizer.vocab_size, size=n)
+            over = vector.over
+            if mode is AutoresetMode.DISABLED and over.any():
+                pair = (singles.reset(options={"reset_mask": over}), vector.reset(options={"reset_mask": over}))
+                pairs.append((f"reset before step {step}", *pair))
+            pairs.append((f"step {step}", singles.step(actions), vector.step(actions)))
+        for where, expected, got in pairs:
+            differs = difference(expected, got)
+            assert not differs, f"{mode}, {where}, single environments and the vector: {differs}"
+
+
+def snapshots_are_complete(subject: Subject) -> None:
+    """A restored snapshot goes on as the episode did, in any view, after pickling too."""
+    for seed, policy in _episodes(subject):
+        env, twin, vector = subject.token(), subject.token(), subject.vector(2)
+        rng = np.random.default_rng(seed)
+        env.reset(seed=seed)
+        first = policy(env, rng)
+        for action in first[: int(rng.integers(len(first)))]:
+            _, _, terminated, truncated, _ = env.step(action)
+            if terminated or truncated:
+                break
+        snapshot = env.snapshot()
+        copy = pickle.loads(pickle.dumps(snapshot))
+        assert copy == snapshot, f"seed {seed}: a pickled snapshot is another one"
+        twin.reset(seed=seed + 1)
+        twin.restore(copy)
+        vector.reset(seed=seed + 2)
+        vector.restore([copy, copy])
+        vector.branch([0], [1])
+        for step in range(20):
+            action = int(rng.integers(env.mdp.tokenizer.vocab_size))
+            now = env.snapshot()
+            if now.terminated or now.truncated:
+                assert _same(env.reset(), twin.reset()), f"seed {seed}: the episode after a snapshot is another one"
+                break
+            expected, got, rows = env.step(action), twin.step(action), vector.step(np.array([action, action]))
+            assert _same(expected, got), f"seed {seed}, {step} steps after a snapshot: {got} instead of {expected}"
+            for row in range(2):
+                seen = ({name: values[row] for name, values in rows[0].items()}, *(part[row] for part in rows[1:4]))
+                assert _same(expected[:4], seen), f"seed {seed}, row {row}: {seen} instead of {expected[:4]}"
+        env.restore(snapshot)
+        assert env.snapshot() == snapshot, f"seed {seed}: stepping changed a snapshot that was taken before"
+
+
+def tokens_are_append_only(subject: Subject) -> None:
+    """Tokens are never tokenised again: each step appends, the policy's tokens stand as they were chosen."""
+    env = subject.token()
+    for seed, policy in _episodes(subject):
+        env.reset(seed=seed)
+        rng, ended, chosen = np.random.default_rng(seed), False, []
+        while not ended:
+            for action in policy(env, rng):
+                before, roles = env.tokens.copy(), env.roles.copy()
+                observation, _, terminated, truncated, info = env.step(action)
+                chosen.append(action)
+                ended = terminated or truncated
+                length = len(before)
+                assert np.array_equal(observation["tokens"][:length], before), f"seed {seed}: earlier tokens changed"
+                assert np.array_equal(observation["roles"][:length], roles), f"seed {seed}: earlier roles changed"
+                assert (observation["roles"][env.length :] == 0).all(), f"seed {seed}: roles beyond the end"
+                if ended or "finish_reason" in info:
+                    break
+        kept = env.tokens[env.roles == POLICY].tolist()
+        assert kept == chosen, f"seed {seed}: the policy chose {chosen}, and the state holds {kept}"
+        assert env.roles.all(), f"seed {seed}: a token of nobody"
+        assert env.roles[0] == ENVIRONMENT, f"seed {seed}: the environment doesn't speak first"
+
+
+def texts_round_trip(subject: Subject) -> None:
+    """Prompts, replies and an expert's responses come back from their tokens as they were."""
+    tokenizer = subject.token().mdp.tokenizer
+    env = subject.response()
+    for seed in _SEEDS:
+        env.reset(seed=seed)
+        _play_expert(env)
+        for text in env.episode.messages:
+            again = tokenizer.decode(tokenizer.encode(text))
+            assert again == text, f"seed {seed}: {text!r} comes back from its tokens as {again!r}"
+
+
+def expert_has_full_marks(subject: Subject) -> None:
+    """The expert's answers earn full marks, and the episode terminates."""
+    env = ResponseEnv(subject.task, **{**subject.options, "reward": "sparse"})
+    for seed in range(4 * len(_SEEDS)):
+        env.reset(seed=seed)
+        total = _play_expert(env)
+        assert abs(total - subject.task.full_marks) < 1e-9, (
+            f"seed {seed}: the expert earned {total} of {subject.task.full_marks}: {env.episode.messages}"
+        )
+        assert env.snapshot().terminated, f"seed {seed}: the expert's episode was truncated: {env.episode.messages}"
+
+
+def ends_are_right(subject: Subject) -> None:
+    """Turns end by the end token or the budget, episodes terminate or are truncated, never both."""
+    env = subject.token()
+    end_id, budget = env.mdp.tokenizer.end_id, env.mdp.max_response_tokens
+    for seed, policy in _episodes(subject):
+        env.reset(seed=seed)
+        rng, ended, turn = np.random.default_rng(seed), False, 0
+        while not ended:
+            for spoken, action in enumerate(policy(env, rng), start=1):
+                _, _, terminated, truncated, info = env.step(action)
+                assert {type(terminated), type(truncated)} == {bool}, f"seed {seed}: ends must be Python bools"
+                assert not (terminated and truncated), f"seed {seed}: terminated and truncated at once"
+                ended = terminated or truncated
+                reason = "stop" if action == end_id else "length" if spoken == budget else None
+                if reason is None and truncated:
+                    reason = "context"
+                got = info.get("finish_reason")
+                assert got == reason, f"seed {seed}: finish_reason {got!r} instead of {reason!r}"
+                if reason in ("stop", "length"):
+                    turn += 1
+                    assert info["turn"] == turn, f"seed {seed}: turn {info['turn']} instead of {turn}"
+                if ended or reason:
+                    break
+            assert turn <= subject.task.max_turns, f"seed {seed}: more than max_turns={subject.task.max_turns} turns"
+        said = sum(len(text.encode()) for text in env.episode.messages[::2])
+        assert said <= subject.task.max_text_bytes, (
+            f"seed {seed}: the task said {said} bytes, and max_text_bytes={subject.task.max_text_bytes}"
+        )
+
+
+def grading_is_pure(subject: Subject) -> None:
+    """Grading the same response again gives the same, one by one or together, and changes nothing."""
+    task = subject.task
+    for seed, policy in _episodes(subject):
+        env = subject.token()
+        env.reset(seed=seed)
+        state, key = env.episode.state, env.episode.key
+        texts = [env.mdp.tokenizer.decode(policy(env, np.random.default_rng(k))) for k in range(3)]
+        before = pickle.dumps(state)
+        replies = [task.reply(state, text, turn_generator(key, 0)) for text in texts]
+        again = [task.reply(state, text, turn_generator(key, 0)) for text in reversed(texts)][::-1]
+        many = task.reply_many([state] * 3, texts, [turn_generator(key, 0) for _ in texts])
+        assert replies == again, f"seed {seed}: grading {texts} again gives {again} after {replies}"
+        assert replies == list(many), f"seed {seed}: reply_many gives {many}, reply gives {replies}"
+        assert pickle.dumps(state) == before, f"seed {seed}: grading changed the hidden state"
+        for hidden in (state, *(reply.state for reply in replies)):
+            same = hash(hidden) == hash(pickle.loads(pickle.dumps(hidden)))
+            assert same, f"seed {seed}: the hidden state {hidden!r} hashes by identity"
+        index = env.episode.problem
+        same = task.problem(index) == task.problems([index, index])[1]
+        assert same, f"problem {index} differs when drawn with others"
+
+
+def problems_are_repeatable(subject: Subject) -> None:
+    """The same seed gives the same episode, and a numbered problem is the same from any seed."""
+    env, twin = subject.token(), subject.token()
+    for seed in _SEEDS:
+        observation, info = env.reset(seed=seed)
+        assert _same((observation, info), twin.reset(seed=seed)), f"seed {seed} gives two different episodes"
+        opening = twin.reset(seed=seed + 100, options={"problem": info["problem"]})
+        assert opening[1]["message"] == info["message"], f"problem {info['problem']} depends on the seed"
+
+
+def renders_are_text(subject: Subject) -> None:
+    """The transcript is rendered as text from the first state to the last."""
+    env = TokenEnv(subject.task, **subject.options, render_mode="ansi")
+    env.reset(seed=0)
+    assert isinstance(env.render(), str)
+    env.step(env.mdp.tokenizer.end_id)
+    assert isinstance(env.render(), str)
+
+
+CHECKS: tuple[Callable[[Subject], None], ...] = (
+    problems_are_repeatable,
+    grading_is_pure,
+    texts_round_trip,
+    ends_are_right,
+    expert_has_full_marks,
+    tokens_are_append_only,
+    views_are_equivalent,
+    vector_is_singles,
+    snapshots_are_complete,
+    renders_are_text,
+    gymnasium_is_content,
+)
+
+# What they are built of
+
+
+def _subject(env: str | Task[Any], kwargs: dict[str, Any]) -> Subject:
+    if isinstance(env, Task):
+        return Subject(env, kwargs)
+    spec = gym.spec(env)
+    if "task" not in spec.kwargs:
+        raise ValueError(f"{env} is no view of a textmdp task: register it with textmdp.envs.register_task")
+    arguments = {**spec.kwargs, **kwargs}
+    task, options = make_task(arguments.pop("task"), TokenEnv, arguments)
+    return Subject(task, options)
+
+
+Policy = Callable[[TokenEnv[Any], np.random.Generator], list[int]]
+
+
+def _episodes(subject: Subject) -> Iterator[tuple[int, Policy]]:
+    for seed in _SEEDS:
+        for policy in (_expert, _random, _endless, _silent):
+            yield seed, policy
+
+
+def _expert(env: TokenEnv[Any], rng: np.random.Generator) -> list[int]:
+    return env.actions_for(env.demonstrate())
+
+
+def _random(env: TokenEnv[Any], rng: np.random.Generator) -> list[int]:
+    """Tokens that text can say: what a text can't, no response view can be given."""
+    usable = np.flatnonzero(env.mdp.usable)
+    ids = rng.choice(usable, size=int(rng.integers(1, env.mdp.max_response_tokens + 1))).tolist()
+    ids = ids[: ids.index(env.mdp.tokenizer.end_id)] if env.mdp.tokenizer.end_id in ids else ids
+    said = env.mdp.tokenizer.encode(env.mdp.tokenizer.decode(ids), errors="replace")
+    return [*said, env.mdp.tokenizer.end_id][: env.mdp.max_response_tokens]
+
+
+def _endless(env: TokenEnv[Any], rng: np.random.Generator) -> list[int]:
+    """A response that runs into the budget."""
+    ids = env.mdp.tokenizer.encode(env.demonstrate()) or [int(np.flatnonzero(env.mdp.usable)[0])]
+    return (ids * env.mdp.max_response_tokens)[: env.mdp.max_response_tokens]
+
+
+def _silent(env: TokenEnv[Any], rng: np.random.Generator) -> list[int]:
+    return [env.mdp.tokenizer.end_id]
+
+
+def _play_expert(env: ResponseEnv[Any]) -> float:
+    total, ended = 0.0, False
+    while not ended:
+        _, reward, terminated, truncated, _ = env.step(env.demonstrate())
+        total += reward
+        ended = terminated or truncated
+    return total
+
+
+def _told(info: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in info.items() if key != "action_mask"}
+
+
+def _same(a: Any, b: Any) -> bool:
+    return not difference(a, b)
+
+
+def difference(a: Any, b: Any, where: str = "") -> str:
+    """Where two results first differ, to the bit and to the type, through tuples, dicts and arrays; "" if nowhere."""
+    if isinstance(a, dict) and isinstance(b, dict):
+        if a.keys() != b.keys():
+            return f"{where} has the keys {sorted(a)} and {sorted(b)}"
+        return next(filter(None, (difference(a[key], b[key], f"{where}[{key!r}]") for key in a)), "")
+    if isinstance(a, (tuple, list)) and isinstance(b, (tuple, list)):
+        if len(a) != len(b):
+            return f"{where} has the lengths {len(a)} and {len(b)}"
+        return next(
+            filter(None, (difference(x, y, f"{where}[{i}]") for i, (x, y) in enumerate(zip(a, b, strict=True)))), ""
+        )
+    if isinstance(a, np.ndarray) and isinstance(b, np.ndarray):
+        if a.dtype != b.dtype or a.shape != b.shape:
+            return f"{where} is {a.dtype} {a.shape} and {b.dtype} {b.shape}"
+        if a.dtype == object:
+            return difference(a.ravel().tolist(), b.ravel().tolist(), where)
+        return "" if np.array_equal(a, b) else f"{where} is {a.tolist()} and {b.tolist()}"
+    return "" if bool(a == b) else f"{where} is {a!r} and {b!r}"

@@ -1,0 +1,66 @@
+"""Views of a task by its name: what the registered ids call."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import inspect
+from typing import Any
+
+from textmdp.envs.core.task import Task
+from textmdp.envs.views.response_env import ResponseEnv
+from textmdp.envs.views.token_env import TokenEnv
+from textmdp.envs.views.vector_env import TokenVectorEnv
+
+
+def token_env(task: str, **options: Any) -> TokenEnv[Any]:
+    """The token view of the task at `task`, "module:Class"; `options` are the task's arguments and the view's."""
+    made, rest = make_task(task, TokenEnv, options)
+    return TokenEnv(made, **rest)
+
+
+def response_env(task: str, **options: Any) -> ResponseEnv[Any]:
+    """The response view of the task at `task`, "module:Class"; `options` are the task's arguments and the view's."""
+    made, rest = make_task(task, ResponseEnv, options)
+    return ResponseEnv(made, **rest)
+
+
+def token_vector_env(num_envs: int, task: str, **options: Any) -> TokenVectorEnv[Any]:
+    """The token view of `num_envs` episodes at once of the task at `task`, "module:Class"."""
+    made, rest = make_task(task, TokenVectorEnv, options)
+    return TokenVectorEnv(made, num_envs, **rest)
+
+
+# gym.make looks here for the render modes.
+token_env.metadata = TokenEnv.metadata  # type: ignore[attr-defined]
+response_env.metadata = ResponseEnv.metadata  # type: ignore[attr-defined]
+
+
+def task_arguments(task: str) -> list[str]:
+    """The names of the arguments that the task at `task` takes."""
+    return _parameters(_load(task))
+
+
+def make_task(path: str, view: type, options: dict[str, Any]) -> tuple[Task[Any], dict[str, Any]]:
+    """The task, made with its share of the options, and the rest of them for the view."""
+    task_class = _load(path)
+    task_names, view_names = _parameters(task_class), [n for n in _parameters(view) if n not in ("task", "num_envs")]
+    for name in options:
+        if name not in task_names and name not in view_names:
+            close = difflib.get_close_matches(name, task_names + view_names, n=1)
+            hint = f"; did you mean {close[0]!r}?" if close else ""
+            raise TypeError(
+                f"unexpected argument {name!r}{hint} Arguments of {task_class.__name__}: {', '.join(task_names)}; "
+                f"of {view.__name__}: {', '.join(view_names)}"
+            )
+    made = task_class(**{name: value for name, value in options.items() if name in task_names})
+    return made, {name: value for name, value in options.items() if name not in task_names}
+
+
+def _load(path: str) -> type[Task[Any]]:
+    module, _, name = path.partition(":")
+    return getattr(importlib.import_module(module), name)
+
+
+def _parameters(of: type) -> list[str]:
+    return [name for name in inspect.signature(of).parameters]

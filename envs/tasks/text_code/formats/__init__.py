@@ -1,0 +1,1 @@
+"""Readers of programming data sets: HumanEval, MBPP, EvalPlus, APPS."""

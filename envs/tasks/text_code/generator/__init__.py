@@ -1,0 +1,1 @@
+"""Generated programming problems: specifications, expressions, statements, grammar, mutants."""

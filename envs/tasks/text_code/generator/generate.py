@@ -1,0 +1,302 @@
+"""An endless supply of programming problems: difficulties by name, splits that share no function, any index.
+
+Problem `index` is a function of the seed, the split, the difficulty and the index alone. Whether a problem may be seen
+in training is a function of what its program computes, whatever its words and the seed: `x + 3 + y` is held out
+wherever `y + 3 + x` is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache, lru_cache, partial
+from hashlib import blake2b
+from typing import Any, NamedTuple
+
+from textmdp.envs.data.counter_rng import Draws, Streams
+from textmdp.envs.data.dataset_rows import SPLITS, held_out
+from textmdp.envs.judge import calls
+from textmdp.envs.judge.suites import Calls
+from textmdp.envs.tasks.text_code.generator.expression_programs import STEP_WORDS, TEXT_WORDS, arithmetic, texts
+from textmdp.envs.tasks.text_code.generator.grammar import COMPARED, DIGITS, ENDINGS, INDENT, LINES, ProgramGrammar
+from textmdp.envs.tasks.text_code.generator.program_spec import Sketch
+from textmdp.envs.tasks.text_code.generator.statement_programs import (
+    CHOICE_WORDS,
+    LIST_WORDS,
+    LOOP_WORDS,
+    choices,
+    lists,
+    loops,
+)
+from textmdp.envs.tasks.text_code.problem import CodeProblem
+
+#: The name of the function that is to be written.
+ENTRY = "f"
+#: Tests that the reward counts, and most of them that are chosen for the borders of the cases.
+HIDDEN, MOST_EDGES = 10, 6
+#: Functions are compared, and told apart, by what they return for so many arguments.
+_PROBES = 24
+
+Arguments = tuple[Any, ...]
+Drawing = Callable[[Draws, int], Arguments]
+
+
+class Exercise(NamedTuple):
+    """A problem, and what somebody careless answers."""
+
+    problem: CodeProblem
+    """The problem with its tests."""
+    mistake: str
+    """A response that looks right; it may be right."""
+
+
+def _numbers(low: int, high: int) -> Drawing:
+    """Whole numbers for so many parameters."""
+    return lambda draws, count: tuple(draws.between(low, high) for _ in range(count))
+
+
+def _strings(low: int, high: int) -> Drawing:
+    """Texts of so many letters."""
+    return lambda draws, count: tuple(
+        "".join(draws.choice("abcde") for _ in range(draws.between(low, high))) for _ in range(count)
+    )
+
+
+def _list(draws: Draws, count: int) -> Arguments:
+    return tuple([draws.between(-4, 14) for _ in range(draws.between(3, 7))] for _ in range(count))
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """A difficulty.
+
+    Attributes:
+        example: the statement of one of its problems.
+        compose: draws a problem; None, to try again.
+        arguments: draws the arguments of a test, so many.
+        shown: draws the arguments of an example, which is to be read.
+        examples: how many the docstring shows.
+        max_text_bytes: the longest prompt.
+        max_response_tokens: the budget of a response.
+        words: what its statements are made of, beside names and numbers.
+        lexemes: what its programs and examples are made of, beside digits.
+    """
+
+    example: str
+    compose: Callable[[Draws], Sketch | None]
+    arguments: Drawing
+    shown: Drawing
+    examples: int
+    max_text_bytes: int
+    max_response_tokens: int
+    words: tuple[str, ...]
+    lexemes: tuple[str, ...]
+
+    @property
+    def vocabulary(self) -> tuple[str, ...]:
+        """The tokens that prompts and programs are written in."""
+        return tuple(dict.fromkeys((*_FRAME, *DIGITS, *self.lexemes, *self.words)))
+
+
+#: What every prompt and every program has.
+_FRAME = (
+    *(f"def {ENTRY}(", ", ", '):\n    """', f"\n\n    >>> {ENTRY}(", f"\n    >>> {ENTRY}(", '\n    """\n'),
+    *(INDENT, LINES[1], "return ", "(", ")", "-"),
+)
+_ARITHMETIC = ("x", "y", " + ", " - ", " * ", " // ", " % ", " / ")
+_LETTERS = ("'", *"abcdeABCDE")
+
+_ANY, _SMALL = _numbers(-9, 20), _numbers(2, 9)
+
+_CHOOSING = ("if ", ":", LINES[2], *COMPARED)
+_LOOPING = ("for ", " in ", LINES[3], " = ")
+_LISTING = (".append(", "[]", "[", "]", "[::-1]", "[1:]", "[:-1]", "sorted(", "sum(", "len(")
+
+#: The difficulties, easiest first.
+LEVELS: dict[str, Level] = {
+    "one-step": Level(
+        example="Add 3 to x.",
+        compose=partial(arithmetic, steps=1),
+        arguments=_ANY,
+        shown=_SMALL,
+        examples=1,
+        max_text_bytes=100,
+        max_response_tokens=12,
+        words=STEP_WORDS,
+        lexemes=_ARITHMETIC,
+    ),
+    "two-step": Level(
+        example="Add 3 to x, then multiply by y.",
+        compose=partial(arithmetic, steps=2),
+        arguments=_ANY,
+        shown=_SMALL,
+        examples=1,
+        max_text_bytes=120,
+        max_response_tokens=16,
+        words=STEP_WORDS,
+        lexemes=_ARITHMETIC,
+    ),
+    "three-step": Level(
+        example="Add 3 to x, then multiply by y, then take it modulo 5.",
+        compose=partial(arithmetic, steps=3),
+        arguments=_ANY,
+        shown=_SMALL,
+        examples=2,
+        max_text_bytes=200,
+        max_response_tokens=24,
+        words=STEP_WORDS,
+        lexemes=_ARITHMETIC,
+    ),
+    "choices": Level(
+        example="If x is at least y, return x plus 3; otherwise, return y.",
+        compose=choices,
+        arguments=_ANY,
+        shown=_SMALL,
+        examples=2,
+        max_text_bytes=180,
+        max_response_tokens=32,
+        words=CHOICE_WORDS,
+        lexemes=(*_ARITHMETIC, *_CHOOSING),
+    ),
+    "texts": Level(
+        example="Take s, then append t, then reverse it.",
+        compose=texts,
+        arguments=_strings(0, 6),
+        shown=_strings(1, 4),
+        examples=2,
+        max_text_bytes=320,
+        max_response_tokens=32,
+        words=TEXT_WORDS,
+        lexemes=("s", "t", " + ", " * ", "len(", *ENDINGS, "[:", "]", *_LETTERS),
+    ),
+    "loops": Level(
+        example="Add up i times 3 for every i from 1 to n that is a multiple of 2.",
+        compose=loops,
+        arguments=_numbers(0, 12),
+        shown=_numbers(2, 6),
+        examples=2,
+        max_text_bytes=200,
+        max_response_tokens=48,
+        words=LOOP_WORDS,
+        lexemes=("n", "i", "total", *_ARITHMETIC[2:], *_CHOOSING, *_LOOPING, "range(", " *= ", " += "),
+    ),
+    "lists": Level(
+        example="Take x times 3 for every x in xs that is at least 4, in reverse.",
+        compose=lists,
+        arguments=_list,
+        shown=_list,
+        examples=2,
+        max_text_bytes=280,
+        max_response_tokens=48,
+        words=LIST_WORDS,
+        lexemes=("xs", "x", "out", *_ARITHMETIC[2:], *_CHOOSING, *_LOOPING, *_LISTING),
+    ),
+}
+DEFAULT_LEVEL = "two-step"
+
+
+class Programs:
+    """The problems of one difficulty, split and seed.
+
+    Args:
+        difficulty: a name out of `LEVELS`.
+        split: "train", "test" (one function in five, by what it computes) or "all".
+        seed: any integer; another seed gives another order of the problems.
+
+    >>> supply = Programs("two-step", "train", seed=0)
+    >>> supply.exercises([5]) == [supply.exercises([3, 4, 5])[2]]
+    True
+    """
+
+    def __init__(self, difficulty: str = DEFAULT_LEVEL, split: str = "train", seed: int = 0):
+        if difficulty not in LEVELS:
+            raise ValueError(f"difficulty={difficulty!r} is none of {', '.join(map(repr, LEVELS))}")
+        if split not in SPLITS:
+            raise ValueError(f"split={split!r} is none of {', '.join(map(repr, SPLITS))}")
+        self.difficulty, self.split = difficulty, split
+        self._streams = Streams(int(seed), split, "programs", difficulty)
+
+    @property
+    def level(self) -> Level:
+        """The difficulty."""
+        return LEVELS[self.difficulty]  # not kept: a task is pickled, and a level has functions
+
+    def exercises(self, indices: Sequence[int]) -> list[Exercise]:
+        """The numbered problems, each from its index alone."""
+        starts = self._streams.of_problems(indices).tolist()
+        return [_drawn(self.difficulty, self.split, start) for start in starts]
+
+
+@cache
+def grammar(difficulty: str, stub: str) -> ProgramGrammar:
+    """The bodies that a signature can have in the vocabulary of a difficulty."""
+    parameters = stub.partition("(")[2].partition(")")[0].split(", ")
+    return ProgramGrammar(LEVELS[difficulty].vocabulary, parameters, ("total", "out", "i", "x"))
+
+
+@lru_cache(maxsize=1 << 12)
+def _drawn(difficulty: str, split: str, start: int) -> Exercise:
+    """The first problem of the split in the stream that starts with the word `start`."""
+    draws, level = Draws(start), LEVELS[difficulty]
+    while True:
+        sketch = level.compose(draws)
+        if sketch is None or len(sketch.statement) > level.max_text_bytes:
+            continue
+        test, exercise = _finished(difficulty, sketch)
+        if exercise is not None and (split == "all" or test == (split == "test")):
+            return exercise
+
+
+@lru_cache(maxsize=1 << 13)
+def _finished(difficulty: str, sketch: Sketch) -> tuple[bool, Exercise | None]:
+    """Whether a function is held out, and the exercise to write it; None where it is too little to be one."""
+    level = LEVELS[difficulty]
+    probes = _probes(difficulty, len(sketch.parameters))
+    results = [repr(sketch.run(*arguments)) for arguments in probes]
+    # What is the same for all arguments, or one of them, is no task; nor is what can't be read.
+    given = [[repr(arguments[place]) for arguments in probes] for place in range(len(sketch.parameters))]
+    content = f"{difficulty} {' '.join(results)}"
+    if len(set(results)) == 1 or results in given:
+        return False, None
+    exercise = _exercise(level, sketch, Draws(_word(content)))
+    return held_out(content), exercise if len(exercise.problem.prompt) <= level.max_text_bytes else None
+
+
+@cache
+def _probes(difficulty: str, count: int) -> list[Arguments]:
+    """Arguments that functions of a difficulty, with so many parameters, are compared by."""
+    draws = Draws(_word(difficulty))
+    return [LEVELS[difficulty].arguments(draws, count) for _ in range(_PROBES)]
+
+
+def _word(text: str) -> int:
+    return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "little")
+
+
+def _exercise(level: Level, sketch: Sketch, draws: Draws) -> Exercise:
+    """The problem that a sketch makes, with tests drawn for it."""
+    shown: dict[str, Arguments] = {}
+    while len(shown) < level.examples:
+        arguments = level.shown(draws, len(sketch.parameters))
+        shown[repr(arguments)] = arguments
+    hidden: dict[str, Arguments] = {}
+    edges = list(sketch.edges)
+    while len(hidden) < HIDDEN:
+        if edges and len(hidden) < MOST_EDGES:
+            arguments = edges.pop()
+        else:
+            arguments = level.arguments(draws, len(sketch.parameters))
+        if repr(arguments) not in shown:
+            hidden[repr(arguments)] = arguments
+    signature = f"def {ENTRY}({', '.join(sketch.parameters)}):\n"
+    examples = [
+        f"    >>> {ENTRY}({', '.join(map(repr, arguments))})\n    {sketch.run(*arguments)!r}\n"
+        for arguments in shown.values()
+    ]
+    prompt = f'{signature}    """{sketch.statement}\n\n{"".join(examples)}    """\n'
+    visible, suite = (_suite(sketch, list(tests.values())) for tests in (shown, hidden))
+    return Exercise(CodeProblem(prompt, "", signature, ENTRY, visible, suite, sketch.body), sketch.careless)
+
+
+def _suite(sketch: Sketch, tests: list[Arguments]) -> Calls:
+    return calls(ENTRY, [(test, {}) for test in tests], expected=[sketch.run(*test) for test in tests])

@@ -1,0 +1,292 @@
+"""TextCode: write a function (or, on data sets, a program) that passes hidden tests."""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Collection, Sequence
+from functools import lru_cache
+from os import PathLike
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from textmdp.envs.core.task import Reply, Score, Task
+from textmdp.envs.judge.shared import leave, share
+from textmdp.envs.judge.suites import Calls, Suite
+from textmdp.envs.judge.verdict import Verdict
+from textmdp.envs.tasks.text_code.generator.generate import DEFAULT_LEVEL, Exercise, Programs, grammar
+from textmdp.envs.tasks.text_code.generator.mutants import slip
+from textmdp.envs.tasks.text_code.generator.prefix import valid_prefix
+from textmdp.envs.tasks.text_code.problem import CodeProblem, program_of
+
+if TYPE_CHECKING:
+    from textmdp.envs.judge import Judge
+    from textmdp.envs.judge.engine import Pending
+
+CREDITS = ("fraction", "all")
+#: Seconds of wall-clock and of processor time, where none are given.
+WALL, CPU = 3.0, 2.0
+#: What every test of a program that is no Python ends in.
+_NO_PYTHON = ("error: SyntaxError", "error: IndentationError", "error: TabError")
+
+
+class TextCode(Task[Exercise]):
+    r'''Write a program that passes tests that it does not see: small functions without end, or a data set's problems.
+
+    ## Description
+    The environment shows a signature and a docstring, the policy answers once, with the body. The judge
+    (`textmdp.envs.judge`) runs the program in a sandbox; only what it returns counts.
+
+        def f(x, y):
+            """Subtract x from 3, then subtract it from y.
+
+            >>> f(3, 5)
+            5
+            """
+            return y - (3 - x)
+
+    | difficulty | a statement | tokens of a body | budget |
+    |---|---|---|---|
+    | `one-step` | Add 3 to x. | 5 | 12 |
+    | `two-step` (default) | Add 3 to x, then multiply by y. | 7–9 | 16 |
+    | `three-step` | Add 3 to x, then multiply by y, then take it modulo 5. | 9–13 | 24 |
+    | `choices` | If x is at least y, return x plus 3; otherwise, return y. | 12–16 | 32 |
+    | `texts` | Take s, then append t, then reverse it. | 6–20 | 32 |
+    | `loops` | Add up i times 3 for every i from 1 to n that is a multiple of 2. | 23–33 | 48 |
+    | `lists` | Take x times 3 for every x in xs that is at least 4, in reverse. | 24–30 | 48 |
+
+    ## Actions
+    Text: the body, with its indentation; or a whole program; or prose with a fenced block: see
+    `textmdp.envs.tasks.text_code.problem.program_of` for what of a response is the program. The compact tokenizer of the
+    difficulties has the lexemes of their programs (`return `, ` + `, a line break with its indentation), digits, and
+    the phrases of their statements; the budgets are in these, so other tokenizers want a larger
+    `max_response_tokens`. Data sets are written in bytes.
+
+    ## Observations
+    The prompt: a signature, a statement and one or two examples; or a data set's.
+
+    ## Rewards
+    `passed`, the fraction of the hidden tests that the program passes, is the reward; with `credit="all"` it is
+    `solved`, 1 where it passes them all and 0 otherwise. The other of the two is a metric, and so are `compiles` (0 for
+    what is no Python), `passes_examples` (1 where the examples shown are passed, too) and, with
+    `measure_runtime=True`, `runtime` in seconds of processor time. With `reward="dense"`, shaping adds the potential:
+    the characters v of the response up to where it stops being the beginning of a program, as v / (v + n), n being
+    those of the reference.
+
+    A verdict is a function of program and tests, but for two things: what takes about as long as the limits may or may
+    not be done in time, and a runtime is never the same twice. So `runtime` is left out unless it is asked for, and
+    with it grading is not repeatable to the bit.
+
+    ## Starting state
+    Problem `index` is a function of seed, split, difficulty and index (any integer from 0 below 2**62), tests included.
+    Which split it may appear in is a function of what its program computes: one function in five is held out, whatever
+    the words. There are ten hidden tests, none of which is shown, at the borders of the cases where there are any. They
+    catch more than 99 % of the programs that one slip makes of the reference. Problem `index` of a data set is its
+    row `index`.
+
+    ## Episode end
+    Every episode terminates with the first response.
+
+    ## Arguments
+    - `difficulty`: a name from the table.
+    - `split`: `"train"`, `"test"` or `"all"`. None is `"train"` for the difficulties; for files, see
+      `textmdp.envs.tasks.text_code.formats.datasets.load_code_problems`.
+    - `seed`: which order of the problems; other seeds give other orders.
+    - `dataset`: a file or folder, or a name on the Hugging Face hub: HumanEval, MBPP, their plus versions, APPS.
+    - `skip_untested`: leave out a data set's rows that hold no test, which are errors otherwise.
+    - `credit`: `"fraction"` or `"all"`.
+    - `grammar`: offer the grammar of the difficulty's programs (`continuations`, the action mask): what it allows
+      compiles, reads no unknown name, and can be finished within the budget. It needs the compact tokenizer.
+    - `wall`, `cpu`: seconds that all tests of a program may take together.
+    - `isolation`: how programs are confined, see `textmdp.envs.judge.Judge`. All tasks of a process that ask for the
+      same share one judge, which is started by the first response, and closed with the last of their environments.
+    - `judge`: a judge of your own instead, yours to close. Of generated problems, programs that are plain functions may
+      be graded one after the other in one process (`sharing` of `Judge.grade`); of data sets each has its own.
+    - `measure_runtime`: see above.
+
+    ## Version history
+    - v0: first release.
+    '''
+
+    max_turns = 1
+    slow = True
+
+    def __init__(
+        self,
+        difficulty: str = DEFAULT_LEVEL,
+        split: str | None = None,
+        seed: int = 0,
+        dataset: str | PathLike[str] | None = None,
+        skip_untested: bool = False,
+        credit: str = "fraction",
+        grammar: bool = False,
+        wall: float = WALL,
+        cpu: float = CPU,
+        isolation: str = "best",
+        judge: Judge | None = None,
+        measure_runtime: bool = False,
+    ):
+        if credit not in CREDITS:
+            raise ValueError(f"credit={credit!r} is none of {', '.join(map(repr, CREDITS))}")
+        for name, seconds in (("wall", wall), ("cpu", cpu)):
+            if not 0 < seconds < math.inf:
+                raise ValueError(f"{name}={seconds} must be a positive number of seconds")
+        if judge is None:
+            share(isolation, self)  # which starts nothing yet, and refuses what is no isolation
+        elif isolation != "best":
+            raise ValueError(f"isolation={isolation!r} is for a judge that is made here; judge= has its own")
+        self._weights = {"passed" if credit == "fraction" else "solved": 1.0}
+        self._wall, self._cpu, self._isolation, self._judge = wall, cpu, isolation, judge
+        self._grammar, self._measure = bool(grammar), bool(measure_runtime)
+        self._early: dict[tuple[Exercise, str], Pending] = {}  # responses that were told of, and are being graded
+        self._supply: Programs | None = None
+        self._rows: list[tuple[Exercise, str]] = []
+        if dataset is None:
+            if skip_untested:
+                raise ValueError("skip_untested=True is for data sets: give dataset= too")
+            self._supply = Programs(difficulty, "train" if split is None else split, operator.index(seed))
+            level = self._supply.level
+            self.max_response_tokens, self.max_text_bytes = level.max_response_tokens, level.max_text_bytes
+            return
+        if difficulty != DEFAULT_LEVEL:
+            raise ValueError(f"difficulty={difficulty!r} is for generated problems; with dataset= leave it out")
+        if grammar:
+            raise ValueError("grammar=True is for generated problems, which have a vocabulary; data sets have none")
+        from textmdp.envs.tasks.text_code.formats.datasets import load_code_problems
+
+        problems = load_code_problems(dataset, split, skip_untested=skip_untested)
+        self._rows = [(Exercise(problem, ""), problem.prompt) for problem in problems]
+        self.num_problems = len(problems)
+        self.max_text_bytes = max(len(problem.prompt.encode()) for problem in problems)
+        # Room for the longest solution as a whole program, in bytes, and for the end of the turn.
+        longest = max(len(problem.stub.encode()) + len(problem.solution.encode()) for problem in problems)
+        self.max_response_tokens = 64 * (longest // 64 + 1)
+
+    def problem(self, index: int) -> tuple[Exercise, str]:
+        """Problem `index`: its state is the problem with its tests, the text is the prompt."""
+        return self.problems([index])[0]
+
+    def problems(self, indices: Sequence[int]) -> list[tuple[Exercise, str]]:
+        """Many problems; at the default difficulty 0.2 ms each when they are new, 1 µs when they come again."""
+        if self._supply is not None:
+            return [(exercise, exercise.problem.prompt) for exercise in self._supply.exercises(indices)]
+        if any(not 0 <= index < len(self._rows) for index in indices):
+            wrong = next(index for index in indices if not 0 <= index < len(self._rows))
+            raise IndexError(f"problem {wrong}: the data set has problems 0 to {len(self._rows) - 1}")
+        return [self._rows[index] for index in indices]
+
+    def reply(self, state: Exercise, response: str, rng: np.random.Generator) -> Reply[Exercise]:
+        """The score of the response; the episode ends."""
+        return self.reply_many([state], [response], [rng])[0]
+
+    def reply_many(
+        self, states: Sequence[Exercise], responses: Sequence[str], rngs: Sequence[np.random.Generator]
+    ) -> list[Reply[Exercise]]:
+        """Many scores, graded side by side; the same program for the same problem is run once."""
+        asked = list(zip(states, responses, strict=True))
+        scores = dict.fromkeys(asked, _score(1.0, 1.0, 1.0, None, *self._weights))
+        self.expect(states, responses)
+        graded = {key: self._early.pop(key) for key in scores if key in self._early}
+        try:
+            for key, pending in graded.items():
+                scores[key] = self._scored(key[0].problem, pending.result())
+        except BaseException:
+            for pending in graded.values():
+                pending.cancel()
+            raise
+        return [Reply(state, "", scores[state, response], True) for state, response in asked]
+
+    def expect(self, states: Sequence[Exercise], responses: Sequence[str]) -> None:
+        """Begin to grade; the judge's processes work while the caller goes on."""
+        keys = dict.fromkeys(zip(states, responses, strict=True))
+        new = [key for key in keys if key not in self._early and not self._is_known(*key)]
+        if new:
+            judge = self._judge or share(self._isolation, self)
+            groups = [
+                [(program_of(state.problem, response), suite) for suite in _suites(state.problem)]
+                for state, response in new
+            ]
+            sharing = self._supply is not None  # a few operations and names are all that such programs are made of
+            pending = judge.submit_each(groups, self._wall, self._cpu, sharing=sharing)
+            self._early.update(zip(new, pending, strict=True))
+
+    def _is_known(self, state: Exercise, response: str) -> bool:
+        """Whether full marks are certain: a reference that was generated together with its tests passes them."""
+        return self._supply is not None and not self._measure and response == state.problem.solution
+
+    def close(self) -> None:
+        """Forget what is being graded; the judge that tasks share ends with the last of them, one of your own stays."""
+        while self._early:
+            self._early.popitem()[1].cancel()
+        if self._judge is None:
+            leave(self._isolation, self)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "_early": {}}
+
+    def _scored(self, problem: CodeProblem, verdicts: Sequence[Verdict]) -> Score:
+        """The ledger of what the judge found."""
+        tests = [test for verdict in verdicts for test in verdict.tests]
+        hidden, visible = tests[: len(problem.hidden)], tests[len(problem.hidden) :]
+        passed = sum(test.passed for test in hidden) / len(hidden)
+        compiles = not all(test.reason.startswith(_NO_PYTHON) for test in tests)
+        runtime = sum(verdict.cpu for verdict in verdicts) if self._measure else None
+        return _score(passed, float(compiles), float(all(test.passed for test in visible)), runtime, *self._weights)
+
+    def demonstrate(self, state: Exercise, rng: np.random.Generator) -> str:
+        """The reference."""
+        return state.problem.solution
+
+    def mistake(self, state: Exercise, rng: np.random.Generator) -> str:
+        """What somebody careless writes: no brackets, operands in the order of reading, borders off by one.
+
+        For a data set, the reference with one slip of the pen, see `textmdp.envs.tasks.text_code.generator.mutants`.
+        """
+        if state.mistake:
+            return state.mistake
+        return slip(program_of(state.problem, state.problem.solution))
+
+    def potential(self, state: Exercise, partial: str) -> float:
+        """v / (v + n): v characters of the response may begin a program, and the reference has n; nothing is run.
+
+        It is from 0 to 1, and never less for more of the same response. Where there are fenced blocks, v is that of
+        the best of them.
+        """
+        blocks = [block.partition("\n")[2] for block in partial.split("```")[1::2]]
+        valid = max(map(valid_prefix, [partial, *blocks]))
+        return valid / (valid + max(1, len(state.problem.solution)))
+
+    def continuations(self, state: Exercise, partial: str) -> Collection[str] | None:
+        """With `grammar=True`, the tokens that keep the body one that compiles and can be finished in the budget."""
+        if not self._grammar or self._supply is None:
+            return None
+        return grammar(self._supply.difficulty, state.problem.stub).following(partial, self.max_response_tokens)
+
+    @property
+    def has_grammar(self) -> bool:
+        """With `grammar=True`."""
+        return self._grammar
+
+    def vocabulary(self) -> Sequence[str] | None:
+        """The lexemes of the difficulty's programs and statements; None (bytes) for data sets."""
+        return None if self._supply is None else self._supply.level.vocabulary
+
+
+def _suites(problem: CodeProblem) -> tuple[Suite, ...]:
+    """The tests of a problem, the hidden ones first: in one suite where that can be, which saves a run."""
+    hidden, visible = problem.hidden, problem.visible
+    if visible is None:
+        return (hidden,)
+    if not isinstance(hidden, Calls) or not isinstance(visible, Calls) or hidden.tolerance != visible.tolerance:
+        return hidden, visible
+    return (Calls(hidden.entry, hidden.inputs + visible.inputs, hidden.expected + visible.expected, hidden.tolerance),)
+
+
+@lru_cache(maxsize=1 << 12)
+def _score(passed: float, compiles: float, examples: float, runtime: float | None, weighted: str) -> Score:
+    """A shared score for all responses that earned the same."""
+    parts = {"passed": passed, "solved": float(passed == 1.0), "compiles": compiles, "passes_examples": examples}
+    if runtime is not None:
+        parts["runtime"] = runtime
+    return Score(parts, {weighted: 1.0})

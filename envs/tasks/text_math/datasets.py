@@ -1,0 +1,179 @@
+r"""Problems from files and from the Hugging Face hub: a question and an answer in each row.
+
+Two formats are recognised:
+
+- **GSM8K**: `question`, and `answer`, a worked solution whose last line is `#### 18`. Calculator notes `<<9*2=18>>`
+  are taken out.
+- **MATH**: `problem`, and `solution` with the answer in its last `\boxed{...}`; the field `answer` counts where it is
+  there.
+
+Any other names are given as `question_field=` and `answer_field=`; that answer may be the bare answer, or a worked
+solution with either of the two markers. No row is ever skipped: what cannot be read is a `DataError` with file, line
+and field.
+"""
+
+from __future__ import annotations
+
+import re
+from os import PathLike
+from typing import NamedTuple
+
+from textmdp.envs.data.dataset_rows import DataError, Row, held_out, kind_of, load_rows, names_of
+
+_NOTE = re.compile(r"<<[^<>\n]*>>")
+_BOX = re.compile(r"\\f?box(?:ed)?\s*\{")
+
+
+class Problem(NamedTuple):
+    """A question, its answer, and a response that an expert would give to it."""
+
+    question: str
+    """The text that is asked, as it is shown."""
+    answer: str
+    """The reference answer."""
+    solution: str
+    """A worked solution that ends in the answer; or the answer alone."""
+
+
+def load_problems(
+    dataset: str | PathLike[str],
+    split: str | None = None,
+    *,
+    question_field: str | None = None,
+    answer_field: str | None = None,
+) -> list[Problem]:
+    """Read a data set, in its order.
+
+    Args:
+        dataset: a file, a folder, or a name on the hub, see `textmdp.envs.data.dataset_rows.load_rows`.
+        split: "train", "test", "all" or None, see there; a file is split by the content of its questions (one in
+            five is held out for "test").
+        question_field: the name of the field that is asked.
+        answer_field: the name of the field with the answer.
+
+    Raises:
+        DataError: a row cannot be read.
+        FileNotFoundError: there is no such file.
+        ValueError: there is no such split.
+        ImportError: a hub name, and `datasets` is not installed.
+    """
+    return load_rows(
+        dataset,
+        split,
+        lambda place, row: _problem(place, row, question_field, answer_field),
+        lambda problem: held_out(" ".join(problem.question.split())),
+    )
+
+
+def _problem(place: str, row: Row, question_field: str | None, answer_field: str | None) -> Problem:
+    """One row as a problem; `place` says where it stands."""
+    asked = question_field or next((name for name in ("question", "problem") if name in row), None)
+    if asked is None:
+        raise DataError(
+            f"{place}: there is no field 'question' (GSM8K) or 'problem' (MATH) but {names_of(row)}; "
+            "name the fields with question_field= and answer_field="
+        )
+    question = _text(place, row, asked).strip() + "\n"
+    if answer_field is not None:
+        return Problem(question, *_answer_of(_text(place, row, answer_field, numbers=True)))
+    if asked == "problem" or "solution" in row:
+        return Problem(question, *_math(place, row))
+    solution = _NOTE.sub("", _text(place, row, "answer")).strip()
+    answer = _after_hashes(solution)
+    if answer is None:
+        raise DataError(
+            f"{place}, field 'answer': no final answer '#### ...' found; "
+            'where the field is the bare answer, say answer_field="answer"'
+        )
+    return Problem(question, answer, solution)
+
+
+def _text(place: str, row: Row, name: str, *, numbers: bool = False) -> str:
+    """A field as text; numbers are written out where they are allowed."""
+    if name not in row:
+        raise DataError(
+            f"{place}: the field {name!r} is missing; the row has {names_of(row)}; "
+            "other names are given with question_field= and answer_field="
+        )
+    value = row[name]
+    if numbers and isinstance(value, (int, float)) and not isinstance(value, bool):
+        return str(value)
+    if not isinstance(value, str):
+        raise DataError(f"{place}, field {name!r}: text is expected, not {kind_of(value)}")
+    if not value.strip():
+        raise DataError(f"{place}, field {name!r}: the text is empty")
+    return value
+
+
+def _after_hashes(text: str) -> str | None:
+    """The answer behind the last `####`, thousands commas removed from numbers; None where there is none."""
+    _, marker, answer = text.rpartition("####")
+    answer = answer.strip().partition("\n")[0].strip()
+    if re.fullmatch(r"-?\d{1,3}(,\d{3})+(\.\d+)?", answer):
+        answer = answer.replace(",", "")
+    return answer or None if marker else None
+
+
+def _answer_of(text: str) -> tuple[str, str]:
+    """The answer and a solution from a field of any kind: with `####`, with a box, or bare."""
+    text = _NOTE.sub("", text).strip()
+    hashed = _after_hashes(text)
+    if hashed is not None:
+        return hashed, text
+    boxed = last_boxed(text)
+    if boxed is not None:
+        return boxed, one_box(text, boxed)
+    return text, f"#### {text}"
+
+
+def _math(place: str, row: Row) -> tuple[str, str]:
+    """Answer and solution of a row in the format of MATH."""
+    answer = _text(place, row, "answer", numbers=True).strip() if row.get("answer") is not None else None
+    if answer is not None and "solution" not in row:
+        return answer, rf"\boxed{{{answer}}}"
+    solution = _text(place, row, "solution").strip()
+    boxed = last_boxed(solution)
+    if answer is None and boxed is None:
+        raise DataError(rf"{place}, field 'solution': no final answer \boxed{{...}} found")
+    return answer or boxed or "", one_box(solution, answer or boxed or "")
+
+
+def _boxes(text: str) -> list[tuple[int, int, str]]:
+    r"""Start, end and content of each `\boxed{...}`, braces matched, outermost only."""
+    found: list[tuple[int, int, str]] = []
+    for match in _BOX.finditer(text):
+        if found and match.start() < found[-1][1]:
+            continue
+        depth, position = 1, match.end()
+        for brace in re.finditer(r"\\.|[{}]", text[match.end() :], re.DOTALL):
+            depth += {"{": 1, "}": -1}.get(brace[0], 0)
+            if depth == 0:
+                position = match.end() + brace.start()
+                found.append((match.start(), position + 1, text[match.end() : position].strip()))
+                break
+    return found
+
+
+def last_boxed(text: str) -> str | None:
+    r"""The content of the last `\boxed{...}` (or `\boxed 5`), braces matched; None where there is none.
+
+    >>> last_boxed(r"first \boxed{1}, so $x = \boxed{\frac{1}{2}}$.")
+    '\\frac{1}{2}'
+    """
+    found = _boxes(text)
+    bare = re.findall(r"\\boxed\s+([^\s{}$]+?)[.,]?(?=[\s$]|\Z)", text)
+    return found[-1][2] if found and found[-1][2] else (bare[-1] if bare else None)
+
+
+def one_box(solution: str, answer: str) -> str:
+    r"""The solution with one box only, the last, around the answer: several boxes that differ are no final answer.
+
+    >>> one_box(r"We get \boxed{1} or \boxed{2}. So \boxed{2}.", "2")
+    'We get 1 or 2. So \\boxed{2}.'
+    """
+    found = _boxes(solution)
+    keep = found[-1] if found and found[-1][2] == answer.strip() else None
+    for box in reversed(found):
+        if box is not keep:
+            solution = solution[: box[0]] + box[2] + solution[box[1] :]
+    return solution if keep is not None else f"{solution}\n\\boxed{{{answer}}}"

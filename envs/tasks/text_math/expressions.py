@@ -1,0 +1,148 @@
+"""Arithmetic expressions with exact values: how they are written, and which of them are the same problem."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from fractions import Fraction
+from math import gcd
+
+from textmdp.envs.data.counter_rng import Draws
+
+_SUM, _PRODUCT, _NUMBER = 1, 2, 3
+_INVERSE = {"+": "-", "-": "+", "*": "/", "/": "*"}
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """An expression: its text, its value, and its parts in an order that no rewriting by commutativity changes.
+
+    >>> seven, two = number(7), number(2)
+    >>> ((seven - two) * two).text, ((seven - two) * two).value, (seven - two - seven).text
+    ('(7-2)*2', Fraction(10, 1), '7-2-7')
+    >>> (seven + two * seven).content == (seven * two + seven).content
+    True
+    """
+
+    text: str
+    value: Fraction
+    rank: int
+    parts: tuple[str, ...] = ()
+
+    @property
+    def content(self) -> str:
+        """The same text for all terms that differ by the order of summands or factors alone."""
+        return f"({' '.join(self.parts)})" if self.parts else self.text
+
+    def __add__(self, other: Term) -> Term:
+        return _combine("+", self, other, self.value + other.value)
+
+    def __sub__(self, other: Term) -> Term:
+        return _combine("-", self, other, self.value - other.value)
+
+    def __mul__(self, other: Term) -> Term:
+        return _combine("*", self, other, self.value * other.value)
+
+    def __truediv__(self, other: Term) -> Term:
+        return _combine("/", self, other, self.value / other.value)
+
+
+def _combine(sign: str, left: Term, right: Term, value: Fraction) -> Term:
+    """`left sign right` with the brackets that it needs and no others."""
+    rank = _SUM if sign in "+-" else _PRODUCT
+    inverse = sign in "-/"
+    before = f"({left.text})" if left.rank < rank else left.text
+    after = f"({right.text})" if right.rank < rank or (inverse and right.rank == rank) else right.text
+    # 12-5+3 is the sum of +12, -5 and +3; 6/4*2 is the product of *6, /4 and *2.
+    plus = "+" if rank == _SUM else "*"
+    parts = list(left.parts if left.rank == rank else (plus + left.content,))
+    for part in right.parts if right.rank == rank else (plus + right.content,):
+        parts.append(_INVERSE[part[0]] + part[1:] if inverse else part)
+    return Term(before + sign + after, value, rank, tuple(sorted(parts)))
+
+
+def number(value: int) -> Term:
+    """A natural number as a term."""
+    return Term(str(value), Fraction(value), _NUMBER)
+
+
+def decimal(units: int, places: int) -> Term:
+    """`units` over ten to the `places`, written with a decimal point: `decimal(1250, 3)` is 1.25."""
+    value = Fraction(units, 10**places)
+    return Term(write_decimal(value), value, _NUMBER)
+
+
+def write_fraction(value: Fraction) -> str:
+    """`-3`, `5/4`: an integer, or a fraction in lowest terms."""
+    return str(value)
+
+
+def write_decimal(value: Fraction) -> str:
+    """`-3`, `0.25`: a terminating decimal, without needless zeros."""
+    places = 0
+    while (value * 10**places).denominator != 1:
+        places += 1
+        if places > 30:
+            raise ValueError(f"{value} has no short decimal expansion")
+    digits = str(abs(int(value * 10**places))).zfill(places + 1)
+    sign = "-" if value < 0 else ""
+    return f"{sign}{digits[:-places]}.{digits[-places:]}" if places else sign + digits
+
+
+def tree(draws: Draws, leaves: int, operators: str, leaf: Callable[[Draws], Term]) -> Term | None:
+    """A random expression of so many leaves; None where it would divide by zero."""
+    if leaves == 1:
+        return leaf(draws)
+    sign = draws.choice(operators)
+    split = draws.between(1, leaves - 1)
+    left, right = tree(draws, split, operators, leaf), tree(draws, leaves - split, operators, leaf)
+    if left is None or right is None or (sign == "/" and right.value == 0):
+        return None
+    if sign == "+":
+        return left + right
+    if sign == "-":
+        return left - right
+    return left * right if sign == "*" else left / right
+
+
+def _one_or_two_digits(draws: Draws) -> Term:
+    return number(draws.between(1, 9) if draws.below(2) else draws.between(10, 99))
+
+
+def _fraction(draws: Draws) -> Term:
+    under = draws.between(2, 12)
+    over = draws.choice([top for top in range(1, 2 * under) if gcd(top, under) == 1])
+    return number(over) / number(under)
+
+
+def _small_decimal(draws: Draws) -> Term:
+    places = draws.between(1, 2)
+    return decimal(draws.between(1, 10 ** (places + 1) - 1), places)
+
+
+def brackets(draws: Draws) -> tuple[Term, str] | None:
+    """`7*(12-45)`: three or four numbers and at least one pair of brackets; an integer."""
+    term = tree(draws, draws.between(3, 4), "+-*", _one_or_two_digits)
+    if term is None or "(" not in term.text or abs(term.value) > 99_999:
+        return None
+    return term, write_fraction(term.value)
+
+
+def decimals(draws: Draws) -> tuple[Term, str] | None:
+    """`3.7-12.45`, `0.6*1.5`: two decimals; a decimal."""
+    term = tree(draws, 2, "+-*", _small_decimal)
+    return None if term is None or "." not in term.text else (term, write_decimal(term.value))
+
+
+def fractions(draws: Draws) -> tuple[Term, str] | None:
+    """`1/2+3/4`, `2/3/(4/5)`: two fractions; a fraction in lowest terms."""
+    term = tree(draws, 2, "+-*/", _fraction)
+    return None if term is None else (term, write_fraction(term.value))
+
+
+def expressions(draws: Draws) -> tuple[Term, str] | None:
+    """`(12-45)/6+7*2`: four to six numbers with all four operations; an integer or a fraction."""
+    term = tree(draws, draws.between(4, 6), "+-*/", _one_or_two_digits)
+    if term is None or abs(term.value.numerator) > 9_999 or term.value.denominator > 99:
+        return None
+    return term, write_fraction(term.value)

@@ -1,0 +1,271 @@
+"""TextMath: answer a question with a number (or, on data sets, with any mathematics)."""
+
+from __future__ import annotations
+
+import math
+import operator
+import re
+from collections.abc import Sequence
+from functools import lru_cache
+from itertools import repeat
+from os import PathLike
+
+import numpy as np
+
+from textmdp.envs.answers import grade, is_number, require_symbolic
+from textmdp.envs.core.task import Reply, Score, Task
+from textmdp.envs.tasks.text_math.arithmetic import DEFAULT_LEVEL, Arithmetic
+from textmdp.envs.tasks.text_math.datasets import Problem, load_problems
+from textmdp.envs.tasks.text_math.mistakes import slip
+
+_NUMBER = r"[+-]?(?:[0-9]{1,3}(?:,[0-9]{3})+(?:\.[0-9]+)?|(?:[0-9]+ )?[0-9]+/[0-9]+|[0-9]+(?:\.[0-9]*)?|\.[0-9]+)"
+#: What the compact vocabulary can write, with U+FFFD for padding and the like; what may stand behind a final answer.
+_SIGNS, _CLOSING = "0123456789+-*/().=, \n#A:\ufffd", " \n*)."
+_OTHER = re.compile(rf"[^{re.escape(_SIGNS)}]")
+#: A response in signs alone may end in its final answer; what stands before that ends in a marker, or is nothing.
+_FINAL = re.compile(rf"[ *(]*({_NUMBER})[{re.escape(_CLOSING)}]*")
+_MARKED = re.compile(rf"(?:[{re.escape(_SIGNS)}]*(?:####|=|^[ *]{{0,4}}A ?:))?", re.MULTILINE)
+_QUESTION = operator.attrgetter("question")
+_LONGEST_NUMBER = 40
+_LONGEST_SHARED = 4096
+#: Where a final answer begins, as `potential` sees it.
+_MARKER = re.compile(
+    r"####[ \t]*|\\boxed\s*\{|^[ \t>*]{0,4}A[ \t]?:[ \t]*|\banswer(?: is)?:?[ \t]*", re.MULTILINE | re.IGNORECASE
+)
+
+
+class TextMath(Task[Problem]):
+    r"""Answer a question: arithmetic without end, or the problems of a data set.
+
+    ## Description
+    The environment asks, the policy answers once, thinking first or not. Only the final answer counts: `#### x`,
+    `\boxed{x}`, `A: x` (on a line of its own), else the whole response where that is an answer by itself; the
+    conventions are those of `textmdp.envs.answers`. Final answers that differ earn nothing.
+
+    | difficulty | a question | budget in tokens |
+    |---|---|---|
+    | `one-digit` | `3+9=` | 16 |
+    | `two-digit` (default) | `12-45=` | 32 |
+    | `three-digit` | `702+399=` | 32 |
+    | `products` | `17*63=` | 48 |
+    | `brackets` | `7*(12-45)=` | 48 |
+    | `decimals` | `3.7-12.45=` | 48 |
+    | `fractions` | `1/2+3/4=` | 48 |
+    | `expressions` | `(12-45)/6+7*2=` | 96 |
+    | `words` | `Ann has 12 coins and gives 5 to Ben. How many coins does Ann have now? ` | 96 |
+
+    ## Actions
+    Text. The compact tokenizer of the arithmetic levels has the digits, `+-*/().=,`, a blank, a line break, and the
+    markers `#### ` and `A: `; the word problems add a lexicon of words. Data sets are written in bytes.
+
+    ## Observations
+    The question: an expression and `=`, a story, or a row's question and a line break.
+
+    ## Rewards
+    `correct`, 1 or 0, is the reward. `format` (1 where a final answer could be read: for arithmetic, a number) and
+    `length` (of the response, in characters) are metrics. With `reward="dense"`, shaping adds the potential: the part
+    of the answer's characters that the response has right so far.
+
+    Arithmetic answers are numbers, compared exactly: `5/4`, `10/8` and `1.25` are one answer. A response in nothing but
+    digits, signs and markers is read strictly: it is its answer, or ends in it behind `####`, `A:` or `=` (a full stop,
+    stars and brackets around it are fine). Repeating the question earns nothing. Data sets are also compared by
+    algebra, in a worker process of math-verify, unless `symbolic=False`.
+
+    ## Starting state
+    Arithmetic problem `index` is a function of seed, split, difficulty and index (any integer from 0 below 2**62).
+    Which split it may appear in is a function of its content alone: one in five, whatever the order of summands and
+    factors, is held out. Problem `index` of a data set is its row `index`.
+
+    ## Episode end
+    Every episode terminates with the first response.
+
+    ## Arguments
+    - `difficulty`: a name from the table.
+    - `split`: `"train"`, `"test"` or `"all"`. None is `"train"` for arithmetic; for files, see
+      `textmdp.envs.tasks.text_math.datasets.load_problems`.
+    - `seed`: which order of the arithmetic problems; other seeds give other orders.
+    - `dataset`: a `.jsonl` file, a folder with `train.jsonl` and `test.jsonl`, or a name on the Hugging Face hub.
+    - `question_field`, `answer_field`: where the rows are neither in GSM8K's nor in MATH's format.
+    - `symbolic`: whether a data set's answers are compared by algebra where exact comparison cannot tell; True by
+      default, and never for arithmetic, where it would take the question for its answer.
+
+    ## Version history
+    - v0: first release.
+    """
+
+    max_turns = 1
+
+    def __init__(
+        self,
+        difficulty: str = DEFAULT_LEVEL,
+        split: str | None = None,
+        seed: int = 0,
+        dataset: str | PathLike[str] | None = None,
+        question_field: str | None = None,
+        answer_field: str | None = None,
+        symbolic: bool | None = None,
+    ):
+        self._supply: Arithmetic | None = None
+        self._rows: list[tuple[Problem, str]] = []
+        if dataset is None:
+            if question_field is not None or answer_field is not None:
+                raise ValueError("question_field= and answer_field= name fields of a data set: give dataset= too")
+            if symbolic:
+                raise ValueError(
+                    "symbolic=True is for data sets: arithmetic answers are plain numbers, "
+                    "and algebra would find the question equal to its answer"
+                )
+            self._supply = Arithmetic(difficulty, "train" if split is None else split, operator.index(seed))
+            level = self._supply.level
+            self.max_response_tokens, self.max_text_bytes = level.max_response_tokens, level.max_text_bytes
+            self._symbolic = False
+            return
+        if difficulty != DEFAULT_LEVEL:
+            raise ValueError(f"difficulty={difficulty!r} is for arithmetic; with dataset= leave it out")
+        self._symbolic = symbolic is not False
+        if self._symbolic:
+            require_symbolic()
+        rows = load_problems(dataset, split, question_field=question_field, answer_field=answer_field)
+        self._rows = [(row, row.question) for row in rows]
+        self.num_problems = len(rows)
+        self.max_text_bytes = max(len(row.question.encode()) for row in rows)
+        # Room for the longest solution, in bytes, and for the end of the turn.
+        longest = max(len(row.solution.encode()) for row in rows)
+        self.max_response_tokens = 64 * (longest // 64 + 1)
+
+    def problem(self, index: int) -> tuple[Problem, str]:
+        """Problem `index`: its state is the problem with its answer, the text is the question."""
+        return self.problems([index])[0]
+
+    def problems(self, indices: Sequence[int]) -> list[tuple[Problem, str]]:
+        """Many problems, 0.3 µs each at the default difficulty."""
+        if self._supply is not None:
+            problems = self._supply.problems(indices)
+            return [*zip(problems, map(_QUESTION, problems), strict=True)]
+        if any(not 0 <= index < len(self._rows) for index in indices):
+            wrong = next(index for index in indices if not 0 <= index < len(self._rows))
+            raise IndexError(f"problem {wrong}: the data set has problems 0 to {len(self._rows) - 1}")
+        return [self._rows[index] for index in indices]
+
+    def reply(self, state: Problem, response: str, rng: np.random.Generator) -> Reply[Problem]:
+        """The score of the response; the episode ends."""
+        return Reply(state, "", self._judge(state.answer, response)[len(response)], True)
+
+    def reply_many(
+        self, states: Sequence[Problem], responses: Sequence[str], rngs: Sequence[np.random.Generator]
+    ) -> list[Reply[Problem]]:
+        """Many scores, no generator made: about 0.5 µs each for short responses at the default difficulty."""
+        # What else is in a response is looked for once, in all of them together.
+        signs_alone = self._supply is not None and not _OTHER.search("".join(responses))
+        judge = _judge_signs if signs_alone else self._judge
+        scores = [
+            judge(state.answer, response)[len(response)] for state, response in zip(states, responses, strict=True)
+        ]
+        # What Reply(…) does, without a Python frame for each.
+        return [*map(tuple.__new__, repeat(Reply), zip(states, repeat(""), scores, repeat(True)))]
+
+    def _judge(self, answer: str, response: str) -> _Scores:
+        """The scores of what the response is: correct, wrong, or no answer at all."""
+        if self._supply is not None and not _OTHER.search(response):
+            return _judge_signs(answer, response)
+        # Something else is in it, or may be: prose, or mathematics.
+        verdict = grade(answer, response, symbolic=self._symbolic)
+        readable = verdict.answer is not None and (self._supply is None or is_number(verdict.answer))
+        return _CORRECT if verdict.correct else _WRONG if readable else _UNREADABLE
+
+    def demonstrate(self, state: Problem, rng: np.random.Generator) -> str:
+        """The answer; for a data set, the worked solution that ends in it."""
+        return state.solution
+
+    def mistake(self, state: Problem, rng: np.random.Generator) -> str:
+        """The answer without the carry, the borrow or the sign; for a data set, behind the marker `####`."""
+        careless = slip(state.question, state.answer)
+        return careless if self._supply is not None else f"#### {careless}"
+
+    def potential(self, state: Problem, partial: str) -> float:
+        """The part of the answer's characters that stand right, from the first on, in the final answer so far.
+
+        It is from 0 to 1, and 1 just where the final answer so far is the answer. The final answer begins behind the
+        last marker, or with the response where there is none.
+        """
+        start = 0
+        for marker in _MARKER.finditer(partial):
+            start = marker.end()
+        answer, said = state.answer, partial[start:].lstrip(" ")
+        if "," not in answer:  # 1,450 is 1450
+            said = said.replace(",", "")
+        right = 0
+        for one, other in zip(answer, said, strict=False):
+            if one != other:
+                break
+            right += 1
+        # Brackets and full stops may close the answer: 82}$. is right, 827 is not any more.
+        if right == len(answer) and said[right:].partition("\n")[0].strip(" }$.*)"):
+            right -= 1
+        return right / len(answer)
+
+    def vocabulary(self) -> Sequence[str] | None:
+        """Digits, signs, markers, and the words of the word problems; None (bytes) for data sets."""
+        return None if self._supply is None else self._supply.level.vocabulary
+
+
+def _judge_signs(answer: str, response: str) -> _Scores:
+    """What a response in signs alone is."""
+    if response == answer:
+        return _CORRECT
+    # What ends in no digit, or has no marker before its last number, is noise: told apart at a tenth of the cost.
+    said = response.rstrip(_CLOSING)
+    if not said[-1:].isdigit():
+        return _UNREADABLE
+    before = said.rstrip("0123456789,./ ").rstrip(" *(+-")
+    if before and before[-1] not in "=#:":
+        return _UNREADABLE
+    start = len(before)
+    final = _FINAL.fullmatch(response, start)
+    if not final or not _MARKED.fullmatch(response, 0, start):
+        return _UNREADABLE
+    # Most are told apart here; what looks right may still contradict itself further up.
+    return _CORRECT if _may_be_equal(answer, final[1]) and _grade_exactly(answer, response) else _WRONG
+
+
+def _may_be_equal(answer: str, written: str) -> bool:
+    """False only for different numbers: equal ones round to the same float, since Python rounds correctly."""
+    if len(written) > _LONGEST_NUMBER or len(answer) > _LONGEST_NUMBER:
+        return True
+    return _rounded(answer) == _rounded(written)
+
+
+def _rounded(number: str) -> float:
+    """The float nearest to `3`, `1,450`, `-0.5`, `5/4` or `1 1/4`."""
+    number = number.replace(",", "")
+    if "/" not in number:
+        return float(number)
+    mixed, _, denominator = number.partition("/")
+    whole, _, numerator = mixed.rpartition(" ")
+    below = int(denominator)
+    if below == 0:
+        return math.nan
+    above = abs(int(whole or 0)) * below + abs(int(numerator))
+    return (-above if mixed.startswith("-") else above) / below
+
+
+@lru_cache(maxsize=4096)
+def _grade_exactly(answer: str, response: str) -> bool:
+    """Whether the response is correct without algebra; remembered, since a policy that has learnt repeats itself."""
+    return grade(answer, response, symbolic=False).correct
+
+
+class _Scores(dict[int, Score]):
+    """One shared score a length, for all responses of a verdict; a plain look-up, since every reply makes one."""
+
+    def __init__(self, correct: bool, readable: bool) -> None:
+        self._parts = {"correct": float(correct), "format": float(readable)}
+
+    def __missing__(self, length: int) -> Score:
+        score = Score({**self._parts, "length": float(length)}, {"correct": 1.0})
+        if length < _LONGEST_SHARED:
+            self[length] = score
+        return score
+
+
+_CORRECT, _WRONG, _UNREADABLE = _Scores(True, True), _Scores(False, True), _Scores(False, False)

@@ -1,0 +1,88 @@
+"""Word problems: stories of one to three steps in a small lexicon, each with the expression that answers it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import NamedTuple
+
+from textmdp.envs.data.counter_rng import Draws
+from textmdp.envs.tasks.text_math.expressions import Term, number, write_fraction
+
+NAMES = ("Ann", "Ben", "Eva", "Max", "Mia", "Tom")
+THINGS = ("apples", "books", "cards", "coins", "pens", "shells")
+HOLDERS = ("bags", "boxes", "cases", "crates")
+
+
+class Story(NamedTuple):
+    """A text with places for names, things and the numbers a, b, c, d, and what is asked of the numbers."""
+
+    text: str
+    answer: Callable[[Term, Term, Term, Term], Term]
+    """The expression that answers it."""
+    enough: Callable[[int, int, int, int], bool] = lambda a, b, c, d: True
+    """Whether the numbers make sense on the way: nobody gives away what they do not have."""
+
+
+STORIES = (
+    Story("{x} has {a} {t}. {y} has {b} {t}. How many {t} do they have together? ", lambda a, b, c, d: a + b),
+    Story("{x} has {a} {t} and gives {b} to {y}. How many {t} does {x} have now? ", lambda a, b, c, d: a - b),
+    Story("{x} buys {a} {h}. There are {b} {t} in each. How many {t} does {x} buy? ", lambda a, b, c, d: a * b),
+    Story("{x} shares {a} {t} among {b} children. How many {t} does each child get? ", lambda a, b, c, d: a / b),
+    Story(
+        "{x} has {a} {t}, gives {b} to {y} and finds {c} more. How many {t} does {x} have now? ",
+        lambda a, b, c, d: a - b + c,
+        lambda a, b, c, d: a >= b,
+    ),
+    Story(
+        "{x} has {a} {t} and buys {b} {h} with {c} {t} in each. How many {t} does {x} have now? ",
+        lambda a, b, c, d: a + b * c,
+    ),
+    Story(
+        "{x} fills {a} {h} with {b} {t} each and sells {c} {t}. How many {t} are left? ",
+        lambda a, b, c, d: a * b - c,
+    ),
+    Story(
+        "{x} has {a} {t} and {y} has {b}. They share them among {c} children. How many {t} does each child get? ",
+        lambda a, b, c, d: (a + b) / c,
+    ),
+    Story(
+        "{x} has {a} {t}. {y} has {b} times as many. How many {t} do they have together? ",
+        lambda a, b, c, d: a + a * b,
+    ),
+    Story(
+        "{x} packs {a} {h} with {b} {t} each, and {y} packs {c} {h} with {d} {t} each. "
+        "How many more {t} does {x} pack than {y}? ",
+        lambda a, b, c, d: a * b - c * d,
+    ),
+    Story(
+        "{x} and {y} each have {a} {t}. {x} sells {b} and {y} finds {c}. How many {t} do they have together? ",
+        lambda a, b, c, d: a + a - b + c,
+        lambda a, b, c, d: a >= b,
+    ),
+)
+
+_TOKEN = re.compile(r" ?[A-Za-z]+|[^A-Za-z]")
+
+
+def words(draws: Draws) -> tuple[str, Term, str] | None:
+    """A story, its expression and its answer, a natural number; None where the numbers give no sensible one."""
+    story = draws.choice(STORIES)
+    a, b, c, d = (draws.between(2, 60) for _ in range(4))
+    term = story.answer(number(a), number(b), number(c), number(d))
+    if term.value.denominator != 1 or not 0 <= term.value <= 999 or not story.enough(a, b, c, d):
+        return None
+    if term.value in (a, b, c, d):  # saying the story again would end in its answer
+        return None
+    x, y = draws.sample(NAMES, 2)
+    text = story.text.format(x=x, y=y, t=draws.choice(THINGS), h=draws.choice(HOLDERS), a=a, b=b, c=c, d=d)
+    return text, term, write_fraction(term.value)
+
+
+def lexicon() -> tuple[str, ...]:
+    """The words of all stories as tokens, with the blank before them where there is one; no digits."""
+    told = " ".join(story.text for story in STORIES)
+    found = {token for token in _TOKEN.findall(re.sub(r"\{\w\}", "0", told)) if token[-1].isalpha()}
+    found |= {blank + name for name in NAMES for blank in ("", " ")}
+    found |= {f" {thing}" for thing in THINGS + HOLDERS}
+    return tuple(sorted(found))

@@ -1,0 +1,72 @@
+"""The token view: one action is one token."""
+
+from __future__ import annotations
+
+import operator
+from typing import Any
+
+import numpy as np
+from gymnasium import spaces
+
+from textmdp.envs.core.episode import POLICY
+from textmdp.envs.core.task import S
+from textmdp.envs.views.text_env import TextEnv
+
+
+class TokenEnv(TextEnv[S]):
+    """A task, token by token.
+
+    ## Action space
+    `Discrete(V)`: the next token. `mdp.tokenizer.end_id` ends the turn. `action_masks()` gives the legal ones.
+
+    ## Observation space
+    `Dict(tokens=Box(0, V-1, (L,), int64), roles=Box(0, 2, (L,), int8))`, left-aligned: what has been said, and by whom
+    (0 padding, 1 environment, 2 policy). Nothing is ever tokenised again.
+
+    ## Rewards
+    0 within a response; the task's score on its last token. With `reward="dense"` each token also earns the change of
+    the task's potential.
+
+    ## Episode end
+    - The end-of-turn token ends a turn (`info["finish_reason"] == "stop"`), and so does the budget
+      `max_response_tokens` ("length"): the response is graded as it stands. The task's last turn terminates.
+    - Running out of `context_length` truncates ("context").
+
+    ## Info
+    When a turn ends: `turn`, `finish_reason`, `response`, `message` (what was said back), `score` (the ledger's parts).
+    With a grammar, `action_mask` at every step.
+
+    Arguments: see `TextEnv`.
+    """
+
+    def _spaces(self) -> tuple[spaces.Space[Any], spaces.Space[Any]]:
+        return self.mdp.token_observations(), spaces.Discrete(self.mdp.tokenizer.vocab_size)
+
+    def step(self, action: Any) -> tuple[dict[str, np.ndarray], float, bool, bool, dict[str, Any]]:
+        """Append one token. Raises a `ValueError` for an action that is no token, and changes nothing."""
+        self._check_ongoing()
+        token = operator.index(action)
+        if not 0 <= token < self.mdp.tokenizer.vocab_size:
+            raise ValueError(f"action {token} is no token: the vocabulary is 0..{self.mdp.tokenizer.vocab_size - 1}")
+        self._tokens[self.length] = token
+        self._roles[self.length] = POLICY
+        self.length += 1
+        self._steps += 1
+        reward = 0.0
+        info: dict[str, Any] = {}
+        if token == self._end_id:
+            reward, info = self._end_turn(self.partial, "stop")
+        elif self.length - self._turn_start == self._budget:
+            reward, info = self._end_turn(self.partial, "length")
+        elif self.length == self.mdp.context_length:
+            reward, info = self._run_out()
+        elif self.mdp.dense:
+            reward = self.mdp.shape(self.episode, self.mdp.task.potential(self.episode.state, self.partial))
+        return self._observation(), reward, self._terminated, self._truncated, self._finish(info)
+
+    def actions_for(self, text: str) -> list[int]:
+        """The actions that say `text` and end the turn, as far as the budget goes."""
+        return [*self.mdp.tokenizer.encode(text), self._end_id][: self._budget]
+
+    def _observation(self) -> dict[str, np.ndarray]:
+        return {"tokens": self._tokens.copy(), "roles": self._roles.copy()}

@@ -1,0 +1,198 @@
+"""Advantages against brute force and closed forms."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from textmdp.agents.algorithms.advantages import (
+    batch_mean,
+    discount_weights,
+    discounted_returns,
+    explained_variance,
+    generalized_advantages,
+    group_deviation,
+    group_mean,
+    leave_one_out,
+    rewards_to_go,
+    running_mean,
+    telling,
+    ticks,
+    whiten,
+    zero_variance_groups,
+)
+
+
+def random_batch(seed, rows=6, length=9):
+    rng = np.random.default_rng(seed)
+    mask = rng.random((rows, length)) < 0.6
+    return np.where(mask, rng.normal(size=mask.shape), 0.0), mask
+
+
+def brute_force(rewards, mask, discount):
+    to_go = np.zeros(rewards.shape)
+    for i, row in enumerate(mask):
+        steps = np.flatnonzero(row)  # time is the policy's tokens
+        for k, t in enumerate(steps):
+            to_go[i, t] = sum(discount ** (j - k) * rewards[i, steps[j]] for j in range(k, len(steps)))
+    return to_go
+
+
+@settings(max_examples=50, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1), discount=st.floats(0, 1))
+def test_rewards_to_go_are_sums_over_the_tokens_of_the_policy(seed, discount):
+    rewards, mask = random_batch(seed)
+    np.testing.assert_allclose(rewards_to_go(rewards, mask, discount), brute_force(rewards, mask, discount), atol=1e-12)
+
+
+def test_a_constant_reward_gives_a_geometric_sum():
+    mask = np.ones((1, 400), bool)
+    to_go = rewards_to_go(np.ones((1, 400)), mask, 0.9)
+    np.testing.assert_allclose(to_go[0, :200], 1 / (1 - 0.9))
+    np.testing.assert_allclose(to_go[0, -3:], [1 + 0.9 + 0.81, 1.9, 1.0])
+
+
+def test_what_the_environment_says_takes_no_time():
+    rewards = np.array([[0, 0, 0, 0, 1.0, 0, 0]])
+    mask = np.array([[0, 1, 0, 0, 1, 0, 0]], bool)
+    np.testing.assert_array_equal(rewards_to_go(rewards, mask, 0.5), [[0, 0.5, 0, 0, 1, 0, 0]])
+
+
+def test_discounted_returns_are_those_of_the_first_token():
+    rewards, mask = np.array([[0, 0, 1.0], [0, 0, 0]]), np.array([[0, 1, 1], [0, 0, 0]], bool)
+    np.testing.assert_array_equal(discounted_returns(rewards_to_go(rewards, mask, 0.5), mask), [0.5, 0])
+
+
+def test_what_makes_no_sense_is_refused():
+    rewards, mask = random_batch(0)
+    with pytest.raises(ValueError, match=r"discount=1\.5"):
+        rewards_to_go(rewards, mask, 1.5)
+    with pytest.raises(ValueError, match="outside the mask"):
+        rewards_to_go(rewards, ~mask)
+    with pytest.raises(ValueError, match="one shape"):
+        rewards_to_go(rewards[:, 1:], mask)
+    with pytest.raises(ValueError, match="one shape"):
+        group_mean(np.zeros(3), np.zeros(4, int))
+
+
+def test_baselines_are_means_over_the_batch_the_group_and_the_others():
+    rng = np.random.default_rng(0)
+    returns, groups = rng.normal(size=12), rng.permutation(np.repeat([7, 3, 2**61], 4))
+    np.testing.assert_allclose(batch_mean(returns), returns.mean())
+    for i in range(12):
+        group = groups == groups[i]
+        others = group & (np.arange(12) != i)
+        np.testing.assert_allclose(group_mean(returns, groups)[i], returns[group].mean())
+        np.testing.assert_allclose(leave_one_out(returns, groups)[i], returns[others].mean())
+
+
+def test_leave_one_out_is_the_group_mean_without_its_shrinkage():
+    rng = np.random.default_rng(1)
+    returns, groups = rng.normal(size=20), np.repeat(np.arange(4), 5)
+    inclusive, exclusive = returns - group_mean(returns, groups), returns - leave_one_out(returns, groups)
+    np.testing.assert_allclose(exclusive, 5 / 4 * inclusive)  # G / (G - 1)
+
+
+def test_leave_one_out_needs_others():
+    with pytest.raises(ValueError, match="group 9 has one episode"):
+        leave_one_out(np.zeros(3), np.array([1, 1, 9]))
+
+
+def test_groups_without_variance():
+    returns, groups = np.array([1.0, 1, 0, 1, 0, 0]), np.array([5, 5, 8, 8, 2, 2])
+    assert zero_variance_groups(returns, groups) == pytest.approx(2 / 3)
+    np.testing.assert_array_equal(telling(returns, groups), [0, 0, 1, 1, 0, 0])
+    shuffled = np.array([1, 4, 0, 3, 5, 2])  # groups need not lie together
+    np.testing.assert_array_equal(telling(returns[shuffled], groups[shuffled]), [0, 0, 0, 1, 0, 1])
+
+
+def test_the_clock_of_turns_ticks_at_their_ends():
+    turns = np.array([[-1, 0, 0, -1, 1, 1, 1, -1], [-1, -1, 0, -1, -1, 1, -1, -1]])
+    mask = turns >= 0
+    np.testing.assert_array_equal(ticks(mask, turns), mask)
+    by_turns = ticks(mask, turns, "turns")
+    np.testing.assert_array_equal(by_turns, [[0, 0, 1, 0, 0, 0, 1, 0], [0, 0, 1, 0, 0, 1, 0, 0]])
+    rewards = np.zeros(mask.shape)
+    rewards[0, 6] = rewards[1, 5] = 1.0
+    to_go = rewards_to_go(rewards, mask, 0.5, by_turns)
+    np.testing.assert_array_equal(to_go, [[0, 0.5, 0.5, 0, 1, 1, 1, 0], [0, 0, 0.5, 0, 0, 1, 0, 0]])
+    weights = discount_weights(mask, 0.5, by_turns)
+    np.testing.assert_array_equal(weights, [[0, 1, 1, 0, 0.5, 0.5, 0.5, 0], [0, 0, 1, 0, 0, 0.5, 0, 0]])
+    np.testing.assert_array_equal(discount_weights(mask, 0.5)[1], [0, 0, 1, 0, 0, 0.5, 0, 0])
+    with pytest.raises(ValueError, match="'wall' is none of"):
+        ticks(mask, turns, "wall")
+
+
+def brute_force_gae(rewards, values, last, mask, discount, trace):
+    """By its definition: the sum of (γλ)^k δ_{t+k} over the policy's tokens."""
+    advantages = np.zeros(rewards.shape)
+    for i, row in enumerate(mask):
+        steps = np.flatnonzero(row)
+        if not len(steps):
+            continue
+        following = np.append(values[i, steps[1:]], last[i])
+        deltas = rewards[i, steps] + discount * following - values[i, steps]
+        for k, t in enumerate(steps):
+            advantages[i, t] = sum((discount * trace) ** j * delta for j, delta in enumerate(deltas[k:]))
+    return advantages
+
+
+@settings(max_examples=50, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1), discount=st.floats(0, 1), trace=st.floats(0, 1))
+def test_generalized_advantages_are_what_they_are_defined_as(seed, discount, trace):
+    rewards, mask = random_batch(seed)
+    rng = np.random.default_rng(seed)
+    values, last = np.where(mask, rng.normal(size=mask.shape), 0.0), rng.normal(size=len(mask))
+    found = generalized_advantages(rewards, values, last, mask, discount, trace)
+    np.testing.assert_allclose(found, brute_force_gae(rewards, values, last, mask, discount, trace), atol=1e-9)
+    # With λ = 1 they are rewards to go less V, whatever V is, where episodes terminate.
+    ended = generalized_advantages(rewards, values, np.zeros(len(mask)), mask, discount, 1.0)
+    np.testing.assert_allclose(ended[mask], (rewards_to_go(rewards, mask, discount) - values)[mask], atol=1e-9)
+
+
+def test_truncation_bootstraps_and_termination_does_not():
+    """A reward of 1 a step for ever is worth 1 / (1 - γ): a value function that knows that has advantage 0."""
+    discount, length = 0.9, 12
+    mask, rewards = np.ones((2, length), bool), np.ones((2, length))
+    values = np.full((2, length), 1 / (1 - discount))
+    for trace in (0.0, 0.5, 1.0):
+        found = generalized_advantages(rewards, values, np.array([10.0, 0.0]), mask, discount, trace)
+        np.testing.assert_allclose(found[0], 0, atol=1e-12)  # truncated: nothing is missing
+        left = length - np.arange(length)
+        lost = -((discount * trace) ** (left - 1)) * discount * 10  # terminated: all that would have followed
+        np.testing.assert_allclose(found[1], lost, atol=1e-12)
+
+
+def test_values_are_carried_over_what_the_environment_says():
+    rewards = np.array([[0, 0, 0, 1.0]])
+    mask = np.array([[0, 1, 0, 1]], bool)
+    values = np.array([[9.0, 0.25, 9.0, 0.5]])  # what stands outside the mask counts for nothing
+    found = generalized_advantages(rewards, values, np.zeros(1), mask, 0.5, 1.0)
+    np.testing.assert_allclose(found, [[0, 0.5 * 0.5 - 0.25 + 0.5 * 0.5, 0, 0.5]])
+
+
+def test_the_running_mean_is_that_of_the_first_batch_and_then_moves():
+    first = running_mean(None, np.array([1.0, 3.0]))
+    assert first == 2.0
+    assert running_mean(first, np.array([4.0]), 0.25) == 2.5
+
+
+def test_the_deviation_of_a_group_is_without_bias():
+    returns, groups = np.array([1.0, 5.0, 3.0, 2.0, 9.0]), np.array([4, 7, 4, 7, 1])
+    found = group_deviation(returns, groups)
+    np.testing.assert_allclose(found, [np.sqrt(2), np.sqrt(4.5), np.sqrt(2), np.sqrt(4.5), 0])
+
+
+def test_whitening_is_over_the_tokens_of_the_policy():
+    advantages, mask = np.array([[7.0, 1.0, 3.0]]), np.array([[0, 1, 1]], bool)
+    np.testing.assert_allclose(whiten(advantages, mask), [[0, -1, 1]], atol=2e-4)
+    np.testing.assert_allclose(whiten(advantages, mask, shift=False), [[0, 1, 3]], atol=1e-3)
+    assert not whiten(advantages, np.zeros_like(mask)).any()
+
+
+def test_explained_variance():
+    targets, mask = np.array([[0.0, 1.0, 2.0, 50.0]]), np.array([[1, 1, 1, 0]], bool)
+    assert explained_variance(targets, targets, mask) == 1
+    assert explained_variance(np.full((1, 4), 7.0), targets, mask) == 0
+    assert explained_variance(-targets, targets, mask) < 0
+    assert np.isnan(explained_variance(targets, np.ones((1, 4)), mask))

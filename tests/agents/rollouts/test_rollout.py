@@ -1,0 +1,170 @@
+"""Rollouts: what is written where, for one turn and for many, whatever the agent."""
+
+import numpy as np
+import pytest
+from toys import Counting, Echo
+
+from textmdp.agents.rollouts.rollout import rollout
+from textmdp.agents.rollouts.scripted import ExpertAgent, RandomAgent
+from textmdp.envs import TokenEnv, TokenVectorEnv
+
+
+def vector(task, rows=6, **options):
+    return TokenVectorEnv(task, rows, autoreset_mode="Disabled", copy=False, **options)
+
+
+def test_an_expert_earns_full_marks_on_the_last_token_of_each_turn():
+    batch = rollout(ExpertAgent(), vector(Counting()), seed=0)
+    assert len(batch) == 6
+    np.testing.assert_array_equal(batch.returns, 3.0)
+    assert batch.terminated.all()
+    assert not batch.truncated.any()
+    assert batch.finish_reasons == ["stop"] * 6
+    assert batch.log_probs is None
+    for i in range(6):
+        rewarded = np.flatnonzero(batch.rewards[i])
+        last = [np.flatnonzero(batch.turns[i] == turn).max() for turn in range(3)]
+        np.testing.assert_array_equal(rewarded, last)
+
+
+class SlowEcho(Echo):
+    """Remembers what it was told of ahead, and what it was asked for together."""
+
+    slow = True
+
+    def __init__(self):
+        self.told, self.asked = [], []
+
+    def expect(self, states, responses):
+        self.told.extend(zip(states, responses, strict=True))
+
+    def reply_many(self, states, responses, rngs):
+        self.asked.append([*zip(states, responses, strict=True)])
+        return super().reply_many(states, responses, rngs)
+
+
+class SlowCounting(Counting):
+    slow = True
+
+
+@pytest.mark.parametrize("task", [Echo(), Counting(), SlowEcho(), SlowCounting()])
+def test_a_batch_is_what_single_environments_see(task):
+    """Replay every row's actions in a `TokenEnv` of the same seed: tokens, roles, rewards, turns, ends."""
+    batch = rollout(RandomAgent(3), vector(task, 8), seed=11)
+    for i in range(8):
+        env = TokenEnv(task)
+        env.reset(seed=11 + i)
+        turn, over = 0, False
+        for t in np.flatnonzero(batch.mask[i]):
+            assert not over
+            assert env.length == t  # the environment's words came in between
+            assert batch.turns[i, t] == turn
+            _, reward, terminated, truncated, info = env.step(batch.tokens[i, t])
+            assert reward == batch.rewards[i, t]
+            turn, over = turn + ("finish_reason" in info), terminated or truncated
+        assert (terminated, truncated) == (batch.terminated[i], batch.truncated[i])
+        assert info["finish_reason"] == batch.finish_reasons[i]
+        assert env.episode.messages == batch.episodes[i].messages
+        length = env.length
+        np.testing.assert_array_equal(batch.tokens[i, :length], env.tokens)
+        np.testing.assert_array_equal(batch.roles[i, :length], env.roles)
+        assert not batch.roles[i, length:].any()
+        assert batch.lengths[i] == batch.mask[i].sum()
+    assert (batch.turns[~batch.mask] == -1).all()
+    assert not batch.rewards[~batch.mask].any()
+
+
+def test_a_slow_task_is_told_ahead_and_asked_once():
+    """All responses that end by themselves wait for one another; those that the budget cuts end when they must."""
+    task = SlowEcho()
+    slow, fast = (
+        rollout(RandomAgent(3), vector(task, 32), seed=11),
+        rollout(RandomAgent(3), vector(Echo(), 32), seed=11),
+    )
+    stopped = [i for i in range(32) if slow.finish_reasons[i] == "stop"]
+    assert 0 < len(stopped) < 32
+    for name in ("tokens", "roles", "rewards", "turns", "terminated", "truncated", "problems"):
+        np.testing.assert_array_equal(getattr(slow, name), getattr(fast, name))
+    assert slow.finish_reasons == fast.finish_reasons
+    assert len(task.told) == len(stopped)
+    assert sorted(task.asked[-1]) == sorted(task.told)
+    assert sum(map(len, task.asked)) == 32
+
+
+def test_named_problems_make_groups():
+    wanted = [3, 3, 1, 1, 0, 4]
+    batch = rollout(ExpertAgent(), vector(Counting()), seed=0, problems=wanted)
+    assert batch.problems.tolist() == wanted
+
+
+def test_some_rows_are_played_and_the_others_stay_as_they_are():
+    envs, whole = vector(Counting()), vector(Counting())
+    wanted, rows = [3, 3, 1, 1, 0, 4], np.array([4, 0, 2])
+    for each in (envs, whole):
+        rollout(ExpertAgent(), each, seed=0)
+    before, counts = envs.tokens.copy(), np.array(envs.chance[1])
+    batch = rollout(ExpertAgent(), envs, problems=wanted, rows=rows)
+    every = rollout(ExpertAgent(), whole, problems=wanted)
+    assert batch.problems.tolist() == [0, 3, 1]
+    assert [episode.messages for episode in batch.episodes] == [every.episodes[row].messages for row in rows]
+    for name in ("tokens", "roles", "rewards", "turns"):
+        found, expected = getattr(batch, name), getattr(every, name)[rows]
+        np.testing.assert_array_equal(found, expected[:, : found.shape[1]])
+    assert batch.lengths.tolist() == every.lengths[rows].tolist()
+    others = np.setdiff1d(np.arange(6), rows)
+    np.testing.assert_array_equal(envs.tokens[others], before[others])
+    np.testing.assert_array_equal(np.array(envs.chance[1]) - counts, np.isin(np.arange(6), rows))
+
+
+def test_a_seed_decides_and_later_resets_go_on():
+    envs = vector(Echo())
+    first = rollout(RandomAgent(0), envs, seed=5)
+    second = rollout(RandomAgent(0), envs)
+    again = rollout(RandomAgent(0), envs, seed=5)
+    np.testing.assert_array_equal(first.tokens, again.tokens)
+    assert first.problems.tolist() != second.problems.tolist()
+
+
+def test_a_batch_is_a_copy():
+    envs = vector(Echo())
+    batch = rollout(ExpertAgent(), envs, seed=0)
+    kept, messages = batch.tokens.copy(), batch.episodes[0].messages
+    rollout(RandomAgent(0), envs)
+    np.testing.assert_array_equal(batch.tokens, kept)
+    assert batch.episodes[0].messages == messages
+
+
+def test_a_context_that_runs_out_truncates():
+    batch = rollout(ExpertAgent(), vector(Counting(), context_length=7), seed=0)
+    assert batch.truncated.all()
+    assert not batch.terminated.any()
+
+
+def test_environments_that_reset_themselves_are_refused():
+    with pytest.raises(ValueError, match='"Disabled"'):
+        rollout(RandomAgent(0), TokenVectorEnv(Echo(), 2))
+
+
+def test_what_an_agent_chose_among_is_kept_at_its_tokens():
+    class Narrow(RandomAgent):
+        """Tells in every other call what it could choose."""
+
+        calls = 0
+
+        def act(self, envs, rows):
+            chosen = super().act(envs, rows)
+            self.calls += 1
+            self.allowed = None
+            if self.calls % 2:
+                self.allowed = np.zeros((len(rows), envs.single_action_space.n), bool)
+                self.allowed[np.arange(len(rows)), chosen] = True
+            return chosen
+
+    batch = rollout(Narrow(0), vector(Echo()), seed=0)
+    start = int(np.flatnonzero(batch.mask[0])[0])
+    assert batch.allowed.shape[:2] == batch.tokens.shape
+    assert batch.allowed[0, start].sum() == 1
+    assert batch.allowed[0, start, batch.tokens[0, start]]
+    assert batch.allowed[0, start + 1].all()
+    assert batch.allowed[~batch.mask].all()
+    assert rollout(RandomAgent(0), vector(Echo()), seed=0).allowed is None

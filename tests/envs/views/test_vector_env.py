@@ -1,0 +1,165 @@
+"""The vector view against single ones: every mode, option and branch."""
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from gymnasium.vector import AutoresetMode, SyncVectorEnv
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from toys import Counting, Digits, Echo
+
+from textmdp.envs import TokenEnv, TokenVectorEnv
+from textmdp.envs.env_checker import difference
+
+MODES = list(AutoresetMode)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    task=st.sampled_from([Echo(), Counting(), Digits()]),
+    mode=st.sampled_from(MODES),
+    seed=st.integers(0, 1000),
+    budget=st.integers(1, 5),
+    room=st.integers(10, 40),
+    reward=st.sampled_from(["sparse", "dense"]),
+)
+def test_rows_are_single_environments(task, mode, seed, budget, room, reward):
+    options = {"max_response_tokens": budget, "context_length": room, "reward": reward}
+    singles = SyncVectorEnv([lambda: TokenEnv(task, **options)] * 4, autoreset_mode=mode)
+    vector = TokenVectorEnv(task, 4, autoreset_mode=mode, **options)
+    rng = np.random.default_rng(seed)
+    assert not difference(singles.reset(seed=seed), vector.reset(seed=seed))
+    for _ in range(40):
+        over = vector.over
+        if mode is AutoresetMode.DISABLED and over.any():
+            options = [{"reset_mask": over.copy()} for _ in range(2)]
+            assert not difference(singles.reset(options=options[0]), vector.reset(options=options[1]))
+        actions = rng.integers(vector.mdp.tokenizer.vocab_size, size=4)
+        assert not difference(singles.step(actions), vector.step(actions))
+
+
+def test_a_time_limit_truncates_like_gymnasium_s():
+    gym.register("Echo-v0", lambda: TokenEnv(Echo()), max_episode_steps=3)
+    singles = gym.make_vec("Echo-v0", 3, vectorization_mode="sync")
+    vector = TokenVectorEnv(Echo(), 3, max_episode_steps=3)
+    assert not difference(singles.reset(seed=1), vector.reset(seed=1))
+    for _ in range(12):
+        actions = np.array([4, 4, 1])
+        expected, got = singles.step(actions), vector.step(actions)
+        assert not difference(expected, got)
+    del gym.registry["Echo-v0"]
+
+
+def test_a_list_of_seeds_and_problems_of_rows():
+    vector = TokenVectorEnv(Echo(), 3)
+    _, info = vector.reset(seed=[5, None, 5])
+    assert info["problem"][0] == info["problem"][2]
+    _, info = vector.reset(options={"problem": [7, 7, 9]})
+    assert info["message"].tolist() == ["say 7: ", "say 7: ", "say 9: "]
+    with pytest.raises(ValueError, match="2 numbers for 3 environments"):
+        vector.reset(options={"problem": [1, 2]})
+    with pytest.raises(ValueError, match="2 seeds for 3 environments"):
+        vector.reset(seed=[1, 2])
+    with pytest.raises(ValueError, match=r"in 0\.\.39"):
+        vector.reset(options={"problem": [1, 2, 40]})
+
+
+def test_disabled_autoreset_steps_some_rows_and_leaves_the_others():
+    vector = TokenVectorEnv(Echo(), 4, autoreset_mode="Disabled", copy=False)
+    vector.reset(seed=0)
+    before = vector.snapshot()
+    vector.step_rows([1, 3], [4, 1])
+    after = vector.snapshot()
+    assert [before[i] == after[i] for i in range(4)] == [True, False, True, False]
+    with pytest.raises(gym.error.ResetNeeded, match=r"rows \[3\] are over"):
+        vector.step_rows([2, 3], [4, 4])
+    with pytest.raises(gym.error.ResetNeeded, match=r"rows \[3\] are over: reset them with"):
+        vector.step([4, 4, 4, 4])
+    vector.reset(options={"reset_mask": vector.over})
+    vector.step([4, 4, 4, 4])
+    with pytest.raises(RuntimeError, match="step_rows needs"):
+        TokenVectorEnv(Echo(), 2).step_rows([0], [4])
+
+
+@pytest.mark.parametrize("actions", [[3, 3], [3.0, 3.0, 3.0], [3, 3, 99], [3, -1, 3], [[3, 3, 3]]])
+def test_bad_actions_change_nothing(actions):
+    vector = TokenVectorEnv(Echo(), 3)
+    with pytest.raises(gym.error.ResetNeeded):
+        vector.step([3, 3, 3])
+    vector.reset(seed=0)
+    before = vector.snapshot()
+    with pytest.raises(ValueError, match="actions"):
+        vector.step(actions)
+    assert vector.snapshot() == before
+
+
+@pytest.mark.parametrize("mask", [[True, False, True], np.zeros(3, bool), np.ones(2, bool), np.ones(3, int)])
+def test_a_mask_is_a_bool_array_with_something_in_it(mask):
+    vector = TokenVectorEnv(Echo(), 3, autoreset_mode="Disabled")
+    vector.reset(seed=0)
+    with pytest.raises(ValueError, match="reset_mask"):
+        vector.reset(options={"reset_mask": mask})
+
+
+def test_a_caller_s_options_stay_as_they_are():
+    options = {"reset_mask": np.ones(2, bool)}
+    TokenVectorEnv(Echo(), 2).reset(options=options)
+    assert list(options) == ["reset_mask"]
+
+
+def test_copies_stay_and_views_move():
+    for copy in (True, False):
+        vector = TokenVectorEnv(Echo(), 2, copy=copy)
+        observation, _ = vector.reset(seed=0)
+        length = int(vector.lengths[0])
+        vector.step([4, 4])
+        assert (observation["tokens"][0, length] == 4) == (not copy)
+
+
+def test_branches_repeat_the_noise_or_draw_it_afresh():
+    vector = TokenVectorEnv(Counting(), 6, autoreset_mode="Disabled")
+    vector.reset(seed=0)
+    vector.branch([0] * 5, [1, 2, 3, 4, 5], noise=[0, 0, 1, 2, 3])
+    assert len({tuple(row) for row in vector.tokens.tolist()}) == 1
+    _, _, _, _, info = vector.step([1] * 6)
+    noise = info["score"]["noise"].tolist()
+    assert noise[0] == noise[1] == noise[2]
+    assert len(set(noise)) == 4
+    vector.episodes[0].messages += ("x",)
+    assert vector.episodes[1].messages[-1] != "x", "branches share nothing that changes"
+    with pytest.raises(ValueError, match="must be two rows of one length"):
+        vector.branch([0, 1], [2])
+
+
+def test_a_single_episode_branches_into_rows():
+    env = TokenEnv(Counting())
+    env.reset(seed=3)
+    env.step(4)
+    vector = TokenVectorEnv(Counting(), 4)
+    vector.restore([env.snapshot()] * 4)
+    _, rewards, *_ = vector.step([1] * 4)
+    assert len(set(rewards)) == 1
+    assert rewards[0] == env.step(1)[1]
+
+
+def test_rendering_gives_a_transcript_a_row():
+    vector = TokenVectorEnv(Echo(), 2, render_mode="ansi")
+    vector.reset(seed=0)
+    assert all("say" in text for text in vector.render())
+
+
+def test_the_cost_of_a_step_does_not_depend_on_the_length_so_far():
+    """Counted, not timed: a step in the middle of a response reads and writes one column."""
+    vector = TokenVectorEnv(Echo(), 8, max_response_tokens=400, tokenizer="bytes", copy=False)
+    vector.reset(seed=0)
+    decoded = []
+    decode = type(vector.mdp.tokenizer).decode_many
+    vector.mdp.tokenizer.decode_many = lambda rows: decoded.append(rows) or decode(vector.mdp.tokenizer, rows)
+    for _ in range(300):
+        vector.step([50] * 8)
+    assert not decoded
+
+
+def test_the_metadata_of_one_environment_is_its_own():
+    TokenVectorEnv(Echo(), 1, autoreset_mode="SameStep")
+    assert TokenVectorEnv(Echo(), 1).metadata["autoreset_mode"] is AutoresetMode.NEXT_STEP
