@@ -1,4 +1,4 @@
-"""The algorithms side by side: every row of `textmdp.agents.algorithms.objectives.OBJECTIVES`, from the same warm starts.
+"""Compares all algorithms (`textmdp.agents.algorithms.objectives.OBJECTIVES`) from the same warm starts.
 
     python -m textmdp.benchmarks.algorithms --env TextMath-v0 --seeds 0 1 2 3 4
 

@@ -1,6 +1,6 @@
 """From rewards to advantages: pure functions on position-aligned arrays with explicit masks.
 
-Time is counted in the policy's tokens, or in its turns (`ticks`), whatever the environment says between them. B
+Time is counted in the policy's tokens, or in its turns (`time_steps`), whatever the environment says between them. B
 episodes, L positions; `mask`, (B, L) bool, holds where the policy's tokens are (`Trajectories.mask`). Rewards sit on
 the tokens that earned them.
 """
@@ -14,11 +14,11 @@ Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
 #: Added to standard deviations before they divide, as TRL does for GRPO.
-SMALL = 1e-4
-CLOCKS = ("tokens", "turns")
+EPSILON = 1e-4
+DISCOUNT_UNITS = ("tokens", "turns")
 
 
-def ticks(mask: Mask, turns: NDArray[np.int32], clock: str = "tokens") -> Floats:
+def time_steps(mask: Mask, turns: NDArray[np.int32], discount_unit: str = "tokens") -> Floats:
     """How much time passes from each token of the policy to its next one, (B, L): 0 or 1; 0 outside the mask.
 
     By the clock "tokens" every token takes one step. By the clock "turns" a whole response does: its tokens share one
@@ -27,12 +27,12 @@ def ticks(mask: Mask, turns: NDArray[np.int32], clock: str = "tokens") -> Floats
     Args:
         mask: (B, L) bool, the policy's tokens.
         turns: (B, L), the turn that each of them belongs to (`Trajectories.turns`).
-        clock: a name out of `CLOCKS`.
+        discount_unit: a name out of `DISCOUNT_UNITS`.
     """
-    if clock == "tokens":
+    if discount_unit == "tokens":
         return mask.astype(np.float64)
-    if clock != "turns":
-        raise ValueError(f"clock={clock!r} is none of {', '.join(map(repr, CLOCKS))}")
+    if discount_unit != "turns":
+        raise ValueError(f"discount_unit={discount_unit!r} is none of {', '.join(map(repr, DISCOUNT_UNITS))}")
     following = np.full(len(mask), -1, turns.dtype)  # (B,) the turn of the policy's next token
     passed = np.zeros(mask.shape)
     for t in reversed(range(mask.shape[1])):
@@ -41,7 +41,7 @@ def ticks(mask: Mask, turns: NDArray[np.int32], clock: str = "tokens") -> Floats
     return passed
 
 
-def rewards_to_go(rewards: Floats, mask: Mask, discount: float = 1.0, time: Floats | None = None) -> Floats:
+def rewards_to_go(rewards: Floats, mask: Mask, gamma: float = 1.0, time: Floats | None = None) -> Floats:
     """Discounted rewards to go, (B, L): `G_t = r_t + γ^τ_t G_{t'}` over policy tokens, t' after t; 0 elsewhere.
 
     With a tick τ of 1 for every token that is `Σ_{k ≥ t} γ^{k - t} r_k`. Williams 1992 (REINFORCE); that the rewards
@@ -55,11 +55,11 @@ def rewards_to_go(rewards: Floats, mask: Mask, discount: float = 1.0, time: Floa
     Args:
         rewards: (B, L); those outside the mask must be 0.
         mask: (B, L) bool, the policy's tokens.
-        discount: γ, in [0, 1].
-        time: (B, L), of `ticks`; None for a tick a token.
+        gamma: γ, in [0, 1].
+        time: (B, L), of `time_steps`; None for a tick a token.
     """
-    _check(rewards, mask, discount=discount)
-    decay = np.full(mask.shape, discount) if time is None else discount**time
+    _check(rewards, mask, gamma=gamma)
+    decay = np.full(mask.shape, gamma) if time is None else gamma**time
     to_go = np.zeros(rewards.shape)
     carried = np.zeros(len(rewards))  # (B,)
     for t in reversed(range(rewards.shape[1])):
@@ -68,7 +68,7 @@ def rewards_to_go(rewards: Floats, mask: Mask, discount: float = 1.0, time: Floa
     return to_go
 
 
-def discount_weights(mask: Mask, discount: float, time: Floats | None = None) -> Floats:
+def discount_weights(mask: Mask, gamma: float, time: Floats | None = None) -> Floats:
     """`γ^t`, (B, L), the factor that makes the discounted gradient exact; 0 outside the mask.
 
     Without it tokens late in an episode count as if it had begun with them. Every library in use leaves it out
@@ -76,11 +76,11 @@ def discount_weights(mask: Mask, discount: float, time: Floats | None = None) ->
 
     Args:
         mask: (B, L) bool, the policy's tokens.
-        discount: γ.
-        time: (B, L), of `ticks`; None for a tick a token.
+        gamma: γ.
+        time: (B, L), of `time_steps`; None for a tick a token.
     """
     passed = mask.astype(np.float64) if time is None else time
-    return np.where(mask, discount ** (passed.cumsum(1) - passed), 0.0)
+    return np.where(mask, gamma ** (passed.cumsum(1) - passed), 0.0)
 
 
 def generalized_advantages(
@@ -88,8 +88,8 @@ def generalized_advantages(
     values: Floats,
     last_values: Floats,
     mask: Mask,
-    discount: float = 1.0,
-    trace_decay: float = 1.0,
+    gamma: float = 1.0,
+    gae_lambda: float = 1.0,
     time: Floats | None = None,
 ) -> Floats:
     """Generalized advantage estimates, (B, L); 0 outside the mask. What they add to V are TD(λ) returns.
@@ -106,13 +106,13 @@ def generalized_advantages(
         last_values: (B,), V of the state after the episode: 0 where it terminated, V where it was truncated, which
             is the machine's limit and no end of the task (Pardo et al. 2018, arXiv 1712.00378).
         mask: (B, L) bool, the policy's tokens.
-        discount: γ, in [0, 1].
-        trace_decay: λ, in [0, 1]: 0 for one-step temporal differences, 1 for rewards to go less V.
-        time: (B, L), of `ticks`; None for a tick a token.
+        gamma: γ, in [0, 1].
+        gae_lambda: λ, in [0, 1]: 0 for one-step temporal differences, 1 for rewards to go less V.
+        time: (B, L), of `time_steps`; None for a tick a token.
     """
-    _check(rewards, mask, discount=discount, trace_decay=trace_decay)
+    _check(rewards, mask, gamma=gamma, gae_lambda=gae_lambda)
     passed = np.ones(mask.shape) if time is None else time
-    decay, trace = discount**passed, (discount * trace_decay) ** passed
+    decay, trace = gamma**passed, (gamma * gae_lambda) ** passed
     advantages = np.zeros(rewards.shape)
     value, advantage = last_values.astype(np.float64), np.zeros(len(rewards))  # (B,) of the policy's next token
     for t in reversed(range(rewards.shape[1])):
@@ -191,7 +191,7 @@ def leave_one_out(returns: Floats, groups: NDArray[np.int64]) -> Floats:
     return (sums - returns) / (sizes - 1)
 
 
-def group_deviation(returns: Floats, groups: NDArray[np.int64]) -> Floats:
+def group_std(returns: Floats, groups: NDArray[np.int64]) -> Floats:
     """The standard deviation over the episodes of the same problem, (B,), with G - 1 below the sum; 0 for one alone.
 
     GRPO divides by it (Shao et al. 2024). That weights problems that are nearly always or nearly never solved more
@@ -220,7 +220,7 @@ def whiten(advantages: Floats, mask: Mask, shift: bool = True) -> Floats:
     told = advantages[mask]
     if not len(told):
         return np.zeros_like(advantages)
-    return np.where(mask, (advantages - shift * told.mean()) / (told.std() + SMALL), 0.0)
+    return np.where(mask, (advantages - shift * told.mean()) / (told.std() + EPSILON), 0.0)
 
 
 def explained_variance(values: Floats, targets: Floats, mask: Mask) -> float:
@@ -237,7 +237,7 @@ def explained_variance(values: Floats, targets: Floats, mask: Mask) -> float:
     return float(1 - (targets - values)[mask].var() / spread) if spread > 0 else float("nan")
 
 
-def telling(returns: Floats, groups: NDArray[np.int64]) -> Mask:
+def has_reward_variance(returns: Floats, groups: NDArray[np.int64]) -> Mask:
     """Which episodes belong to groups whose returns differ, (B,): with a group baseline the others teach nothing.
 
     Args:
@@ -259,7 +259,7 @@ def zero_variance_groups(returns: Floats, groups: NDArray[np.int64]) -> float:
         groups: (B,) any numbers, equal for episodes of the same problem.
     """
     _, first = np.unique(groups, return_index=True)
-    return float(np.mean(~telling(returns, groups)[first]))
+    return float(np.mean(~has_reward_variance(returns, groups)[first]))
 
 
 def _check(rewards: Floats, mask: Mask, **shares: float) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from textmdp.agents.algorithms.advantages import CLOCKS
+from textmdp.agents.algorithms.advantages import DISCOUNT_UNITS
 from textmdp.agents.algorithms.objectives import AGGREGATIONS, OBJECTIVES, Objective
 
 KL_PLACES = ("reward", "loss")
@@ -30,13 +30,13 @@ class Config:
     """Episodes of one problem in an update; it divides `episodes`."""
     resample: int = 0
     """Dynamic sampling: replace groups whose episodes all earned the same by other problems, up to so many times."""
-    discount: float = 1.0
+    gamma: float = 1.0
     """γ, for each tick of the clock."""
-    clock: str = "tokens"
+    discount_unit: str = "tokens"
     """What takes time: "tokens" of the policy, or "turns"."""
     exact_discount: bool = False
     """Weight the term of token t with γ^t: the exact gradient of the discounted return; libraries leave it out."""
-    trace_decay: float = 1.0
+    gae_lambda: float = 1.0
     """λ of generalized advantages, for each tick; rows with a value function."""
     level: str = "token"
     """What an action is: a "token"; or the whole "response", with its summed log-probability and the clock of turns."""
@@ -50,15 +50,15 @@ class Config:
     """Passes over the episodes of an update; 0 for the algorithm's own number."""
     minibatches: int = 0
     """Gradient steps in a pass, each on a part of the episodes; 0 for the algorithm's own number."""
-    clip_low: float = 0.2
+    clip_eps_low: float = 0.2
     """Rows that clip: the probability ratio counts from 1 less this …"""
-    clip_high: float = 0.2
+    clip_eps_high: float = 0.2
     """… to 1 plus this."""
     dual_clip: float = 0.0
     """Rows that clip: the most that a ratio counts where the advantage is negative, such as 3; 0 for no bound."""
-    kl_coefficient: float = 0.0
+    kl_coef: float = 0.0
     """β, of the divergence from the policy that training began with; 0 for none."""
-    kl_in: str = "reward"
+    kl_placement: str = "reward"
     """Where it goes: in the "reward" of each token, or in the "loss"."""
     kl_estimator: str = ""
     """How it is measured: "k1", "k2", "k3", "exact"; empty for k1 in the reward, exact in the loss."""
@@ -66,7 +66,7 @@ class Config:
     """Adapt β so that the divergence of an episode stays near this many nats; 0 for a fixed β."""
     kl_horizon: int = 10_000
     """Episodes over which β adapts."""
-    entropy_bonus: float = 0.0
+    entropy_coef: float = 0.0
     """Of the loss, for each nat of entropy of a token."""
     learning_rate: float = 5e-4
     """Of Adam."""
@@ -78,7 +78,7 @@ class Config:
     """Episodes in one backward pass, to bound memory; the gradient is the same for any. 0 for all at once."""
     value_trunk: str = "detached"
     """What the value function reads: the policy's hidden state, "detached" or "shared"; or a network of its "own"."""
-    value_coefficient: float = 0.5
+    value_coef: float = 0.5
     """Of the value function's squared error in the loss."""
     value_learning_rate: float = 2e-3
     """Of Adam, for the weights that are the value function's alone."""
@@ -92,10 +92,10 @@ class Config:
     def __post_init__(self) -> None:
         for name, names in (
             ("algorithm", tuple(OBJECTIVES)),
-            ("clock", CLOCKS),
+            ("discount_unit", DISCOUNT_UNITS),
             ("level", LEVELS),
             ("aggregation", ("", *AGGREGATIONS)),
-            ("kl_in", KL_PLACES),
+            ("kl_placement", KL_PLACES),
             ("kl_estimator", ("", *KL_ESTIMATORS)),
             ("value_trunk", TRUNKS),
         ):
@@ -105,10 +105,10 @@ class Config:
         for name in ("episodes", "group_size"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}={getattr(self, name)} must be at least 1")
-        for name in ("discount", "trace_decay", "clip_low", "running_rate"):
+        for name in ("gamma", "gae_lambda", "clip_eps_low", "running_rate"):
             if not 0.0 <= getattr(self, name) <= 1.0:
                 raise ValueError(f"{name}={getattr(self, name)} must lie in [0, 1]")
-        for name in ("epochs", "minibatches", "micro_batch", "resample", "kl_coefficient", "kl_target", "clip_high"):
+        for name in ("epochs", "minibatches", "micro_batch", "resample", "kl_coef", "kl_target", "clip_eps_high"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name}={getattr(self, name)} must not be negative")
         self._check_groups()
@@ -127,26 +127,24 @@ class Config:
             raise ValueError('level="response" has no tokens to take a mean over: use aggregation="constant"')
 
     def _check_kl(self) -> None:
-        if self.kl_in == "loss" and self.kl_estimator == "k1":
+        if self.kl_placement == "loss" and self.kl_estimator == "k1":
             # The expectation of ∇ log π under π is 0: k1's gradient is noise around nothing.
             raise ValueError(
                 'kl_estimator="k1" has gradient 0 in the loss, on average, so nothing would hold the policy: '
-                'use "k2", "k3" or "exact", or kl_in="reward"'
+                'use "k2", "k3" or "exact", or kl_placement="reward"'
             )
-        if self.kl_in == "reward" and self.kl_estimator not in ("", "k1"):
+        if self.kl_placement == "reward" and self.kl_estimator not in ("", "k1"):
             raise ValueError(
                 f'kl_estimator={self.kl_estimator!r} is for the loss: in the reward "k1" gives the exact gradient; '
-                'use that, or kl_in="loss"'
+                'use that, or kl_placement="loss"'
             )
-        if self.kl_target and not self.kl_coefficient:
-            raise ValueError(
-                f"kl_target={self.kl_target} adapts kl_coefficient from where it begins: give it one above 0"
-            )
+        if self.kl_target and not self.kl_coef:
+            raise ValueError(f"kl_target={self.kl_target} adapts kl_coef from where it begins: give it one above 0")
 
     @property
-    def ticks_by(self) -> str:
+    def effective_discount_unit(self) -> str:
         """The clock that counts: where whole responses are actions, it is that of turns."""
-        return "turns" if self.level == "response" else self.clock
+        return "turns" if self.level == "response" else self.discount_unit
 
     @property
     def objective(self) -> Objective:

@@ -46,7 +46,7 @@ def is_clipped(log_ratios: Tensor, advantages: Tensor, low: float, high: float) 
     return ((advantages > 0) & (ratios > 1 + high)) | ((advantages < 0) & (ratios < 1 - low))
 
 
-def by_response(values: Tensor, turns: Tensor) -> Tensor:
+def sum_per_turn(values: Tensor, turns: Tensor) -> Tensor:
     """The sum over each response at its first token, (B, L); 0 at all other positions.
 
     Args:

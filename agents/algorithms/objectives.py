@@ -14,14 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from textmdp.agents.algorithms.advantages import (
-    SMALL,
+    EPSILON,
     Floats,
     Mask,
     batch_mean,
     discounted_returns,
     generalized_advantages,
-    group_deviation,
     group_mean,
+    group_std,
     leave_one_out,
     rewards_to_go,
     whiten,
@@ -31,13 +31,13 @@ Groups = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class Played:
+class AdvantageInputs:
     """What advantages are made of: B episodes of L positions.
 
     Attributes:
         rewards: (B, L), on the tokens that earned them.
         mask: (B, L) bool, the policy's tokens.
-        time: (B, L), of `advantages.ticks`.
+        time: (B, L), of `advantages.time_steps`.
         groups: (B,) the number of the problem.
         running: the running mean of earlier batches' returns; 0 before the first.
         greedy: (B,) what the greedy policy earned on the same problems, for the baseline "greedy".
@@ -56,7 +56,7 @@ class Played:
     last_values: Floats | None = None
 
 
-def _greedy(returns: Floats, played: Played) -> Floats:
+def _greedy(returns: Floats, played: AdvantageInputs) -> Floats:
     """ReMax (Li et al. 2023, arXiv 2310.10505): without bias, since the greedy episode knows nothing of this one."""
     if played.greedy is None:
         raise ValueError("the baseline 'greedy' needs the returns of greedy episodes")
@@ -65,7 +65,7 @@ def _greedy(returns: Floats, played: Played) -> Floats:
 
 #: What is subtracted from the rewards to go of each episode, (B,), from its discounted return, (B,), and all else.
 #: The value function is a baseline too, but one for each token: see `Objective.advantages`.
-BASELINES: dict[str, Callable[[Floats, Played], Floats]] = {
+BASELINES: dict[str, Callable[[Floats, AdvantageInputs], Floats]] = {
     "none": lambda returns, played: np.zeros_like(returns),
     "running": lambda returns, played: np.full_like(returns, played.running),
     "batch": lambda returns, played: batch_mean(returns),
@@ -111,28 +111,28 @@ class Objective:
         """Whether it learns a value function."""
         return self.baseline == "value"
 
-    def advantages(self, played: Played, discount: float, trace_decay: float = 1.0) -> Floats:
+    def advantages(self, played: AdvantageInputs, gamma: float, gae_lambda: float = 1.0) -> Floats:
         """The advantage of each token before any whitening, (B, L); 0 outside the mask.
 
         Those of a value function, added to V, are the TD(λ) returns that it is fitted to.
 
         Args:
             played: the batch.
-            discount: γ.
-            trace_decay: λ; only the value function makes use of it.
+            gamma: γ.
+            gae_lambda: λ; only the value function makes use of it.
         """
         mask, time = played.mask, played.time
         if self.has_value:
             if played.values is None or played.last_values is None:
                 raise ValueError("the baseline 'value' needs the values of a value function")
             return generalized_advantages(
-                played.rewards, played.values, played.last_values, mask, discount, trace_decay, time
+                played.rewards, played.values, played.last_values, mask, gamma, gae_lambda, time
             )
-        to_go = rewards_to_go(played.rewards, mask, discount, time)
+        to_go = rewards_to_go(played.rewards, mask, gamma, time)
         returns = discounted_returns(to_go, mask)  # (B,)
         advantages = np.where(mask, to_go - BASELINES[self.baseline](returns, played)[:, None], 0.0)
         if self.deviation:
-            advantages /= group_deviation(returns, played.groups)[:, None] + SMALL
+            advantages /= group_std(returns, played.groups)[:, None] + EPSILON
         return advantages
 
     def scaled(self, advantages: Floats, mask: Mask) -> Floats:

@@ -9,7 +9,7 @@ from rich.table import Table
 
 from textmdp.agents.algorithms.config import Config, ImitationConfig
 from textmdp.agents.cli.options import at_least, settings, token_id
-from textmdp.agents.cli.plan import Measuring, Plan
+from textmdp.agents.cli.plan import EvalConfig, Plan
 from textmdp.agents.cli.terminal import console, said, show
 from textmdp.agents.cli.training import train
 from textmdp.agents.runs.report import STAGES
@@ -39,7 +39,7 @@ def run(arguments: argparse.Namespace) -> int:
         seed=arguments.seed,
         imitation=ImitationConfig(steps=arguments.imitation_steps, seed=arguments.seed),
         training=Config(updates=arguments.updates, seed=arguments.seed),
-        measuring=Measuring(evaluate_every=2, until=0.95),
+        measuring=EvalConfig(evaluate_every=2, until=0.95),
     )
     code, record = train(plan, arguments.out, arguments.command_line, overwrite=_is_demo(arguments.out))
     if code:

@@ -28,7 +28,7 @@ class Network:
 
 
 @dataclass(frozen=True)
-class Measuring:
+class EvalConfig:
     """When the model is evaluated, greedily, on the held-out split."""
 
     evaluate_every: int = 10
@@ -58,7 +58,7 @@ class Plan:
     network: Network = field(default_factory=Network)
     imitation: ImitationConfig = field(default_factory=ImitationConfig)
     training: Config = field(default_factory=Config)
-    measuring: Measuring = field(default_factory=Measuring)
+    measuring: EvalConfig = field(default_factory=EvalConfig)
 
     def held_out(self) -> dict[str, Any]:
         """The arguments of the environment that is evaluated on."""

@@ -22,7 +22,7 @@ from textmdp.agents.cli.options import (
     task_name,
     token_id,
 )
-from textmdp.agents.cli.plan import Measuring, Network, Plan
+from textmdp.agents.cli.plan import EvalConfig, Network, Plan
 from textmdp.agents.cli.terminal import console, evaluation_table, show
 from textmdp.agents.rollouts.rollout import make_envs
 from textmdp.agents.runs.report import STAGES
@@ -47,7 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         parser, ImitationConfig, "warm start by imitation (--imitation-steps 0 for none)", "imitation-", ("seed",)
     )
     add_flags(parser, Config, "policy gradient", leave_out=("seed",))
-    add_flags(parser, Measuring, "evaluation on the held-out split")
+    add_flags(parser, EvalConfig, "evaluation on the held-out split")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -59,7 +59,7 @@ def run(arguments: argparse.Namespace) -> int:
         network=from_flags(Network, arguments),
         imitation=from_flags(ImitationConfig, arguments, seed=arguments.seed),
         training=from_flags(Config, arguments, seed=arguments.seed),
-        measuring=from_flags(Measuring, arguments),
+        measuring=from_flags(EvalConfig, arguments),
     )
     folder = arguments.out or Path("runs") / f"{task_name(plan.env_id)}-{time.strftime('%Y%m%d-%H%M%S')}"
     if arguments.resume and not arguments.out:

@@ -14,7 +14,7 @@ from transformers import LlamaForCausalLM
 
 from textmdp.agents import kernels
 from textmdp.agents.inference.forward import LlamaForward
-from textmdp.agents.inference.kv_cache import Window
+from textmdp.agents.inference.kv_cache import CacheView
 from textmdp.agents.kernels.memory import Memory
 
 #: Columns of packed weights that lie side by side, as in arithmetic.h.
@@ -71,7 +71,7 @@ class CompiledLlamaForward(LlamaForward):
     whether it was read with others of its row or alone.
     """
 
-    scattered = True
+    supports_arbitrary_slots = True
 
     def __init__(self, network: LlamaForCausalLM, length: int) -> None:
         super().__init__(network, length)
@@ -94,11 +94,11 @@ class CompiledLlamaForward(LlamaForward):
         """Whether the network lies where the kernel runs, and the kernel can be compiled."""
         return network.device.type == "cpu" and kernels.load("llama") is not None
 
-    def read(self, window: Window, tokens: Tensor) -> None:
+    def read(self, window: CacheView, tokens: Tensor) -> None:
         """See `Forward`."""
         self._read(window, tokens, None)
 
-    def predict(self, window: Window, tokens: Tensor) -> Tensor:
+    def predict(self, window: CacheView, tokens: Tensor) -> Tensor:
         """See `Forward`."""
         logits = torch.empty(len(tokens), self._llama.vocabulary)
         self._read(window, tokens, logits)
@@ -106,7 +106,7 @@ class CompiledLlamaForward(LlamaForward):
 
     def write(
         self,
-        window: Window,
+        window: CacheView,
         tokens: Tensor,
         budgets: NDArray[np.int64],
         never: Tensor,
@@ -143,7 +143,7 @@ class CompiledLlamaForward(LlamaForward):
         self._call(self._kernel.llama_write, writing, rows, rows)
         return written[:, 1:], drawn, log_probs
 
-    def _read(self, window: Window, tokens: Tensor, logits: Tensor | None) -> None:
+    def _read(self, window: CacheView, tokens: Tensor, logits: Tensor | None) -> None:
         rows, each = tokens.shape
         kept = [tensor.contiguous() for tensor in (tokens, window.positions, window.slots)]
         self._take(window)
@@ -153,7 +153,7 @@ class CompiledLlamaForward(LlamaForward):
         )
         self._call(self._kernel.llama_read, reading, rows, rows * each)
 
-    def _take(self, window: Window) -> None:
+    def _take(self, window: CacheView) -> None:
         """Let the kernel find keys and values in this window's cache."""
         buffers = window.reserve(len(self._layers), self.shared, self.width, self.embedding)
         assert window.cache.length == self._llama.length, "the cache is that of the episodes that this was made for"

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers import LlamaForCausalLM, PreTrainedModel
 
-from textmdp.agents.inference.kv_cache import Window
+from textmdp.agents.inference.kv_cache import CacheView
 from textmdp.agents.models.precision import precision
 
 
@@ -20,15 +20,15 @@ class Forward(Protocol):
     """A network as it was when this was made; m rows, K new tokens each, V tokens of the vocabulary.
 
     Attributes:
-        scattered: `predict` is as fast for rows of any slots as for the first m of them.
+        supports_arbitrary_slots: `predict` is as fast for rows of any slots as for the first m of them.
     """
 
-    scattered: bool
+    supports_arbitrary_slots: bool
 
-    def read(self, window: Window, tokens: Tensor) -> None:
+    def read(self, window: CacheView, tokens: Tensor) -> None:
         """Remember tokens, (m, K)."""
 
-    def predict(self, window: Window, tokens: Tensor) -> Tensor:
+    def predict(self, window: CacheView, tokens: Tensor) -> Tensor:
         """Remember one token of each row, (m, 1); logits of what follows, (m, V)."""
 
 
@@ -60,16 +60,16 @@ def attention_mask(network: PreTrainedModel, mask: Tensor) -> Tensor:
 class TransformersForward:
     """Any causal language model of transformers."""
 
-    scattered = False
+    supports_arbitrary_slots = False
 
     def __init__(self, network: PreTrainedModel) -> None:
         self.network = network
 
-    def read(self, window: Window, tokens: Tensor) -> None:
+    def read(self, window: CacheView, tokens: Tensor) -> None:
         """See `Forward`."""
         self.predict(window, tokens)
 
-    def predict(self, window: Window, tokens: Tensor) -> Tensor:
+    def predict(self, window: CacheView, tokens: Tensor) -> Tensor:
         """See `Forward`."""
         return self.network(
             input_ids=tokens,
@@ -100,7 +100,7 @@ class LlamaForward:
     queries and keys are the same in any order of the entries.
     """
 
-    scattered = False
+    supports_arbitrary_slots = False
 
     def __init__(self, network: LlamaForCausalLM, length: int) -> None:
         config, model = network.config, network.model
@@ -144,7 +144,7 @@ class LlamaForward:
             and not (network.config.attention_bias or network.config.mlp_bias)
         )
 
-    def read(self, window: Window, tokens: Tensor) -> None:
+    def read(self, window: CacheView, tokens: Tensor) -> None:
         """See `Forward`."""
         m, k = tokens.shape
         turns = self.turns[window.positions].view(m * k, 1, -1)
@@ -167,7 +167,7 @@ class LlamaForward:
             )  # (m, heads, K, width)
             self._finish(x, mixed.transpose(1, 2).reshape(m * k, -1), layer)
 
-    def predict(self, window: Window, tokens: Tensor) -> Tensor:
+    def predict(self, window: CacheView, tokens: Tensor) -> Tensor:
         """See `Forward`."""
         m, stop, shared = len(tokens), window.stop, self.shared
         turns = self.turns[window.positions]

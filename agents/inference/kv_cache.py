@@ -34,7 +34,7 @@ class Cache:
                 buffer[targets, :, :length] = buffer[sources, :, :length]
 
 
-class Window:
+class CacheView:
     """Where the tokens of one pass go, and what they attend to. Its `update` is what transformers' networks call.
 
     Args:

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from textmdp.agents.inference.compiled import CompiledLlamaForward
 from textmdp.agents.inference.forward import make_forward
-from textmdp.agents.inference.kv_cache import Cache, Window
+from textmdp.agents.inference.kv_cache import Cache, CacheView
 from textmdp.agents.inference.lookahead import Lookahead
 from textmdp.agents.models.language_model import LanguageModel
 from textmdp.envs.views.vector_env import TokenVectorEnv
@@ -27,8 +27,8 @@ CHUNK = 1024
 class LanguageModelAgent:
     """Samples from a language model, or takes its most likely tokens.
 
-    What it has read of a row it holds for as long as `act` is asked about that row. Where the network's pass takes rows
-    wherever they lie (`scattered`), a row's slot in the cache is its number; else the rows in play are packed together.
+    Keeps a cache for each row that `act` is asked about. If the forward pass takes rows at any slot
+    (`supports_arbitrary_slots`), a row's slot is its number; otherwise the running rows are packed together.
 
     Args:
         model: the policy; its weights are read when episodes begin.
@@ -90,7 +90,7 @@ class LanguageModelAgent:
         A source that holds no slot has nothing to give: its targets are read anew when `act` is asked about them.
         """
         sources, targets = np.asarray(sources), np.asarray(targets)
-        if self._forward.scattered:
+        if self._forward.supports_arbitrary_slots:
             self._cache.copy(sources, targets)
             self._ahead.branch(sources, targets)
         else:
@@ -103,7 +103,7 @@ class LanguageModelAgent:
         grammar, self.allowed = self.grammar and envs.mdp.has_grammar, None
         if isinstance(self._forward, CompiledLlamaForward) and not grammar:
             return self._say(self._forward, envs, rows)
-        if self._forward.scattered:
+        if self._forward.supports_arbitrary_slots:
             logits = self._logits(envs, rows, rows)  # (m, V)
         else:
             self._pack(rows)
@@ -146,7 +146,7 @@ class LanguageModelAgent:
             self._read(envs.tokens, lacking, lacking, last)
             shape = len(lacking), int(budgets.max())
             tokens, drawn, log_probs = forward.write(
-                Window(self._cache, lacking, last[:, None]),
+                CacheView(self._cache, lacking, last[:, None]),
                 torch.from_numpy(envs.tokens[lacking, last][:, None]),
                 budgets,
                 self.model.never,
@@ -163,7 +163,7 @@ class LanguageModelAgent:
         """Read what is new in some rows, (m,), that have these slots; logits of what follows, (m, V)."""
         last = envs.lengths[rows] - 1
         self._read(envs.tokens, rows, np.arange(self._cache.slots)[slots], last)
-        window = Window(self._cache, slots, last[:, None])
+        window = CacheView(self._cache, slots, last[:, None])
         tokens = torch.from_numpy(envs.tokens[rows, last][:, None])
         self._seen[:] = 0  # rows that are not asked about lose what they had
         self._seen[rows] = last + 1
@@ -190,7 +190,7 @@ class LanguageModelAgent:
         if not positions[:, 0].any():  # rows that open alike, as groups do, are read once
             _, first, same = np.unique(np.c_[block, counts], axis=0, return_index=True, return_inverse=True)
         for some in np.array_split(first, -(-len(first) * block.shape[1] // CHUNK)):
-            window = Window(self._cache, slots[some], positions[some])
+            window = CacheView(self._cache, slots[some], positions[some])
             self._forward.read(window, torch.from_numpy(block[some]).to(self._cache.device))
         if len(first) < len(slots):
             self._cache.copy(slots[first[same]], slots, block.shape[1])

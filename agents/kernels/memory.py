@@ -32,7 +32,7 @@ class Memory:
         with self._lock:
             self._spare.append(self.array)
             self._spare.sort(key=len)
-            del self._spare[:-4]  # in training a tape, a room, and packed weights of both passes are in use at a time
+            del self._spare[:-4]  # a workspace and packed weights are in use at a time
 
 
 def _aligned(size: int) -> NDArray[np.float32]:

@@ -10,11 +10,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedModel
 
-from textmdp.agents.inference import compiled_training
 from textmdp.agents.inference.forward import attention_mask
 from textmdp.agents.models.loading import attention_window, load_network
 from textmdp.agents.models.precision import TOLERANCES, precision
-from textmdp.agents.training.packing import lay_out, pack
+from textmdp.agents.training.packing import pack
 from textmdp.envs.core.episode import POLICY
 from textmdp.envs.tokenizers import Tokenizer
 
@@ -201,10 +200,6 @@ class LanguageModel:
         self, tokens: Tensor, roles: Tensor, rows: Tensor, columns: Tensor, hidden: bool, packed: bool
     ) -> tuple[Tensor, Tensor | None]:
         """Logits after some tokens, (N, V), and, where they are asked for, the last hidden states, (B, L, D)."""
-        if compiled_training.available(self.network):
-            layout = lay_out(tokens, roles, packed)
-            every, places = compiled_training.hidden_states(self.network, layout), torch.from_numpy(layout.places)
-            return self.network.lm_head(every[places[rows, columns]]), every[places] if hidden else None
         config = self.network.config.get_text_config()
         packed = packed and config._attn_implementation in ("sdpa", "eager")  # which take masks
         packing = pack(tokens, roles, config.hidden_size) if packed else None

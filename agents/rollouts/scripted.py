@@ -1,7 +1,6 @@
-"""Agents without a model: random, expert, and experts that slip or err. They bound what a learner can do.
+"""Scripted agents: random, expert, and experts that make mistakes. They bound the returns that a learner can reach.
 
-Each implements `textmdp.agents.rollouts.rollout.Agent`: `begin` for rows whose episodes began, `act` for the next token of each
-live row.
+Each implements `textmdp.agents.rollouts.rollout.Agent`: `begin` when episodes start, `act` for the next tokens.
 """
 
 from __future__ import annotations

@@ -38,7 +38,7 @@ def learning_curve(
         held_out_name: what the points were measured on.
     """
     last = max([1.0, *(point.update for point in held_out), *(x for x, _ in training)])
-    ticks = _ticks(last)
+    time_steps = _ticks(last)
 
     def x(update: float) -> float:
         return _LEFT + (_WIDTH - _LEFT - _RIGHT) * update / last
@@ -52,7 +52,7 @@ def learning_curve(
             f'<line class="grid" x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{y(share):.1f}" y2="{y(share):.1f}"/>'
         )
         parts.append(f'<text x="{_LEFT - 8}" y="{y(share) + 4:.1f}" text-anchor="end">{100 * share:.0f} %</text>')
-    for tick in ticks:
+    for tick in time_steps:
         parts.append(f'<text x="{x(tick):.1f}" y="{_HEIGHT - _BOTTOM + 18}" text-anchor="middle">{tick:g}</text>')
     middle = (_LEFT + _WIDTH - _RIGHT) / 2
     parts.append(f'<text x="{middle:.0f}" y="{_HEIGHT - 6}" text-anchor="middle">updates</text>')

@@ -234,8 +234,8 @@ def _entropy(history: _History) -> Advice | None:
     return (
         f"the entropy fell from {start:.2g} to {now:.2g} nats a token at {100 * history.now['success']:.0f} % success",
         (
-            "the policy repeats itself and tries nothing new; give it an entropy_bonus, a lower learning_rate, or a "
-            "kl_coefficient"
+            "the policy repeats itself and tries nothing new; give it an entropy_coef, a lower learning_rate, or a "
+            "kl_coef"
         ),
     )
 
@@ -247,7 +247,7 @@ def _divergence(history: _History) -> Advice | None:
         return None
     how = f"rose from {before:.2g} to {now:.3g}" if rising else f"is {now:.3g}"
     return f"the divergence from the reference {how} nats an episode", (
-        "the policy runs away from where it began; use a larger kl_coefficient, a lower learning_rate, or a kl_target"
+        "the policy runs away from where it began; use a larger kl_coef, a lower learning_rate, or a kl_target"
     )
 
 

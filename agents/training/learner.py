@@ -19,16 +19,16 @@ from textmdp.agents.algorithms.advantages import (
     explained_variance,
     rewards_to_go,
     running_mean,
-    ticks,
+    time_steps,
 )
 from textmdp.agents.algorithms.config import Config
-from textmdp.agents.algorithms.objectives import Played, token_weights
+from textmdp.agents.algorithms.objectives import AdvantageInputs, token_weights
 from textmdp.agents.models.language_model import LanguageModel, TokenStatistics
 from textmdp.agents.models.lora import AdaptedModel
 from textmdp.agents.models.value_function import ValueFunction, values_at_end, values_before
 from textmdp.agents.rollouts.rollout import Trajectories
 from textmdp.agents.training.packing import alike
-from textmdp.agents.training.train_batch import Targets, check_log_probs
+from textmdp.agents.training.train_batch import TrainBatch, check_log_probs
 from textmdp.envs.core.episode import PADDING, POLICY
 
 Metrics = dict[str, float]
@@ -52,9 +52,9 @@ class Learner:
         self.model, self.config, self.objective, self.longest = model, config, config.objective, longest
         self.rng = np.random.default_rng(seed)
         self.value = ValueFunction(model, config.value_trunk, seed) if self.objective.has_value else None
-        self.kl_coefficient = config.kl_coefficient
+        self.kl_coef = config.kl_coef
         self.reference = reference
-        self._has_reference = bool(config.kl_coefficient or reference)
+        self._has_reference = bool(config.kl_coef or reference)
         if self._has_reference and reference is None and not isinstance(model, AdaptedModel):
             self.reference = LanguageModel(copy.deepcopy(model.network), model.tokenizer)
         self.running: float | None = None
@@ -87,7 +87,7 @@ class Learner:
         targets, metrics = self.targets(batch, greedy)
         targets, seen = targets.merged(), []
         rows = np.arange(len(targets))
-        if self.value is None and not self.config.entropy_bonus and not self._kl_in_loss:
+        if self.value is None and not self.config.entropy_coef and not self._kl_in_loss:
             # Episodes without an advantage add nothing to the gradient, and are most of them once a task is learnt.
             rows = rows[(targets.advantages != 0).any(1).cpu().numpy()]
         rate = min(1.0, (self.update + 1) / max(self.config.warmup_updates, 1))
@@ -101,34 +101,34 @@ class Learner:
         metrics["log_prob_gap"] = seen[0]["log_prob_gap"]  # before the first step the two policies are one
         metrics["ratio_gap_first"] = float(np.expm1(metrics["log_prob_gap"]))
         if "kl" in metrics and self.config.kl_target:
-            self.kl_coefficient = losses.adapted(
-                self.kl_coefficient, metrics["kl"], self.config.kl_target, len(batch), self.config.kl_horizon
+            self.kl_coef = losses.adapted(
+                self.kl_coef, metrics["kl"], self.config.kl_target, len(batch), self.config.kl_horizon
             )
         return {**metrics, "learning_rate": self.config.learning_rate * rate}
 
     # What is aimed at
 
-    def targets(self, batch: Trajectories, greedy: Floats | None = None) -> tuple[Targets, Metrics]:
+    def targets(self, batch: Trajectories, greedy: Floats | None = None) -> tuple[TrainBatch, Metrics]:
         """What an update on a batch aims at, and what was seen on the way."""
         config, mask, metrics = self.config, batch.mask, Metrics()
         if batch.log_probs is None:
             raise ValueError("the agent didn't tell the log-probabilities of its tokens")
-        survey = self._survey(batch)
+        survey = self._score_batch(batch)
         if self.update == 0:
             check_log_probs(batch, survey["log_probs"], self.model.tolerance)
         rewards = batch.rewards
         if "reference" in survey:
             kl = np.where(mask, batch.log_probs - survey["reference"], 0.0)  # k1, (B, L)
-            metrics |= {"kl": float(kl.sum(1).mean()), "kl_coefficient": self.kl_coefficient}
+            metrics |= {"kl": float(kl.sum(1).mean()), "kl_coef": self.kl_coef}
             if not self._kl_in_loss:
                 # No gradient goes through it, and the reward is that of the sampled token: that gradient is exact.
-                rewards = rewards - self.kl_coefficient * kl
-        time = ticks(mask, batch.turns, config.ticks_by)
-        played = Played(
+                rewards = rewards - self.kl_coef * kl
+        time = time_steps(mask, batch.turns, config.effective_discount_unit)
+        played = AdvantageInputs(
             rewards, mask, time, batch.problems, self.running or 0.0, greedy, survey.get("values"), survey.get("last")
         )
-        advantages = self.objective.advantages(played, config.discount, config.trace_decay)
-        returns = discounted_returns(rewards_to_go(rewards, mask, config.discount, time), mask)  # (B,)
+        advantages = self.objective.advantages(played, config.gamma, config.gae_lambda)
+        returns = discounted_returns(rewards_to_go(rewards, mask, config.gamma, time), mask)  # (B,)
         self.running = running_mean(self.running, returns, config.running_rate)
         fitted = None
         if self.value is not None:
@@ -136,8 +136,8 @@ class Learner:
             metrics["explained_variance"] = explained_variance(survey["values"], fitted, mask)
         weights = token_weights(mask, config.aggregation or self.objective.aggregation, self.longest)
         if config.exact_discount:
-            weights = weights * discount_weights(mask, config.discount, time)
-        return Targets(
+            weights = weights * discount_weights(mask, config.gamma, time)
+        return TrainBatch(
             tokens=self._tensor(batch.tokens),
             roles=self._tensor(batch.roles),
             turns=self._tensor(batch.turns),
@@ -152,7 +152,7 @@ class Learner:
         ), metrics
 
     @torch.no_grad()
-    def _survey(self, batch: Trajectories) -> dict[str, NDArray[Any]]:
+    def _score_batch(self, batch: Trajectories) -> dict[str, NDArray[Any]]:
         """What the networks say of a batch before anything is learnt from it, as far as it is needed."""
         parts: dict[str, list[Tensor]] = {}
         check, value = self.update == 0, self.value
@@ -179,7 +179,7 @@ class Learner:
 
     # What is done about it
 
-    def _gradient_step(self, targets: Targets, rows: NDArray[np.int64]) -> Metrics:
+    def _gradient_step(self, targets: TrainBatch, rows: NDArray[np.int64]) -> Metrics:
         """One step on some episodes; the losses of its micro-batches add up."""
         self.optimizer.zero_grad()
         sums = dict.fromkeys(("loss", "approx_kl", "clip_fraction"), 0.0)
@@ -203,7 +203,7 @@ class Learner:
             sums[name] /= max(actions, 1.0)
         return {**sums, "log_prob_gap": gap, "grad_norm": float(norm)}
 
-    def _loss(self, some: Targets) -> tuple[Tensor, Metrics]:
+    def _loss(self, some: TrainBatch) -> tuple[Tensor, Metrics]:
         """The loss of some episodes, and sums of what is told about it."""
         config = self.config
         mask = some.roles == POLICY
@@ -212,21 +212,21 @@ class Learner:
         old = some.sampled if self.steps > 1 else statistics.log_probs.detach()
         log_ratios, actions = torch.where(mask, statistics.log_probs - old, 0.0), mask  # (B, L)
         if config.level == "response":
-            log_ratios, actions = losses.by_response(log_ratios, some.turns), losses.first_tokens(some.turns)
-        bounds = config.clip_low, config.clip_high
+            log_ratios, actions = losses.sum_per_turn(log_ratios, some.turns), losses.first_tokens(some.turns)
+        bounds = config.clip_eps_low, config.clip_eps_high
         if self.objective.clipped:
             gained = losses.clipped_surrogate(log_ratios, some.advantages, *bounds, config.dual_clip)
         else:
             gained = losses.surrogate(log_ratios, some.advantages)
         loss = -(some.weights * gained)[actions].sum()
         if self._kl_in_loss:
-            loss = loss + self.kl_coefficient * (some.weights * self._divergence(some, statistics, mask)).sum()
-        if config.entropy_bonus:
-            loss = loss - config.entropy_bonus * (some.weights * statistics.entropy).sum()
+            loss = loss + self.kl_coef * (some.weights * self._divergence(some, statistics, mask)).sum()
+        if config.entropy_coef:
+            loss = loss - config.entropy_coef * (some.weights * statistics.entropy).sum()
         told = {}
         if self.value is not None:
             squared = self._value_loss(some, statistics, mask)
-            loss = loss + config.value_coefficient * squared
+            loss = loss + config.value_coef * squared
             told["value_loss"] = squared.item()
         with torch.no_grad():
             apart = (statistics.log_probs - some.sampled)[mask]
@@ -241,7 +241,7 @@ class Learner:
             }
         return loss, told
 
-    def _divergence(self, some: Targets, statistics: TokenStatistics, mask: Tensor) -> Tensor:
+    def _divergence(self, some: TrainBatch, statistics: TokenStatistics, mask: Tensor) -> Tensor:
         """From the reference, (B, L), differentiable."""
         assert some.reference is not None  # surveyed where there is a coefficient
         estimator = self.config.kl_estimator or "exact"
@@ -252,7 +252,7 @@ class Learner:
         exact = losses.exact_divergence(statistics.every, other.every)  # (N,)
         return torch.zeros_like(some.sampled).index_put(mask.nonzero(as_tuple=True), exact)
 
-    def _value_loss(self, some: Targets, statistics: TokenStatistics, mask: Tensor) -> Tensor:
+    def _value_loss(self, some: TrainBatch, statistics: TokenStatistics, mask: Tensor) -> Tensor:
         """Half the squared error, a share of the mean over the batch's tokens; the worse one where it is clipped."""
         assert self.value is not None
         assert some.values is not None
@@ -277,12 +277,12 @@ class Learner:
             "optimizer": self.optimizer.state_dict(),
             "rng": self.rng.bit_generator.state,
             "running": self.running,
-            "kl_coefficient": self.kl_coefficient,
+            "kl_coef": self.kl_coef,
         }
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from a `state` that a learner of the same configuration gave."""
-        self.update, self.running, self.kl_coefficient = state["update"], state["running"], state["kl_coefficient"]
+        self.update, self.running, self.kl_coef = state["update"], state["running"], state["kl_coef"]
         self.model.network.load_state_dict(state["model"])
         if self.reference is not None:
             self.reference.network.load_state_dict(state["reference"])
@@ -295,7 +295,7 @@ class Learner:
 
     @property
     def _kl_in_loss(self) -> bool:
-        return self._has_reference and self.config.kl_in == "loss"
+        return self._has_reference and self.config.kl_placement == "loss"
 
     @property
     def _wants_hidden(self) -> bool:

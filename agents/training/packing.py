@@ -45,7 +45,7 @@ class Layout:
         return np.add.reduceat(self.segments[:, 1], self.rows[:-1])
 
 
-def lay_out(tokens: Tensor, roles: Tensor, shared: bool = True) -> Layout:
+def pack_sequences(tokens: Tensor, roles: Tensor, shared: bool = True) -> Layout:
     """Lay out episodes by their openings: what comes before the policy's first token.
 
     Args:
@@ -119,7 +119,7 @@ def pack(tokens: Tensor, roles: Tensor, width: int) -> Packing | None:
         roles: (B, L): 0 padding, 1 environment, 2 policy.
         width: of the network's residual stream, which tells what attention takes beside all else.
     """
-    layout = lay_out(tokens, roles)
+    layout = pack_sequences(tokens, roles)
     sizes = layout.sizes  # (R,)
     count, stop = len(sizes), int(sizes.max())
     if count == len(tokens) or _cost(count, stop, width) > WORTH_IT * _cost(len(tokens), tokens.shape[1], width):

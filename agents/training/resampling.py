@@ -1,8 +1,7 @@
 """Dynamic sampling: groups of episodes that all earned the same teach a group baseline nothing, and are replaced.
 
-Yu et al. 2025 (DAPO, arXiv 2503.14476); `advantages.telling` says which. What is trained on is no longer what the
-policy does: problems that it always or never solves are left out, so the gradient is that of another distribution of
-problems.
+Yu et al. 2025 (DAPO, arXiv 2503.14476). Groups without reward variance (`advantages.has_reward_variance`) are dropped,
+so the gradient is that of another distribution of problems: one without those always or never solved.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from textmdp.agents.training.packing import alike
 
 
 @dataclass
-class Targets:
+class TrainBatch:
     """What an update aims at, all (B, L), fixed before its first gradient step; rows can be picked.
 
     Attributes:
@@ -44,7 +44,7 @@ class Targets:
     values: Tensor | None
     returns: Tensor | None
 
-    def merged(self) -> Targets:
+    def merged(self) -> TrainBatch:
         """The same, with episodes that are alike in all that matters as one row that weighs as much as all of them.
 
         Groups say the same thing again and again, and the more so the more a policy has learnt: reading each saying
@@ -61,9 +61,9 @@ class Targets:
     def __len__(self) -> int:
         return len(self.tokens)
 
-    def __getitem__(self, rows: Tensor) -> Targets:
+    def __getitem__(self, rows: Tensor) -> TrainBatch:
         picked: dict[str, Any] = {name: None if array is None else array[rows] for name, array in vars(self).items()}
-        return Targets(**picked)
+        return TrainBatch(**picked)
 
 
 def check_log_probs(batch: Trajectories, recomputed: NDArray[np.floating[Any]], tolerance: float) -> None:

@@ -11,9 +11,9 @@ import numpy as np
 from textmdp.agents.algorithms.advantages import (
     Floats,
     discounted_returns,
+    has_reward_variance,
     rewards_to_go,
-    telling,
-    ticks,
+    time_steps,
     zero_variance_groups,
 )
 from textmdp.agents.algorithms.config import Config
@@ -74,7 +74,7 @@ class Trainer:
         - of the gradient steps, on average: `loss`, `grad_norm` (before clipping), `approx_kl` (nats an action, from
           the policy that acted), `clip_fraction`, `value_loss`; and `learning_rate`;
         - `log_prob_gap` and `ratio_gap_first`: how far sampling and training are apart before the first step;
-        - `kl` (nats an episode, from the reference), `kl_coefficient`, `explained_variance`, where there are such;
+        - `kl` (nats an episode, from the reference), `kl_coef`, `explained_variance`, where there are such;
         - where the time went: `seconds_env`, `seconds_decoding`, `seconds_update`.
         """
         while self.updates_left:
@@ -126,13 +126,13 @@ class Trainer:
         self._silent = zero_variance_groups(batch.returns, batch.problems)
         if not self.config.resample:
             return batch
-        batches, kept = [batch], [np.flatnonzero(telling(batch.returns, groups))]
+        batches, kept = [batch], [np.flatnonzero(has_reward_variance(batch.returns, groups))]
         while sum(map(len, kept)) < len(batch) and len(batches) <= self.config.resample:
             batches.append(self._play())
-            kept.append(np.flatnonzero(telling(batches[-1].returns, groups)))
+            kept.append(np.flatnonzero(has_reward_variance(batches[-1].returns, groups)))
         missing = len(batch) - sum(map(len, kept))
         if missing > 0:  # too few tell apart: silent ones of the first batch fill up
-            kept[0] = np.concatenate([kept[0], np.flatnonzero(~telling(batch.returns, groups))[:missing]])
+            kept[0] = np.concatenate([kept[0], np.flatnonzero(~has_reward_variance(batch.returns, groups))[:missing]])
         else:
             kept[-1] = kept[-1][: len(kept[-1]) + missing]
         return merge(batches, kept)
@@ -146,8 +146,8 @@ class Trainer:
         greedy = rollout(self._greedy, self.envs, problems=batch.problems.tolist(), rows=first)
         batch.seconds_env += greedy.seconds_env
         batch.seconds_agent += greedy.seconds_agent
-        time = ticks(greedy.mask, greedy.turns, self.config.ticks_by)
-        to_go = rewards_to_go(greedy.rewards, greedy.mask, self.config.discount, time)
+        time = time_steps(greedy.mask, greedy.turns, self.config.effective_discount_unit)
+        to_go = rewards_to_go(greedy.rewards, greedy.mask, self.config.gamma, time)
         return discounted_returns(to_go, greedy.mask)[same]
 
     def _play(self) -> Trajectories:

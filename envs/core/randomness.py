@@ -50,7 +50,7 @@ def problem_indices(keys: NDArray[np.uint64], num_problems: int | None) -> NDArr
     return (words >> _TWO if num_problems is None else words % np.uint64(num_problems)).view(np.int64)
 
 
-def fresh_key(key: int, noise: int) -> int:
+def branch_key(key: int, noise: int) -> int:
     """The key of a branch that replays the episode's turns with other noise; noise 0 keeps the key."""
     # Arrays, since numpy warns when a scalar overflows, which is what multiplying hashes do.
     return key if noise == 0 else int(mix(np.array([key], np.uint64) + np.array([noise], np.uint64) * _NOISE)[0])

@@ -1,7 +1,7 @@
 """Chance for problems: number k of a stream is a hash, the same on every platform, in every order and in every process.
 
-Streams are told apart by a 128-bit key made of names (seed, split, level), so two seeds share nothing systematic:
-with `seed + index` as a key, seeds 0 and 1 would share all problems but one.
+A stream's 128-bit key is a hash of names (seed, split, level), so that two seeds share nothing systematic: with
+`seed + index` as a key, seeds 0 and 1 would share all problems but one.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ _BLOCK = 32
 _STEPS: Words = np.arange(1, _BLOCK + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
 
 
-class Streams:
+class CounterStreams:
     """A family of independent streams, told apart by names and numbered by an index.
 
-    >>> streams = Streams("words", 0)
+    >>> streams = CounterStreams("words", 0)
     >>> bool(streams.starts(np.array([7], np.uint64))[0] == streams.starts(np.array([3, 7], np.uint64))[1])
     True
     """
@@ -51,10 +51,10 @@ class Streams:
         return self.starts(numbers.view(np.uint64))
 
 
-class Draws:
-    """Draws one after the other from the stream that starts with the word `start`.
+class CounterRNG:
+    """CounterRNG one after the other from the stream that starts with the word `start`.
 
-    >>> draws = Draws(1)
+    >>> draws = CounterRNG(1)
     >>> 0 <= draws.below(10) < 10, 10 <= draws.between(10, 99) <= 99, draws.choice("+-*") in "+-*"
     (True, True, True)
     """

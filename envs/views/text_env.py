@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from textmdp.envs.core.episode import ENVIRONMENT, Episode, Snapshot
 from textmdp.envs.core.mdp import TextMDP
-from textmdp.envs.core.randomness import draw_root, episode_keys, fresh_key, turn_generator
+from textmdp.envs.core.randomness import branch_key, draw_root, episode_keys, turn_generator
 from textmdp.envs.core.task import S, Task
 from textmdp.envs.views import rendering
 
@@ -159,7 +159,7 @@ class TextEnv(gym.Env[Any, Any], Generic[S]):
         """
         check_fit(snapshot, self.mdp)
         self.episode = snapshot.episode.copy()
-        self.episode.key = fresh_key(self.episode.key, noise)
+        self.episode.key = branch_key(self.episode.key, noise)
         self.length = len(snapshot.tokens)
         for row, saved in ((self._tokens, snapshot.tokens), (self._roles, snapshot.roles)):
             row[: self.length] = saved

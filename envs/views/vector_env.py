@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from textmdp.envs.core.episode import ENVIRONMENT, POLICY, Episode, Snapshot
 from textmdp.envs.core.mdp import TextMDP
-from textmdp.envs.core.randomness import draw_root, episode_keys, fresh_key
+from textmdp.envs.core.randomness import branch_key, draw_root, episode_keys
 from textmdp.envs.core.task import S, Task
 from textmdp.envs.views import rendering
 from textmdp.envs.views.text_env import check_fit, check_options
@@ -239,7 +239,7 @@ class TokenVectorEnv(VectorEnv[Observations, NDArray[np.int64], NDArray[Any]], G
         for row, snapshot in zip(targets, snapshots, strict=True):
             check_fit(snapshot, self.mdp)
             self.episodes[row] = snapshot.episode.copy()
-            self.episodes[row].key = fresh_key(snapshot.episode.key, noise)
+            self.episodes[row].key = branch_key(snapshot.episode.key, noise)
             length = len(snapshot.tokens)
             for array, saved in ((self.tokens, snapshot.tokens), (self.roles, snapshot.roles)):
                 array[row, :length] = saved
@@ -262,7 +262,7 @@ class TokenVectorEnv(VectorEnv[Observations, NDArray[np.int64], NDArray[Any]], G
             raise ValueError(f"sources {sources.shape} and targets {targets.shape} must be two rows of one length")
         copies = [self.episodes[source].copy() for source in sources.tolist()]
         for target, copy, number in zip(targets.tolist(), copies, noise or [0] * len(copies), strict=True):
-            copy.key = fresh_key(copy.key, number)
+            copy.key = branch_key(copy.key, number)
             self.episodes[target] = copy
         for array in (self.tokens, self.roles, self.lengths, self.turn_starts, self._roots, self._counts):
             array[targets] = array[sources]

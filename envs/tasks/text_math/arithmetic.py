@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from textmdp.envs.core.randomness import mix
-from textmdp.envs.data.counter_rng import Draws, Streams, Words
+from textmdp.envs.data.counter_rng import CounterRNG, CounterStreams, Words
 from textmdp.envs.data.dataset_rows import HELD_OUT, SPLITS, held_out
 from textmdp.envs.tasks.text_math.datasets import Problem
 from textmdp.envs.tasks.text_math.expressions import Term, brackets, decimals, expressions, fractions
@@ -102,14 +102,14 @@ class Composed:
         max_bytes: longer questions are drawn again.
     """
 
-    compose: Callable[[Draws], tuple[str, Term, str] | None]
+    compose: Callable[[CounterRNG], tuple[str, Term, str] | None]
     max_bytes: int
 
     def draw(self, starts: Words, split: str) -> list[Problem]:
         """One problem for each word of chance, (n,)."""
-        return [self._draw(Draws(start), split) for start in starts.tolist()]
+        return [self._draw(CounterRNG(start), split) for start in starts.tolist()]
 
-    def _draw(self, draws: Draws, split: str) -> Problem:
+    def _draw(self, draws: CounterRNG, split: str) -> Problem:
         while True:
             drawn = self.compose(draws)
             if drawn is None or len(drawn[0]) > self.max_bytes:
@@ -119,10 +119,12 @@ class Composed:
                 return Problem(question, answer, answer)
 
 
-def _to_solve(generator: Callable[[Draws], tuple[Term, str] | None]) -> Callable[[Draws], tuple[str, Term, str] | None]:
+def _to_solve(
+    generator: Callable[[CounterRNG], tuple[Term, str] | None],
+) -> Callable[[CounterRNG], tuple[str, Term, str] | None]:
     """The question that a bare expression is."""
 
-    def compose(draws: Draws) -> tuple[str, Term, str] | None:
+    def compose(draws: CounterRNG) -> tuple[str, Term, str] | None:
         drawn = generator(draws)
         return None if drawn is None else (f"{drawn[0].text}=", *drawn)
 
@@ -189,7 +191,7 @@ class Arithmetic:
             raise ValueError(f"split={split!r} is none of {', '.join(map(repr, SPLITS))}")
         self.level = LEVELS[difficulty]
         self.split = split
-        self._streams = Streams(int(seed), split, difficulty)
+        self._streams = CounterStreams(int(seed), split, difficulty)
 
     def problems(self, indices: Sequence[int]) -> list[Problem]:
         """The numbered problems, each from its index alone."""

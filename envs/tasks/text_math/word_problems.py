@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from typing import NamedTuple
 
-from textmdp.envs.data.counter_rng import Draws
+from textmdp.envs.data.counter_rng import CounterRNG
 from textmdp.envs.tasks.text_math.expressions import Term, number, write_fraction
 
 NAMES = ("Ann", "Ben", "Eva", "Max", "Mia", "Tom")
@@ -65,7 +65,7 @@ STORIES = (
 _TOKEN = re.compile(r" ?[A-Za-z]+|[^A-Za-z]")
 
 
-def words(draws: Draws) -> tuple[str, Term, str] | None:
+def words(draws: CounterRNG) -> tuple[str, Term, str] | None:
     """A story, its expression and its answer, a natural number; None where the numbers give no sensible one."""
     story = draws.choice(STORIES)
     a, b, c, d = (draws.between(2, 60) for _ in range(4))

@@ -11,13 +11,13 @@ from textmdp.agents.algorithms.advantages import (
     discounted_returns,
     explained_variance,
     generalized_advantages,
-    group_deviation,
     group_mean,
+    group_std,
+    has_reward_variance,
     leave_one_out,
     rewards_to_go,
     running_mean,
-    telling,
-    ticks,
+    time_steps,
     whiten,
     zero_variance_groups,
 )
@@ -29,20 +29,20 @@ def random_batch(seed, rows=6, length=9):
     return np.where(mask, rng.normal(size=mask.shape), 0.0), mask
 
 
-def brute_force(rewards, mask, discount):
+def brute_force(rewards, mask, gamma):
     to_go = np.zeros(rewards.shape)
     for i, row in enumerate(mask):
         steps = np.flatnonzero(row)  # time is the policy's tokens
         for k, t in enumerate(steps):
-            to_go[i, t] = sum(discount ** (j - k) * rewards[i, steps[j]] for j in range(k, len(steps)))
+            to_go[i, t] = sum(gamma ** (j - k) * rewards[i, steps[j]] for j in range(k, len(steps)))
     return to_go
 
 
 @settings(max_examples=50, deadline=None)
-@given(seed=st.integers(0, 2**32 - 1), discount=st.floats(0, 1))
-def test_rewards_to_go_are_sums_over_the_tokens_of_the_policy(seed, discount):
+@given(seed=st.integers(0, 2**32 - 1), gamma=st.floats(0, 1))
+def test_rewards_to_go_are_sums_over_the_tokens_of_the_policy(seed, gamma):
     rewards, mask = random_batch(seed)
-    np.testing.assert_allclose(rewards_to_go(rewards, mask, discount), brute_force(rewards, mask, discount), atol=1e-12)
+    np.testing.assert_allclose(rewards_to_go(rewards, mask, gamma), brute_force(rewards, mask, gamma), atol=1e-12)
 
 
 def test_a_constant_reward_gives_a_geometric_sum():
@@ -65,7 +65,7 @@ def test_discounted_returns_are_those_of_the_first_token():
 
 def test_what_makes_no_sense_is_refused():
     rewards, mask = random_batch(0)
-    with pytest.raises(ValueError, match=r"discount=1\.5"):
+    with pytest.raises(ValueError, match=r"gamma=1\.5"):
         rewards_to_go(rewards, mask, 1.5)
     with pytest.raises(ValueError, match="outside the mask"):
         rewards_to_go(rewards, ~mask)
@@ -101,16 +101,16 @@ def test_leave_one_out_needs_others():
 def test_groups_without_variance():
     returns, groups = np.array([1.0, 1, 0, 1, 0, 0]), np.array([5, 5, 8, 8, 2, 2])
     assert zero_variance_groups(returns, groups) == pytest.approx(2 / 3)
-    np.testing.assert_array_equal(telling(returns, groups), [0, 0, 1, 1, 0, 0])
+    np.testing.assert_array_equal(has_reward_variance(returns, groups), [0, 0, 1, 1, 0, 0])
     shuffled = np.array([1, 4, 0, 3, 5, 2])  # groups need not lie together
-    np.testing.assert_array_equal(telling(returns[shuffled], groups[shuffled]), [0, 0, 0, 1, 0, 1])
+    np.testing.assert_array_equal(has_reward_variance(returns[shuffled], groups[shuffled]), [0, 0, 0, 1, 0, 1])
 
 
 def test_the_clock_of_turns_ticks_at_their_ends():
     turns = np.array([[-1, 0, 0, -1, 1, 1, 1, -1], [-1, -1, 0, -1, -1, 1, -1, -1]])
     mask = turns >= 0
-    np.testing.assert_array_equal(ticks(mask, turns), mask)
-    by_turns = ticks(mask, turns, "turns")
+    np.testing.assert_array_equal(time_steps(mask, turns), mask)
+    by_turns = time_steps(mask, turns, "turns")
     np.testing.assert_array_equal(by_turns, [[0, 0, 1, 0, 0, 0, 1, 0], [0, 0, 1, 0, 0, 1, 0, 0]])
     rewards = np.zeros(mask.shape)
     rewards[0, 6] = rewards[1, 5] = 1.0
@@ -120,10 +120,10 @@ def test_the_clock_of_turns_ticks_at_their_ends():
     np.testing.assert_array_equal(weights, [[0, 1, 1, 0, 0.5, 0.5, 0.5, 0], [0, 0, 1, 0, 0, 0.5, 0, 0]])
     np.testing.assert_array_equal(discount_weights(mask, 0.5)[1], [0, 0, 1, 0, 0, 0.5, 0, 0])
     with pytest.raises(ValueError, match="'wall' is none of"):
-        ticks(mask, turns, "wall")
+        time_steps(mask, turns, "wall")
 
 
-def brute_force_gae(rewards, values, last, mask, discount, trace):
+def brute_force_gae(rewards, values, last, mask, gamma, trace):
     """By its definition: the sum of (γλ)^k δ_{t+k} over the policy's tokens."""
     advantages = np.zeros(rewards.shape)
     for i, row in enumerate(mask):
@@ -131,35 +131,35 @@ def brute_force_gae(rewards, values, last, mask, discount, trace):
         if not len(steps):
             continue
         following = np.append(values[i, steps[1:]], last[i])
-        deltas = rewards[i, steps] + discount * following - values[i, steps]
+        deltas = rewards[i, steps] + gamma * following - values[i, steps]
         for k, t in enumerate(steps):
-            advantages[i, t] = sum((discount * trace) ** j * delta for j, delta in enumerate(deltas[k:]))
+            advantages[i, t] = sum((gamma * trace) ** j * delta for j, delta in enumerate(deltas[k:]))
     return advantages
 
 
 @settings(max_examples=50, deadline=None)
-@given(seed=st.integers(0, 2**32 - 1), discount=st.floats(0, 1), trace=st.floats(0, 1))
-def test_generalized_advantages_are_what_they_are_defined_as(seed, discount, trace):
+@given(seed=st.integers(0, 2**32 - 1), gamma=st.floats(0, 1), trace=st.floats(0, 1))
+def test_generalized_advantages_are_what_they_are_defined_as(seed, gamma, trace):
     rewards, mask = random_batch(seed)
     rng = np.random.default_rng(seed)
     values, last = np.where(mask, rng.normal(size=mask.shape), 0.0), rng.normal(size=len(mask))
-    found = generalized_advantages(rewards, values, last, mask, discount, trace)
-    np.testing.assert_allclose(found, brute_force_gae(rewards, values, last, mask, discount, trace), atol=1e-9)
+    found = generalized_advantages(rewards, values, last, mask, gamma, trace)
+    np.testing.assert_allclose(found, brute_force_gae(rewards, values, last, mask, gamma, trace), atol=1e-9)
     # With λ = 1 they are rewards to go less V, whatever V is, where episodes terminate.
-    ended = generalized_advantages(rewards, values, np.zeros(len(mask)), mask, discount, 1.0)
-    np.testing.assert_allclose(ended[mask], (rewards_to_go(rewards, mask, discount) - values)[mask], atol=1e-9)
+    ended = generalized_advantages(rewards, values, np.zeros(len(mask)), mask, gamma, 1.0)
+    np.testing.assert_allclose(ended[mask], (rewards_to_go(rewards, mask, gamma) - values)[mask], atol=1e-9)
 
 
 def test_truncation_bootstraps_and_termination_does_not():
     """A reward of 1 a step for ever is worth 1 / (1 - γ): a value function that knows that has advantage 0."""
-    discount, length = 0.9, 12
+    gamma, length = 0.9, 12
     mask, rewards = np.ones((2, length), bool), np.ones((2, length))
-    values = np.full((2, length), 1 / (1 - discount))
+    values = np.full((2, length), 1 / (1 - gamma))
     for trace in (0.0, 0.5, 1.0):
-        found = generalized_advantages(rewards, values, np.array([10.0, 0.0]), mask, discount, trace)
+        found = generalized_advantages(rewards, values, np.array([10.0, 0.0]), mask, gamma, trace)
         np.testing.assert_allclose(found[0], 0, atol=1e-12)  # truncated: nothing is missing
         left = length - np.arange(length)
-        lost = -((discount * trace) ** (left - 1)) * discount * 10  # terminated: all that would have followed
+        lost = -((gamma * trace) ** (left - 1)) * gamma * 10  # terminated: all that would have followed
         np.testing.assert_allclose(found[1], lost, atol=1e-12)
 
 
@@ -179,7 +179,7 @@ def test_the_running_mean_is_that_of_the_first_batch_and_then_moves():
 
 def test_the_deviation_of_a_group_is_without_bias():
     returns, groups = np.array([1.0, 5.0, 3.0, 2.0, 9.0]), np.array([4, 7, 4, 7, 1])
-    found = group_deviation(returns, groups)
+    found = group_std(returns, groups)
     np.testing.assert_allclose(found, [np.sqrt(2), np.sqrt(4.5), np.sqrt(2), np.sqrt(4.5), 0])
 
 

@@ -6,12 +6,12 @@ import torch
 
 from textmdp.agents.algorithms.losses import (
     adapted,
-    by_response,
     clipped_surrogate,
     divergence,
     exact_divergence,
     first_tokens,
     is_clipped,
+    sum_per_turn,
     surrogate,
 )
 
@@ -89,7 +89,7 @@ def test_responses_are_summed_at_their_first_tokens():
         [False, True, False, False, True, False, False],
         [False, True, False, False, False, False, False],
     ]
-    assert by_response(values, turns).tolist() == [[0, 3, 0, 0, 12, 0, 0], [0, 16, 0, 0, 0, 0, 0]]
+    assert sum_per_turn(values, turns).tolist() == [[0, 3, 0, 0, 12, 0, 0], [0, 16, 0, 0, 0, 0, 0]]
 
 
 def test_the_coefficient_moves_towards_the_target_by_a_fifth_at_most():

@@ -9,7 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from textmdp.agents.algorithms.objectives import AGGREGATIONS, BASELINES, MEASURED_ON, OBJECTIVES, Played, token_weights
+from textmdp.agents.algorithms.objectives import (
+    AGGREGATIONS,
+    BASELINES,
+    MEASURED_ON,
+    OBJECTIVES,
+    AdvantageInputs,
+    token_weights,
+)
 from textmdp.benchmarks.intervals import bootstrap, difference, interquartile_mean
 
 RESULTS = Path(__file__).resolve().parents[1] / "benchmarks" / "results"
@@ -18,12 +25,12 @@ MASK = np.array([[0, 1, 1, 1, 0], [0, 1, 0, 0, 0]], bool)
 
 
 def played(rewards, groups, **others):
-    return Played(rewards, MASK, MASK.astype(float), np.array(groups), **others)
+    return AdvantageInputs(rewards, MASK, MASK.astype(float), np.array(groups), **others)
 
 
 def a_group(returns):
     rewards = np.asarray(returns, float)[:, None]
-    return Played(rewards, np.ones(rewards.shape, bool), np.ones(rewards.shape), np.zeros(len(rewards), int))
+    return AdvantageInputs(rewards, np.ones(rewards.shape, bool), np.ones(rewards.shape), np.zeros(len(rewards), int))
 
 
 @pytest.mark.parametrize("name", OBJECTIVES)

@@ -7,7 +7,7 @@ import pytest
 
 from textmdp.agents.algorithms.config import Config, ImitationConfig
 from textmdp.agents.cli.main import COMMANDS
-from textmdp.agents.cli.plan import Measuring, Network, Plan
+from textmdp.agents.cli.plan import EvalConfig, Network, Plan
 
 HEAVY = ("torch", "transformers", "matplotlib", "tensorboard")
 
@@ -30,7 +30,7 @@ def test_help_imports_nothing_heavy(command):
 def test_settings_are_flat_and_name_every_option_once():
     settings = Plan("TextMath-v0", {}, imitation=ImitationConfig(steps=3), training=Config(updates=7)).settings()
     assert (settings["imitation_steps"], settings["updates"]) == (3, 7)
-    fields = {name for config in (Config, Network, Measuring) for name in config.__dataclass_fields__}
+    fields = {name for config in (Config, Network, EvalConfig) for name in config.__dataclass_fields__}
     fields |= {f"imitation_{name}" for name in ImitationConfig.__dataclass_fields__}
     assert settings.keys() == fields - {"seed", "imitation_seed"}
 
@@ -43,4 +43,4 @@ def test_what_is_evaluated_on_is_held_out_where_there_is_a_split():
 @pytest.mark.parametrize("name", ["evaluate_every", "evaluate_episodes", "final_episodes", "checkpoint_every"])
 def test_measuring_never_is_refused(name):
     with pytest.raises(ValueError, match=f"{name}=0 must be at least 1"):
-        Measuring(**{name: 0})
+        EvalConfig(**{name: 0})

@@ -16,7 +16,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 from textmdp.agents import kernels
 from textmdp.agents.inference.compiled import CompiledLlamaForward
 from textmdp.agents.inference.forward import LlamaForward, make_forward
-from textmdp.agents.inference.kv_cache import Cache, Window
+from textmdp.agents.inference.kv_cache import Cache, CacheView
 from textmdp.agents.inference.sampler import LanguageModelAgent
 from textmdp.agents.models.language_model import LanguageModel
 from textmdp.agents.rollouts.rollout import rollout
@@ -57,7 +57,7 @@ def logits_of(forward, tokens: NDArray[np.int64], starts: NDArray[np.int64]) -> 
     said = []
     for step in range(steps):
         positions = np.maximum(step - starts, 0)[:, None]
-        window = Window(cache, slice(m), positions)
+        window = CacheView(cache, slice(m), positions)
         now = torch.from_numpy(np.take_along_axis(tokens, positions, 1))
         said.append(forward.predict(window, now).clone())
     return torch.stack(said, 1)
@@ -120,8 +120,10 @@ def test_goes_on_from_what_was_read_at_once(shape):
     forward, cache = CompiledLlamaForward(network, LENGTH), Cache(5, LENGTH, torch.device("cpu"))
     with torch.inference_mode():
         block = np.tile(np.arange(10), (5, 1))
-        forward.read(Window(cache, np.arange(5), block), torch.from_numpy(tokens[:, :10].copy()))
-        found = forward.predict(Window(cache, slice(5), np.full((5, 1), 10)), torch.from_numpy(tokens[:, 10:].copy()))
+        forward.read(CacheView(cache, np.arange(5), block), torch.from_numpy(tokens[:, :10].copy()))
+        found = forward.predict(
+            CacheView(cache, slice(5), np.full((5, 1), 10)), torch.from_numpy(tokens[:, 10:].copy())
+        )
     assert torch.equal(found, expected)
 
 
@@ -132,8 +134,10 @@ def written(forward, prompts, budgets, uniform, temperature=0.8, rows=slice(None
     never[3] = True
     cache = Cache(count, LENGTH, torch.device("cpu"))
     rows = np.arange(count)[rows]
-    forward.read(Window(cache, rows, np.tile(np.arange(length - 1), (len(rows), 1))), prompts[rows, :-1].contiguous())
-    window = Window(cache, rows, np.full((len(rows), 1), length - 1))
+    forward.read(
+        CacheView(cache, rows, np.tile(np.arange(length - 1), (len(rows), 1))), prompts[rows, :-1].contiguous()
+    )
+    window = CacheView(cache, rows, np.full((len(rows), 1), length - 1))
     numbers = None if uniform is None else uniform[rows].contiguous()
     return forward.write(window, prompts[rows, -1:].contiguous(), budgets[rows], never, 2, temperature, numbers)
 

@@ -12,7 +12,6 @@ from toys import Echo
 from transformers import AutoModelForCausalLM
 
 from textmdp.agents.algorithms.config import Config
-from textmdp.agents.inference import compiled_training
 from textmdp.agents.inference.sampler import LanguageModelAgent
 from textmdp.agents.models.language_model import LanguageModel
 from textmdp.agents.models.lora import AdaptedModel, add_lora
@@ -32,11 +31,9 @@ def folders(tmp_path_factory):
 
 @needs_peft
 @pytest.mark.parametrize("name", NETWORKS)
-def test_adapters_learn_and_the_network_is_the_reference(folders, tmp_path, name, monkeypatch):
+def test_adapters_learn_and_the_network_is_the_reference(folders, tmp_path, name):
     from peft import PeftModel
 
-    # What has adapters goes through torch; so that the two can be compared bit for bit, the other one does, too.
-    monkeypatch.setattr(compiled_training, "available", lambda network: False)
     envs = vector(Chatty(), 16)
     base = LanguageModel.load(folders(name), envs.mdp.tokenizer)
     model = add_lora(LanguageModel.load(folders(name), envs.mdp.tokenizer), rank=4)

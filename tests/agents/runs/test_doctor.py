@@ -81,9 +81,9 @@ ILL = {
     "entropy-collapse": (
         {"entropy": lambda u: 1.0 if u < 6 else 0.02, "success": always(0.4)},
         6,
-        ["from 1 to 0.02 nats", "40 % success", "entropy_bonus"],
+        ["from 1 to 0.02 nats", "40 % success", "entropy_coef"],
     ),
-    "divergence": ({"kl": always(15.0)}, 1, ["is 15 nats an episode", "kl_coefficient"]),
+    "divergence": ({"kl": always(15.0)}, 1, ["is 15 nats an episode", "kl_coef"]),
     "clipped": ({"clip_fraction": always(0.7)}, 1, ["70 % of the tokens", "fewer epochs"]),
     "values": ({"explained_variance": always(-0.2)}, PATIENCE, ["worse than a constant", "value_learning_rate"]),
 }

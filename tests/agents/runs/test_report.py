@@ -183,9 +183,9 @@ def test_the_curve_is_where_the_numbers_are():
 @pytest.mark.parametrize("last", [1, 2, 7, 300, 12345, 10**6])
 def test_ticks_are_few_and_whole(last):
     svg = learning_curve([Measured(last, 0.5, 0.4, 0.6)])
-    ticks = re.findall(r'text-anchor="middle">([\d.e+]+)</text>', svg)
-    assert 2 <= len(ticks) <= 8
-    assert all(float(tick).is_integer() for tick in ticks)
+    time_steps = re.findall(r'text-anchor="middle">([\d.e+]+)</text>', svg)
+    assert 2 <= len(time_steps) <= 8
+    assert all(float(tick).is_integer() for tick in time_steps)
 
 
 def test_charts_of_nothing():

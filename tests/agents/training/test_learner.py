@@ -148,13 +148,13 @@ def test_the_expected_gradient_is_that_of_the_expected_return(name, level):
 
 @pytest.mark.parametrize("name", ["reinforce", "actor-critic"])
 def test_with_its_outer_discount_the_gradient_is_that_of_the_discounted_return(name):
-    length, discount = 4, 0.6
-    one = learner(name, length, discount=discount, exact_discount=True)
+    length, gamma = 4, 0.6
+    one = learner(name, length, gamma=gamma, exact_discount=True)
     batch = every_episode(one.model, length)
-    discounted = rewards_to_go(batch.rewards, batch.mask, discount)[:, 1]
+    discounted = rewards_to_go(batch.rewards, batch.mask, gamma)[:, 1]
     found = expected_gradient(one, batch, np.exp(batch.log_probs.sum(1, dtype=np.float64)))
     close(found, exact_gradient(one.model, batch, discounted) / length)
-    plain = learner(name, length, discount=discount)
+    plain = learner(name, length, gamma=gamma)
     biased = expected_gradient(plain, batch, np.exp(batch.log_probs.sum(1, dtype=np.float64)))
     assert torch.nn.functional.cosine_similarity(biased, found, dim=0) < 0.999
 
@@ -186,7 +186,7 @@ def test_groups_of_two_have_the_gradient_that_their_baseline_says(name):
 def test_the_divergence_in_the_reward_is_that_of_whole_episodes():
     """∇(E[R] - β KL(π || π_ref)), the divergence summed over all episodes."""
     length, beta = 4, 0.3
-    one = learner("reinforce", length, reference=tiny(5), kl_coefficient=beta)
+    one = learner("reinforce", length, reference=tiny(5), kl_coef=beta)
     batch = every_episode(one.model, length)
     tokens, roles = torch.from_numpy(batch.tokens), torch.from_numpy(batch.roles)
     with torch.no_grad():
@@ -202,7 +202,7 @@ def test_the_divergence_in_the_reward_is_that_of_whole_episodes():
 def test_the_divergence_in_the_loss_is_that_of_the_states_that_are_visited(estimator):
     """k2's gradient on fresh samples is, on average, that of the exact divergence of each state."""
     length = 3
-    one = learner("reinforce", length, reference=tiny(5), kl_coefficient=0.5, kl_in="loss", kl_estimator=estimator)
+    one = learner("reinforce", length, reference=tiny(5), kl_coef=0.5, kl_placement="loss", kl_estimator=estimator)
     batch = every_episode(one.model, length)
     batch.rewards[:] = 0
     shares = np.exp(batch.log_probs.sum(1, dtype=np.float64))
@@ -219,7 +219,7 @@ def test_the_divergence_in_the_loss_is_that_of_the_states_that_are_visited(estim
 
 
 def test_the_entropy_bonus_is_that_of_the_states_that_are_visited():
-    one = learner("reinforce", 3, entropy_bonus=0.5)
+    one = learner("reinforce", 3, entropy_coef=0.5)
     batch = every_episode(one.model, 3)
     batch.rewards[:] = 0
     shares = np.exp(batch.log_probs.sum(1, dtype=np.float64))
@@ -232,7 +232,7 @@ def test_the_entropy_bonus_is_that_of_the_states_that_are_visited():
 
 def test_the_loss_of_the_value_function_leaves_a_detached_policy_alone():
     for trunk, moved in (("detached", False), ("shared", True), ("own", False)):
-        one = learner("actor-critic", 3, value_trunk=trunk, entropy_bonus=0.0)
+        one = learner("actor-critic", 3, value_trunk=trunk, entropy_coef=0.0)
         batch = every_episode(one.model, 3)
         with torch.no_grad():
             one.value.head[2].weight.fill_(0.1)
@@ -268,19 +268,19 @@ def test_several_epochs_go_further_than_one_and_are_clipped():
 
 
 def test_the_coefficient_of_the_divergence_adapts():
-    one = learner("reinforce", 3, reference=tiny(5), kl_coefficient=0.1, kl_target=1e-3, kl_horizon=40)
+    one = learner("reinforce", 3, reference=tiny(5), kl_coef=0.1, kl_target=1e-3, kl_horizon=40)
     batch = sampled(one.model, 3, 400, seed=0)
     first, second = one.learn(batch), one.learn(batch)
     assert first["kl"] > 1e-3
-    assert first["kl_coefficient"] == 0.1
-    assert second["kl_coefficient"] == pytest.approx(0.1 * (1 + 0.2 * len(batch) / 40))
+    assert first["kl_coef"] == 0.1
+    assert second["kl_coef"] == pytest.approx(0.1 * (1 + 0.2 * len(batch) / 40))
 
 
 def test_a_policy_stays_near_its_reference_the_more_the_coefficient_asks():
     apart = []
     for beta in (0.0, 0.05, 1.0):
         reference = tiny()
-        one = learner("reinforce-group", 3, reference=reference, kl_coefficient=beta, kl_in="loss", learning_rate=1e-2)
+        one = learner("reinforce-group", 3, reference=reference, kl_coef=beta, kl_placement="loss", learning_rate=1e-2)
         for seed in range(20):
             one.learn(sampled(one.model, 3, 200, seed))
         batch = every_episode(one.model, 3)
@@ -293,7 +293,7 @@ def test_a_policy_stays_near_its_reference_the_more_the_coefficient_asks():
 
 @pytest.mark.parametrize("name", ["rloo", "ppo", "grpo"])
 def test_episodes_that_are_alike_are_read_once(name):
-    one = learner(name, 3, entropy_bonus=0.1, group_size=2)
+    one = learner(name, 3, entropy_coef=0.1, group_size=2)
     batch = sampled(one.model, 3, 300, seed=2)
     targets, _ = one.targets(batch)
     merged = targets.merged()
@@ -325,7 +325,7 @@ def test_user_tokens_are_never_trained_on():
     model = LanguageModel.tiny(envs.mdp.tokenizer, envs.mdp.context_length, layers=1, width=16, heads=2)
     batch = rollout(LanguageModelAgent(model), envs, seed=0)
     assert (batch.roles[:, 1:-1] == 1).any(), "the environment speaks between turns"
-    targets, _ = Learner(model, Config(algorithm="reinforce", entropy_bonus=0.1), 9).targets(batch)
+    targets, _ = Learner(model, Config(algorithm="reinforce", entropy_coef=0.1), 9).targets(batch)
     others = torch.from_numpy(~batch.mask)
     assert not targets.weights[others].any()
     assert not targets.advantages[others].any()

@@ -10,9 +10,8 @@ from hypothesis import strategies as st
 from networks import NETWORKS, vector
 from toys import Echo
 
-from textmdp.agents.inference import compiled_training
 from textmdp.agents.models.language_model import LanguageModel
-from textmdp.agents.training.packing import lay_out, pack
+from textmdp.agents.training.packing import pack, pack_sequences
 from textmdp.envs.core.episode import ENVIRONMENT, PADDING, POLICY
 
 WIDE = 1 << 20  # a network beside which attention takes no time
@@ -60,7 +59,7 @@ def test_each_token_sees_its_episode_and_nothing_else(openings, drawn):
     rng = np.random.default_rng(0)
     tokens, roles = episodes([openings[k % len(openings)] for k, _ in drawn], [turns for _, turns in drawn], rng)
     for shared in (True, False):
-        check_layout(lay_out(tokens, roles, shared), tokens, roles)
+        check_layout(pack_sequences(tokens, roles, shared), tokens, roles)
     packing = pack(tokens, roles, WIDE)
     if packing is None:
         return
@@ -80,8 +79,8 @@ def test_each_token_sees_its_episode_and_nothing_else(openings, drawn):
 def test_an_opening_is_laid_out_once():
     rng = np.random.default_rng(3)
     tokens, roles = episodes([[1, 2, 3]] * 4 + [[1, 2, 4]] * 2, [[2]] * 6, rng)
-    assert len(lay_out(tokens, roles).tokens) == 3 + 4 * 2 + 3 + 2 * 2
-    assert len(lay_out(tokens, roles, shared=False).tokens) == 6 * 5
+    assert len(pack_sequences(tokens, roles).tokens) == 3 + 4 * 2 + 3 + 2 * 2
+    assert len(pack_sequences(tokens, roles, shared=False).tokens) == 6 * 5
 
 
 def test_packs_only_what_is_worth_it():
@@ -96,8 +95,7 @@ def test_packs_only_what_is_worth_it():
 
 @pytest.mark.parametrize("attention", ["sdpa", "eager"])
 @pytest.mark.parametrize("network", NETWORKS)
-def test_the_network_says_and_learns_the_same(network, attention, monkeypatch):
-    monkeypatch.setattr(compiled_training, "available", lambda network: False)  # tests/test_compiled_training.py
+def test_the_network_says_and_learns_the_same(network, attention):
     tokenizer = vector(Echo()).mdp.tokenizer
     with torch.random.fork_rng():
         torch.manual_seed(0)

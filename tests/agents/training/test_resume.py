@@ -16,7 +16,7 @@ TINY = [
     *("--layers", "1", "--width", "16", "--heads", "2", "--episodes", "16", "--group-size", "4"),
     *("--imitation-steps", "4", "--imitation-episodes", "16", "--imitation-check-every", "2"),
     *("--evaluate-every", "2", "--evaluate-episodes", "8", "--final-episodes", "8", "--checkpoint-every", "3"),
-    *("--algorithm", "ppo", "--kl-coefficient", "0.05", "--seed", "1"),
+    *("--algorithm", "ppo", "--kl-coef", "0.05", "--seed", "1"),
 ]
 
 
@@ -107,8 +107,8 @@ def test_what_was_not_begun_begins(tmp_path, capsys):
 
 def test_other_settings_are_no_resumption(whole, capsys):
     before = (whole / "metrics.jsonl").read_bytes()
-    error = refused(capsys, *command(whole, 8, "--resume", "--discount", "0.9"))
-    assert "begun with discount=1.0, and this one has 0.9" in error
+    error = refused(capsys, *command(whole, 8, "--resume", "--gamma", "0.9"))
+    assert "begun with gamma=1.0, and this one has 0.9" in error
     assert "set={}" in refused(capsys, *command(whole, 8, "--resume", "--set", "high=7"))
     assert (whole / "metrics.jsonl").read_bytes() == before
     words = ["train", "TextGuess-v0", "--resume", *TINY]

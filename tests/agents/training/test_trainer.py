@@ -74,9 +74,9 @@ def test_the_gradient_is_the_same_for_any_micro_batch(algorithm, aggregation):
             max_grad_norm=1e9,
             epochs=1,
             minibatches=1,
-            entropy_bonus=0.01,
-            kl_coefficient=0.1,
-            kl_in="loss",
+            entropy_coef=0.01,
+            kl_coef=0.1,
+            kl_placement="loss",
         )
         trainer.learner.learn(batch, greedy=np.zeros(16))
         found.append(gradient(trainer))
@@ -119,7 +119,7 @@ def test_the_mean_gradient_is_that_of_the_expected_return():
 
 
 def test_the_greedy_baseline_plays_a_problem_once():
-    trainer = make_trainer(Pair(), seed=2, algorithm="remax", discount=0.9)  # a seed that answers the two differently
+    trainer = make_trainer(Pair(), seed=2, algorithm="remax", gamma=0.9)  # a seed that answers the two differently
     batch, counts = trainer.play(), trainer.envs.chance[1]
     found = trainer.greedy_returns(batch)
     begun = np.subtract(trainer.envs.chance[1], counts)
@@ -198,10 +198,10 @@ def test_a_batch_without_signal_leaves_the_weights_alone():
         ({"episodes": 100, "group_size": 8}, "must divide"),
         ({"group_size": 1}, "group_size=2 or more"),
         ({"episodes": 0}, "episodes=0"),
-        ({"kl_in": "loss", "kl_estimator": "k1", "kl_coefficient": 0.1}, "has gradient 0 in the loss"),
-        ({"kl_in": "reward", "kl_estimator": "k3"}, "is for the loss"),
+        ({"kl_placement": "loss", "kl_estimator": "k1", "kl_coef": 0.1}, "has gradient 0 in the loss"),
+        ({"kl_placement": "reward", "kl_estimator": "k3"}, "is for the loss"),
         ({"kl_target": 3.0}, "give it one above 0"),
-        ({"discount": 1.5}, r"discount=1\.5 must lie"),
+        ({"gamma": 1.5}, r"gamma=1\.5 must lie"),
         ({"dual_clip": 0.5}, "above 1"),
         ({"level": "response", "aggregation": "token-mean"}, "no tokens to take a mean over"),
         ({"level": "word"}, "'word' is none of 'token', 'response'"),
@@ -235,10 +235,10 @@ def test_every_row_learns_a_small_task(algorithm):
 
 
 OPTIONS = [
-    {"algorithm": "ppo", "micro_batch": 5, "trace_decay": 0.9, "value_clip": 0.2, "value_trunk": "shared"},
-    {"algorithm": "grpo", "kl_coefficient": 0.1, "kl_in": "loss", "kl_target": 0.5, "minibatches": 4, "resample": 2},
-    {"algorithm": "remax", "clock": "turns", "discount": 0.9, "entropy_bonus": 0.01},
-    {"algorithm": "reinforce-running", "level": "response", "kl_coefficient": 0.05},
+    {"algorithm": "ppo", "micro_batch": 5, "gae_lambda": 0.9, "value_clip": 0.2, "value_trunk": "shared"},
+    {"algorithm": "grpo", "kl_coef": 0.1, "kl_placement": "loss", "kl_target": 0.5, "minibatches": 4, "resample": 2},
+    {"algorithm": "remax", "discount_unit": "turns", "gamma": 0.9, "entropy_coef": 0.01},
+    {"algorithm": "reinforce-running", "level": "response", "kl_coef": 0.05},
 ]
 
 

@@ -10,7 +10,7 @@ from toys import Counting, Echo
 
 from textmdp.envs import Score, Task
 from textmdp.envs.core.episode import Episode
-from textmdp.envs.core.randomness import TurnGenerators, episode_keys, fresh_key, problem_indices, turn_generator
+from textmdp.envs.core.randomness import TurnGenerators, branch_key, episode_keys, problem_indices, turn_generator
 
 
 def test_the_reward_is_the_weighted_sum_and_metrics_add_nothing():
@@ -82,5 +82,5 @@ def test_problems_are_drawn_evenly_and_differ_between_neighbouring_seeds():
 
 
 def test_fresh_noise_is_another_key_and_none_is_the_same():
-    assert fresh_key(77, 0) == 77
-    assert len({fresh_key(77, noise) for noise in range(100)}) == 100
+    assert branch_key(77, 0) == 77
+    assert len({branch_key(77, noise) for noise in range(100)}) == 100

@@ -10,10 +10,10 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-from textmdp.envs.data.counter_rng import Draws
+from textmdp.envs.data.counter_rng import CounterRNG
 from textmdp.envs.tasks.text_code.generator.program_spec import (
     Expr,
-    Sketch,
+    ProgramSpec,
     call,
     constant,
     infix,
@@ -40,7 +40,7 @@ TEXT_WORDS = (
 )
 
 
-def arithmetic(draws: Draws, steps: int) -> Sketch | None:
+def arithmetic(draws: CounterRNG, steps: int) -> ProgramSpec | None:
     """`Add 3 to x, then multiply by y.`: so many steps with `+ - * // %`."""
     sign = draws.choice(_SIGNS)
     left, right = (_operand(draws, "xy") for _ in range(2))
@@ -73,11 +73,11 @@ def _edges(values: Sequence[Any], count: int) -> tuple[tuple[Any, ...], ...]:
     return tuple(tuple(values[(first + place) % len(values)] for place in range(count)) for first in range(len(values)))
 
 
-def _operand(draws: Draws, names: str) -> Expr:
+def _operand(draws: CounterRNG, names: str) -> Expr:
     return name(draws.choice(names)) if draws.below(2) else constant(draws.between(2, 9))
 
 
-def _then(draws: Draws, value: Expr) -> tuple[str, Expr, str]:
+def _then(draws: CounterRNG, value: Expr) -> tuple[str, Expr, str]:
     """A further step: its sign, what it makes of the value, and how it is said."""
     sign = draws.choice(_SIGNS)
     operand = constant(draws.between(2, 9)) if sign in _DIVIDING else _operand(draws, "xy")
@@ -102,7 +102,7 @@ _TEXT_STEPS: tuple[tuple[str, Callable[[str], str], str], ...] = (
 )
 
 
-def texts(draws: Draws) -> Sketch | None:
+def texts(draws: CounterRNG) -> ProgramSpec | None:
     """`Take s, append t, then reverse it, then repeat it 2 times.`: two to four steps with the texts s and t."""
     value, said, last = name("s"), "Take s", ""
     for _ in range(draws.between(2, 4)):

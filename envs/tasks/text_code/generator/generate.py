@@ -13,13 +13,13 @@ from functools import cache, lru_cache, partial
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
-from textmdp.envs.data.counter_rng import Draws, Streams
+from textmdp.envs.data.counter_rng import CounterRNG, CounterStreams
 from textmdp.envs.data.dataset_rows import SPLITS, held_out
 from textmdp.envs.judge import calls
 from textmdp.envs.judge.suites import Calls
 from textmdp.envs.tasks.text_code.generator.expression_programs import STEP_WORDS, TEXT_WORDS, arithmetic, texts
 from textmdp.envs.tasks.text_code.generator.grammar import COMPARED, DIGITS, ENDINGS, INDENT, LINES, ProgramGrammar
-from textmdp.envs.tasks.text_code.generator.program_spec import Sketch
+from textmdp.envs.tasks.text_code.generator.program_spec import ProgramSpec
 from textmdp.envs.tasks.text_code.generator.statement_programs import (
     CHOICE_WORDS,
     LIST_WORDS,
@@ -38,7 +38,7 @@ HIDDEN, MOST_EDGES = 10, 6
 _PROBES = 24
 
 Arguments = tuple[Any, ...]
-Drawing = Callable[[Draws, int], Arguments]
+Drawing = Callable[[CounterRNG, int], Arguments]
 
 
 class Exercise(NamedTuple):
@@ -62,7 +62,7 @@ def _strings(low: int, high: int) -> Drawing:
     )
 
 
-def _list(draws: Draws, count: int) -> Arguments:
+def _list(draws: CounterRNG, count: int) -> Arguments:
     return tuple([draws.between(-4, 14) for _ in range(draws.between(3, 7))] for _ in range(count))
 
 
@@ -83,7 +83,7 @@ class Level:
     """
 
     example: str
-    compose: Callable[[Draws], Sketch | None]
+    compose: Callable[[CounterRNG], ProgramSpec | None]
     arguments: Drawing
     shown: Drawing
     examples: int
@@ -214,7 +214,7 @@ class Programs:
         if split not in SPLITS:
             raise ValueError(f"split={split!r} is none of {', '.join(map(repr, SPLITS))}")
         self.difficulty, self.split = difficulty, split
-        self._streams = Streams(int(seed), split, "programs", difficulty)
+        self._streams = CounterStreams(int(seed), split, "programs", difficulty)
 
     @property
     def level(self) -> Level:
@@ -237,7 +237,7 @@ def grammar(difficulty: str, stub: str) -> ProgramGrammar:
 @lru_cache(maxsize=1 << 12)
 def _drawn(difficulty: str, split: str, start: int) -> Exercise:
     """The first problem of the split in the stream that starts with the word `start`."""
-    draws, level = Draws(start), LEVELS[difficulty]
+    draws, level = CounterRNG(start), LEVELS[difficulty]
     while True:
         sketch = level.compose(draws)
         if sketch is None or len(sketch.statement) > level.max_text_bytes:
@@ -248,7 +248,7 @@ def _drawn(difficulty: str, split: str, start: int) -> Exercise:
 
 
 @lru_cache(maxsize=1 << 13)
-def _finished(difficulty: str, sketch: Sketch) -> tuple[bool, Exercise | None]:
+def _finished(difficulty: str, sketch: ProgramSpec) -> tuple[bool, Exercise | None]:
     """Whether a function is held out, and the exercise to write it; None where it is too little to be one."""
     level = LEVELS[difficulty]
     probes = _probes(difficulty, len(sketch.parameters))
@@ -258,14 +258,14 @@ def _finished(difficulty: str, sketch: Sketch) -> tuple[bool, Exercise | None]:
     content = f"{difficulty} {' '.join(results)}"
     if len(set(results)) == 1 or results in given:
         return False, None
-    exercise = _exercise(level, sketch, Draws(_word(content)))
+    exercise = _exercise(level, sketch, CounterRNG(_word(content)))
     return held_out(content), exercise if len(exercise.problem.prompt) <= level.max_text_bytes else None
 
 
 @cache
 def _probes(difficulty: str, count: int) -> list[Arguments]:
     """Arguments that functions of a difficulty, with so many parameters, are compared by."""
-    draws = Draws(_word(difficulty))
+    draws = CounterRNG(_word(difficulty))
     return [LEVELS[difficulty].arguments(draws, count) for _ in range(_PROBES)]
 
 
@@ -273,7 +273,7 @@ def _word(text: str) -> int:
     return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "little")
 
 
-def _exercise(level: Level, sketch: Sketch, draws: Draws) -> Exercise:
+def _exercise(level: Level, sketch: ProgramSpec, draws: CounterRNG) -> Exercise:
     """The problem that a sketch makes, with tests drawn for it."""
     shown: dict[str, Arguments] = {}
     while len(shown) < level.examples:
@@ -298,5 +298,5 @@ def _exercise(level: Level, sketch: Sketch, draws: Draws) -> Exercise:
     return Exercise(CodeProblem(prompt, "", signature, ENTRY, visible, suite, sketch.body), sketch.careless)
 
 
-def _suite(sketch: Sketch, tests: list[Arguments]) -> Calls:
+def _suite(sketch: ProgramSpec, tests: list[Arguments]) -> Calls:
     return calls(ENTRY, [(test, {}) for test in tests], expected=[sketch.run(*test) for test in tests])

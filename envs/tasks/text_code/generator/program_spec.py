@@ -32,7 +32,7 @@ COMPARISONS: dict[str, tuple[str, Callable[[Any, Any], bool]]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Sketch:
+class ProgramSpec:
     """A programming problem without its tests; those that say the same are one.
 
     Attributes:
@@ -118,10 +118,10 @@ def call(function: str, inner: Expr, apply: Callable[[Any], Any]) -> Expr:
 
 def returning(
     parameters: tuple[str, ...], statement: str, expr: Expr, edges: tuple[tuple[Any, ...], ...] = ()
-) -> Sketch:
+) -> ProgramSpec:
     """The problem to return an expression."""
     run = expr.run
-    return Sketch(
+    return ProgramSpec(
         parameters,
         statement,
         f"    return {expr.code}",

@@ -6,8 +6,16 @@ from collections.abc import Callable
 from math import prod
 from typing import Any
 
-from textmdp.envs.data.counter_rng import Draws
-from textmdp.envs.tasks.text_code.generator.program_spec import COMPARISONS, Expr, Sketch, Values, constant, infix, name
+from textmdp.envs.data.counter_rng import CounterRNG
+from textmdp.envs.tasks.text_code.generator.program_spec import (
+    COMPARISONS,
+    Expr,
+    ProgramSpec,
+    Values,
+    constant,
+    infix,
+    name,
+)
 
 #: What somebody careless writes, who has the border on the wrong side.
 _HEARD = {">=": ">", "<=": "<", ">": ">=", "<": "<="}
@@ -26,7 +34,7 @@ LIST_WORDS = (
 )
 
 
-def choices(draws: Draws) -> Sketch | None:
+def choices(draws: CounterRNG) -> ProgramSpec | None:
     """`If x is at least y, return x plus 3; otherwise, return y minus x.`: two cases, and the border between them."""
     left = name(draws.choice("xy"))
     right = constant(draws.between(2, 9)) if draws.below(2) else name("y" if left.code == "x" else "x")
@@ -49,7 +57,7 @@ def choices(draws: Draws) -> Sketch | None:
         for shift in (-1, 0, 1):
             border, free = at + shift, at if right.code in "xy" else away
             edges.append((border, free) if left.code == "x" else (free, border))
-    return Sketch(
+    return ProgramSpec(
         ("x", "y"),
         f"If {left.code} {words} {right.code}, return {said}; otherwise, return {told}.",
         body(sign, one.code, other.code),
@@ -59,7 +67,7 @@ def choices(draws: Draws) -> Sketch | None:
     )
 
 
-def loops(draws: Draws) -> Sketch | None:
+def loops(draws: CounterRNG) -> ProgramSpec | None:
     """`Add up i times 3 for every i from 1 to n that is not a multiple of 2.`: a loop over numbers with one result."""
     kind = draws.choice(("Add up", "Multiply", "Count"))
     first = draws.below(3)
@@ -83,7 +91,7 @@ def loops(draws: Draws) -> Sketch | None:
 
     start = int(kind == "Multiply")
     numbers = "" if kind == "Count" else f" {said} for"
-    return Sketch(
+    return ProgramSpec(
         ("n",),
         f"{kind}{numbers} every i from {first} to n{which}.",
         body("n + 1", start, value.code),
@@ -93,7 +101,7 @@ def loops(draws: Draws) -> Sketch | None:
     )
 
 
-def lists(draws: Draws) -> Sketch | None:
+def lists(draws: CounterRNG) -> ProgramSpec | None:
     """`Take x times 3 for every x in xs that is at least 4, in reverse.`: a loop over a list that makes another."""
     value, said = _term(draws, "x") if draws.below(4) else (name("x"), "x")
     if "x" not in value.code:
@@ -117,7 +125,7 @@ def lists(draws: Draws) -> Sketch | None:
             f"            out.append({written})\n    return {result}"
         )
 
-    return Sketch(
+    return ProgramSpec(
         ("xs",),
         f"Take {said} for every x in xs{which}{words}.",
         body(condition, value.code, code),
@@ -137,7 +145,7 @@ _FINISHES: tuple[tuple[str, str, Callable[[list[int]], Any]], ...] = (
 )
 
 
-def _term(draws: Draws, names: str) -> tuple[Expr, str]:
+def _term(draws: CounterRNG, names: str) -> tuple[Expr, str]:
     """`x plus 3`, `y minus x`, `x times 2` or `y`: an expression of one sign at most, and how it is said."""
     first = name(draws.choice(names))
     kind = draws.below(7)
@@ -156,7 +164,7 @@ def _beyond(holds: Callable[[Any, Any], bool], limit: int) -> Test:
     return lambda values: holds(values["x"], limit)
 
 
-def _divisibility(draws: Draws, letter: str) -> tuple[int, str, Test, str]:
+def _divisibility(draws: CounterRNG, letter: str) -> tuple[int, str, Test, str]:
     """A condition on a number: the divisor, the condition's code, the test, and how it is said."""
     divisor, wanted = draws.between(2, 5), draws.below(2) == 0
     sign, words = ("==", "is") if wanted else ("!=", "is not")

@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from textmdp.envs.core.task import END_OF_TURN
-from textmdp.envs.data.counter_rng import Draws
+from textmdp.envs.data.counter_rng import CounterRNG
 from textmdp.envs.judge.inside.wire import decode
 from textmdp.envs.tasks.text_code.generator.generate import DEFAULT_LEVEL, HIDDEN, LEVELS, Exercise, Programs, grammar
 from textmdp.envs.tasks.text_code.generator.grammar import ProgramGrammar
@@ -142,7 +142,7 @@ def test_everything_is_written_in_the_vocabulary(difficulty):
         longest = max(longest, len(tokenizer.encode(exercise.problem.solution)) + 1)
         assert len(exercise.problem.prompt.encode()) <= level.max_text_bytes
     assert longest <= level.max_response_tokens
-    assert level.compose(Draws(1)) is None or level.example
+    assert level.compose(CounterRNG(1)) is None or level.example
 
 
 # Tests that catch

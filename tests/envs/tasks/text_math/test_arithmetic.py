@@ -11,7 +11,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from textmdp.envs.data.counter_rng import Draws, Streams
+from textmdp.envs.data.counter_rng import CounterRNG, CounterStreams
 from textmdp.envs.tasks.text_math.arithmetic import LEVELS, SYMBOLS, Arithmetic
 from textmdp.envs.tasks.text_math.expressions import number, write_decimal
 
@@ -272,7 +272,7 @@ def test_the_default_vocabulary_is_small():
 
 
 def test_draws_are_even():
-    draws = Draws(1)
+    draws = CounterRNG(1)
     counts = np.bincount([draws.below(6) for _ in range(6000)], minlength=6)
     assert np.all(abs(counts - 1000) < 150)
     assert sorted(draws.sample("abc", 3)) == ["a", "b", "c"]
@@ -281,7 +281,7 @@ def test_draws_are_even():
 
 def test_streams_with_other_names_differ():
     indices = np.arange(1000, dtype=np.uint64)
-    one, other = Streams(0, "train").starts(indices), Streams(1, "train").starts(indices)
+    one, other = CounterStreams(0, "train").starts(indices), CounterStreams(1, "train").starts(indices)
     assert len(np.intersect1d(one, other)) == 0
     assert len(np.intersect1d(one[1:] - one[:-1], other[1:] - other[:-1])) == 0
 
