@@ -58,7 +58,7 @@ class TextCode(Task[Exercise]):
 
     ## Actions
     Text: the body, with its indentation; or a whole program; or prose with a fenced block: see
-    `textmdp.envs.tasks.text_code.problem.program_of` for what of a response is the program. The compact tokenizer of
+    `textmdp.envs.tasks.text_code.problem.program_of` for how the program is found. The compact tokenizer of the
     difficulties has the lexemes of their programs (`return `, ` + `, a line break with its indentation), digits, and
     the phrases of their statements; the budgets are in these, so other tokenizers want a larger
     `max_response_tokens`. Data sets are written in bytes.
