@@ -9,7 +9,7 @@ import pytest
 
 from textmdp.agents.algorithms.config import Config
 from textmdp.agents.models.language_model import LanguageModel
-from textmdp.benchmarks import answers, code_learning, decoding, judging, learning, throughput, training
+from textmdp.benchmarks import answers, code_learning, decoding, judging, learning, throughput
 from textmdp.envs.judge import Judge
 from textmdp.envs.tokenizers import make_tokenizer
 
@@ -108,22 +108,6 @@ def test_decoding_measures_both_ways(tmp_path, monkeypatch, capsys):
         assert min(told["parts_of_an_update"].values()) > 0
         assert all(0 < share < 1 for share in told["share_of_matmul_peak"].values())
     assert f"{told['parameters']:,}" in capsys.readouterr().out
-
-
-def test_training_measures_both_ways_and_compares_their_gradients(tmp_path, monkeypatch, capsys):
-    result = swept(training, "training", tmp_path, monkeypatch)
-    assert [told["group"] for told in result["runs"]] == [1, 2]
-    for told in result["runs"]:
-        low, high = told["ratio"]["quartiles"]
-        assert 0 < low <= told["ratio"]["median"] <= high
-        assert told["gradients_apart"] < 1e-4
-        assert told["gflops"] > 0
-    assert f"{told['parameters']:,}" in capsys.readouterr().out
-    log_probs = LanguageModel.log_probs
-    with monkeypatch.context() as patch:  # at another temperature: another gradient
-        patch.setattr(LanguageModel, "log_probs", lambda model, tokens, roles: log_probs(model, tokens, roles, 0.9))
-        with pytest.raises(RuntimeError, match="the gradients are"):
-            training.measure(0.01, 4, 1, 1)
 
 
 def test_the_operations_of_a_batch_are_those_of_its_positions_each_prompt_read_once():

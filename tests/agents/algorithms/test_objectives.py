@@ -4,10 +4,10 @@ import csv
 import itertools
 import json
 import re
-from pathlib import Path
 
 import numpy as np
 import pytest
+from paths import ROOT
 
 from textmdp.agents.algorithms.objectives import (
     AGGREGATIONS,
@@ -19,7 +19,7 @@ from textmdp.agents.algorithms.objectives import (
 )
 from textmdp.benchmarks.intervals import bootstrap, difference, interquartile_mean
 
-RESULTS = Path(__file__).resolve().parents[1] / "benchmarks" / "results"
+RESULTS = ROOT / "benchmarks" / "results"
 
 MASK = np.array([[0, 1, 1, 1, 0], [0, 1, 0, 0, 0]], bool)
 

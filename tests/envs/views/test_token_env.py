@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from toys import Counting, Digits, Echo
 
-from textmdp.envs import ResponseEnv, TokenEnv, rendering
+from textmdp.envs import ResponseEnv, TokenEnv
+from textmdp.envs.views import rendering
 
 
 def play(env, text):
