@@ -1,0 +1,1 @@
+"""The run folder: configuration, metrics, checkpoints, report, and the doctor that reads them."""
