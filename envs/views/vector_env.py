@@ -164,6 +164,45 @@ class TokenVectorEnv(VectorEnv[Observations, NDArray[np.int64], NDArray[Any]], G
         actions[rows] = some
         return self._step(going, actions)
 
+    def append(self, rows: ArrayLike, tokens: ArrayLike, lengths: ArrayLike) -> Step:
+        """Append several tokens of one turn to each of some rows: `step_rows` for as many steps, in one call.
+
+        A turn may end with the last token of a row, by the end-of-turn token, its budget or the context, and not
+        before. With dense rewards or `max_episode_steps` each token is a step of its own: use `step_rows`.
+
+        Args:
+            rows: (m,), each once; their episodes are under way.
+            tokens: (m, K), of which the first `lengths[i]` of row i count.
+            lengths: (m,), from 1 to K.
+
+        Returns what `step_rows` returns for the last token of each row.
+
+        Raises:
+            RuntimeError: the rewards are dense, the steps limited, or autoreset isn't `DISABLED`.
+            ResetNeeded: an episode is over.
+            ValueError: ids, shapes or lengths are no such tokens, or a row's turn ends before its last token.
+        """
+        if not self.can_append:
+            raise RuntimeError(
+                "append needs autoreset_mode=AutoresetMode.DISABLED, reward='sparse' and max_episode_steps=None; "
+                "use step_rows(rows, actions), a token at a time"
+            )
+        rows, tokens, lengths = self._check_block(rows, tokens, lengths)
+        starts, counted = self.lengths[rows], np.arange(tokens.shape[1]) < lengths[:, None]  # (m,), (m, K)
+        cells = (self._first_cells[rows] + starts)[:, None] + np.arange(tokens.shape[1])
+        self.tokens.reshape(-1)[cells[counted]] = tokens[counted]
+        self.roles.reshape(-1)[cells[counted]] = POLICY
+        self.lengths[rows] += lengths
+        self._steps[rows] += lengths
+        going, stopped = np.zeros((2, self.num_envs), bool)
+        going[rows] = True
+        stopped[rows] = tokens[np.arange(len(rows)), lengths - 1] == self._end
+        rewards = np.zeros(self.num_envs)
+        info: dict[str, Any] = {}
+        self._settle(going, stopped, rewards, info)
+        self._add_masks(np.flatnonzero(going), info)
+        return self._observe(), rewards, self._terminated.copy(), self._truncated.copy(), info
+
     def render(self) -> tuple[str, ...]:
         """The transcripts of all rows."""
         return tuple(map(rendering.transcript, self.episodes, self.partials(self._all_rows)))
@@ -173,6 +212,11 @@ class TokenVectorEnv(VectorEnv[Observations, NDArray[np.int64], NDArray[Any]], G
         self.mdp.task.close()
 
     # Beyond Gymnasium
+
+    @property
+    def can_append(self) -> bool:
+        """Whether `append` may be used: only ends of turns earn anything, and no limit counts steps."""
+        return self.autoreset_mode is AutoresetMode.DISABLED and not self.mdp.dense and self.max_episode_steps is None
 
     @property
     def over(self) -> NDArray[np.bool_]:
@@ -296,7 +340,10 @@ class TokenVectorEnv(VectorEnv[Observations, NDArray[np.int64], NDArray[Any]], G
         self.roles.reshape(-1)[cells] = POLICY
         self.lengths += going
         self._steps += going
-        stopped = actions == self._end
+        self._settle(going, actions == self._end, rewards, info)
+
+    def _settle(self, going: NDArray[np.bool_], stopped: NDArray[np.bool_], rewards: Any, info: Any) -> None:
+        """End turns and episodes of the rows that got tokens, (n,), of which some said the end-of-turn token, (n,)."""
         ended = (stopped | (self.lengths - self.turn_starts == self._budget)) & going
         out = (self.lengths == self._room) & going & ~ended
         if self.mdp.dense:
@@ -389,9 +436,48 @@ class TokenVectorEnv(VectorEnv[Observations, NDArray[np.int64], NDArray[Any]], G
         if actions.shape != (count,) or actions.dtype.kind not in "iu":
             raise ValueError(f"actions must be {count} token ids, got {actions.dtype} of shape {actions.shape}")
         tokens = actions.astype(np.int64, copy=False)
+        self._check_ids(tokens)
+        return tokens
+
+    def _check_ids(self, tokens: NDArray[np.int64]) -> None:
         if np.count_nonzero(tokens.view(np.uint64) >= self._bound):  # where negative numbers are huge
             raise ValueError(
-                f"actions {actions.min()}..{actions.max()} are no tokens: the vocabulary is "
+                f"actions {tokens.min()}..{tokens.max()} are no tokens: the vocabulary is "
                 f"0..{self.mdp.tokenizer.vocab_size - 1}"
             )
-        return tokens
+
+    def _check_block(
+        self, rows: ArrayLike, tokens: ArrayLike, lengths: ArrayLike
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+        """The arguments of `append` as int64; errors where they break its rules."""
+        if not self.episodes:
+            raise gym.error.ResetNeeded("the environments have no episodes yet: call reset() before append()")
+        rows, tokens, lengths = np.asarray(rows), np.asarray(tokens), np.asarray(lengths)
+        if rows.ndim != 1 or lengths.shape != rows.shape or tokens.shape[:-1] != rows.shape or tokens.ndim != 2:
+            raise ValueError(
+                f"rows {rows.shape}, tokens {tokens.shape} and lengths {lengths.shape} must be (m,), (m, K) and (m,)"
+            )
+        if any(array.dtype.kind not in "iu" for array in (rows, tokens, lengths)):
+            raise ValueError(
+                f"rows, tokens and lengths must be whole numbers, got {rows.dtype}, {tokens.dtype}, {lengths.dtype}"
+            )
+        rows, tokens, lengths = (array.astype(np.int64, copy=False) for array in (rows, tokens, lengths))
+        if len(np.unique(rows)) < len(rows) or (np.clip(rows, 0, self.num_envs - 1) != rows).any():
+            raise ValueError(f"rows {rows.tolist()} must be numbers in 0..{self.num_envs - 1}, each once")
+        over = rows[self.over[rows]]
+        if len(over):
+            raise gym.error.ResetNeeded(f"the episodes of rows {over.tolist()} are over: reset them, or leave them out")
+        if (np.clip(lengths, 1, tokens.shape[1]) != lengths).any():
+            raise ValueError(f"lengths {lengths.tolist()} must lie in 1..{tokens.shape[1]}, the columns of tokens")
+        columns = np.arange(tokens.shape[1])
+        self._check_ids(tokens[columns < lengths[:, None]])
+        stops = np.minimum(self.turn_starts[rows] + self._budget, self._room)  # (m,), the furthest that a turn may go
+        early = ((tokens == self._end) & (columns < lengths[:, None] - 1)).any(1) | (
+            self.lengths[rows] + lengths > stops
+        )
+        if early.any():
+            raise ValueError(
+                f"the turns of rows {rows[early].tolist()} end before the last of their {lengths[early].tolist()} "
+                "tokens, by the end-of-turn token, the budget of the response or the context: append no more than that"
+            )
+        return rows, tokens, lengths

@@ -10,6 +10,8 @@ from toys import Counting, Digits, Echo
 
 from textmdp.envs import TokenEnv, TokenVectorEnv
 from textmdp.envs.env_checker import difference
+from textmdp.envs.tasks.text_guess import TextGuess
+from textmdp.envs.tasks.text_math import TextMath
 
 MODES = list(AutoresetMode)
 
@@ -163,3 +165,96 @@ def test_the_cost_of_a_step_does_not_depend_on_the_length_so_far():
 def test_the_metadata_of_one_environment_is_its_own():
     TokenVectorEnv(Echo(), 1, autoreset_mode="SameStep")
     assert TokenVectorEnv(Echo(), 1).metadata["autoreset_mode"] is AutoresetMode.NEXT_STEP
+
+
+def of_row(info, row):
+    """What an info holds of one row."""
+    return {
+        key: of_row(value, row) if isinstance(value, dict) else value[row]
+        for key, value in info.items()
+        if not key.startswith("_") and info["_" + key][row]
+    }
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    task=st.sampled_from([Echo(), Counting(), Digits(), TextMath(), TextGuess()]),
+    seed=st.integers(0, 1000),
+    budget=st.integers(1, 9),
+    room=st.integers(20, 60),
+    most=st.integers(1, 12),
+    often=st.floats(0, 0.5),
+)
+def test_append_is_step_rows_token_by_token(task, seed, budget, room, most, often):
+    options = {"max_response_tokens": budget, "context_length": task.max_text_bytes + room}
+    one, other = (TokenVectorEnv(task, 5, autoreset_mode="Disabled", **options) for _ in range(2))
+    rng, end, words = np.random.default_rng(seed), one.mdp.tokenizer.end_id, one.mdp.tokenizer.vocab_size
+    assert not difference(one.reset(seed=seed), other.reset(seed=seed))
+    for _ in range(12):
+        if one.over.any():
+            mask = {"reset_mask": one.over}
+            assert not difference(one.reset(options=dict(mask)), other.reset(options=dict(mask)))
+        rows = rng.permutation(5)[: rng.integers(1, 6)]
+        tokens = np.where(rng.random((len(rows), most)) < often, end, rng.integers(words, size=(len(rows), most)))
+        stops = np.append(tokens == end, np.ones((len(rows), 1), bool), axis=1).argmax(1) + 1  # up to the first end
+        left = np.minimum(one.turn_starts[rows] + budget, one.mdp.context_length) - one.lengths[rows]
+        lengths = np.minimum(rng.integers(1, most + 1, len(rows)), np.minimum(stops, left))
+        tokens[np.arange(most) >= lengths[:, None]] = -1  # what lies behind a length does not count
+        observation, rewards, terminated, truncated, info = one.append(rows, tokens, lengths)
+        for k in range(most):
+            some = lengths > k
+            if not some.any():
+                break
+            seen, earned, ended, cut, told = other.step_rows(rows[some], tokens[some, k])
+            for row, last in zip(rows[some], lengths[some] == k + 1, strict=True):
+                if last:
+                    assert rewards[row] == earned[row]
+                    assert (terminated[row], truncated[row]) == (ended[row], cut[row])
+                    assert not difference(of_row(info, row), of_row(told, row))
+                else:
+                    assert not (earned[row] or ended[row] or cut[row])
+                    assert not of_row(told, row).keys() - {"action_mask"}
+        assert not difference(observation, seen)
+        assert not any(of_row(info, row) or rewards[row] for row in np.setdiff1d(np.arange(5), rows))
+        assert one.snapshot() == other.snapshot()
+
+
+@pytest.mark.parametrize(
+    ("rows", "tokens", "lengths", "words"),
+    [
+        ([0, 0], [[4], [4]], [1, 1], "each once"),
+        ([-1], [[4]], [1], r"in 0\.\.2"),
+        ([3], [[4]], [1], r"in 0\.\.2"),
+        ([0], [[4]], [0], r"lengths \[0\] must lie in 1\.\.1"),
+        ([0], [[4]], [2], r"lengths \[2\] must lie in 1\.\.1"),
+        ([0], [[4, 99]], [2], "actions 4..99 are no tokens"),
+        ([0, 1], [[4, 1], [1, 4]], [2, 2], r"turns of rows \[1\] end before"),
+        ([2], [[4] * 7], [7], r"turns of rows \[2\] end before the last of their \[7\] tokens"),
+        ([0], [[4.0]], [1], "whole numbers"),
+        ([0], [4], [1], r"must be \(m,\), \(m, K\) and \(m,\)"),
+        ([0, 1], [[4, 4]], [1], r"must be \(m,\), \(m, K\) and \(m,\)"),
+    ],
+)
+def test_bad_blocks_change_nothing(rows, tokens, lengths, words):
+    vector = TokenVectorEnv(Echo(), 3, autoreset_mode="Disabled")
+    with pytest.raises(gym.error.ResetNeeded, match="no episodes yet"):
+        vector.append(rows, tokens, lengths)
+    vector.reset(seed=0)
+    before = vector.snapshot()
+    with pytest.raises(ValueError, match=words):
+        vector.append(rows, tokens, lengths)
+    assert vector.snapshot() == before
+
+
+def test_append_leaves_finished_episodes_and_dense_rewards_to_others():
+    vector = TokenVectorEnv(Echo(), 2, autoreset_mode="Disabled")
+    vector.reset(seed=0)
+    vector.append([1], [[4, 1]], [2])
+    with pytest.raises(gym.error.ResetNeeded, match=r"rows \[1\] are over"):
+        vector.append([0, 1], [[4], [4]], [1, 1])
+    for options in ({"reward": "dense"}, {"max_episode_steps": 3}, {"autoreset_mode": "NextStep"}):
+        other = TokenVectorEnv(Echo(), 2, **{"autoreset_mode": "Disabled", **options})
+        other.reset(seed=0)
+        assert not other.can_append
+        with pytest.raises(RuntimeError, match="use step_rows"):
+            other.append([0], [[4]], [1])
