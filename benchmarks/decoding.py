@@ -29,7 +29,8 @@ import transformers
 from textmdp.agents.algorithms.config import Config
 from textmdp.agents.inference.sampler import LanguageModelAgent
 from textmdp.agents.models.language_model import LanguageModel
-from textmdp.agents.rollouts.rollout import Trajectories, rollout
+from textmdp.agents.rollouts.rollout import rollout
+from textmdp.agents.rollouts.trajectories import Trajectories
 from textmdp.agents.training.trainer import Trainer
 from textmdp.benchmarks.learning import provenance
 from textmdp.envs import Reply, Score, Task, TokenVectorEnv
@@ -135,7 +136,7 @@ def measure(parameters: float, batch: int, group: int, repeats: int) -> dict[str
     )
     layers, width, heads = SHAPES[parameters]
     model = LanguageModel.tiny(envs.mdp.tokenizer, PROMPT + RESPONSE, layers=layers, width=width, heads=heads)
-    model.never[envs.mdp.tokenizer.end_id] = True
+    model.forbidden_tokens[envs.mdp.tokenizer.end_id] = True
     agent = LanguageModelAgent(model)
     problems = np.repeat(np.arange(batch // group), group).tolist()
     batches: list[Trajectories] = [rollout(agent, envs, seed=0, problems=problems)]

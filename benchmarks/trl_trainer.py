@@ -24,6 +24,7 @@ from transformers import PrinterCallback, TrainerCallback
 
 from textmdp.agents.algorithms.config import Config
 from textmdp.agents.models.language_model import LanguageModel
+from textmdp.agents.rollouts.agent import Action
 from textmdp.agents.rollouts.rollout import rollout
 from textmdp.envs.tokenizers.base import REPLACEMENT
 from textmdp.envs.views.vector_env import TokenVectorEnv
@@ -113,9 +114,9 @@ class Script:
         """From the first token on."""
         self.start = envs.lengths.copy()
 
-    def act(self, envs: TokenVectorEnv[Any], rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    def act(self, envs: TokenVectorEnv[Any], rows: NDArray[np.int64]) -> Action:
         """The next token of each row."""
-        return np.array([self.said[row][envs.lengths[row] - self.start[row]] for row in rows.tolist()])
+        return Action(np.array([self.said[row][envs.lengths[row] - self.start[row]] for row in rows.tolist()]))
 
 
 class Checker:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import textmdp.envs
-from textmdp.agents.rollouts.rollout import Agent
+from textmdp.agents.rollouts.agent import Agent
 from textmdp.agents.rollouts.scripted import ExpertAgent, RandomAgent
 from textmdp.envs.registration import task_arguments
 from textmdp.envs.views.vector_env import TokenVectorEnv

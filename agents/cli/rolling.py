@@ -20,7 +20,8 @@ from textmdp.agents.cli.options import (
 )
 from textmdp.agents.cli.terminal import show, show_transcript
 from textmdp.agents.evaluation.evaluate import choose_problems, rollouts, transcript
-from textmdp.agents.rollouts.rollout import Trajectories, make_envs
+from textmdp.agents.rollouts.rollout import make_envs
+from textmdp.agents.rollouts.trajectories import Trajectories
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -13,7 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from textmdp.agents.rollouts.rollout import Agent, Trajectories, rollout
+from textmdp.agents.rollouts.agent import Agent
+from textmdp.agents.rollouts.rollout import rollout
+from textmdp.agents.rollouts.trajectories import Trajectories
 from textmdp.envs.core.task import Task
 from textmdp.envs.tokenizers import Tokenizer
 from textmdp.envs.views.vector_env import TokenVectorEnv

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from textmdp.agents.evaluation.evaluate import mean_interval, rollouts, solved, wilson_interval
-from textmdp.agents.rollouts.rollout import Agent
+from textmdp.agents.rollouts.agent import Agent
 from textmdp.envs.tokenizers import Tokenizer
 from textmdp.envs.views.vector_env import TokenVectorEnv
 

@@ -51,9 +51,9 @@ class LanguageModel:
             )
         self.network = network.eval()
         self.tokenizer = tokenizer
-        self.never = torch.zeros(size, dtype=torch.bool, device=network.device)  # (V,)
-        self.never[list(tokenizer.unusable_ids)] = True
-        self.never[tokenizer.vocab_size :] = True
+        self.forbidden_tokens = torch.zeros(size, dtype=torch.bool, device=network.device)  # (V,)
+        self.forbidden_tokens[list(tokenizer.unusable_ids)] = True
+        self.forbidden_tokens[tokenizer.vocab_size :] = True
 
     @classmethod
     def tiny(
@@ -155,10 +155,10 @@ class LanguageModel:
             temperature: divides them.
             allowed: (…, V') bool, what a grammar allows of the tokenizer's V' tokens; None for all.
         """
-        never = self.never
+        forbidden = self.forbidden_tokens
         if allowed is not None:
-            never = never | F.pad(~allowed, (0, len(never) - allowed.shape[-1]), value=True)
-        return (logits.float() / temperature).masked_fill(never, NEVER).log_softmax(-1)
+            forbidden = forbidden | F.pad(~allowed, (0, len(forbidden) - allowed.shape[-1]), value=True)
+        return (logits.float() / temperature).masked_fill(forbidden, NEVER).log_softmax(-1)
 
     def log_probs(
         self,

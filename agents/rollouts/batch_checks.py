@@ -11,7 +11,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from textmdp.agents.rollouts.rollout import Trajectories
+from textmdp.agents.rollouts.trajectories import Trajectories
 from textmdp.agents.runs.doctor import Finding
 from textmdp.envs.core.episode import ENVIRONMENT, POLICY
 from textmdp.envs.tokenizers import Tokenizer

@@ -1,102 +1,33 @@
-"""Episodes in lock-step: an agent names tokens, a vector environment appends them, and the batch is kept as arrays.
+"""Episodes in lock-step: an agent chooses tokens, a vector environment appends them, and the batch is kept as arrays.
 
-Letters used throughout `textmdp.agents`: B episodes, L positions of the longest of them, V tokens of the vocabulary,
+Shapes used throughout `textmdp.agents`: B episodes, T positions of the longest of them, V tokens of the vocabulary,
 G episodes of a group, n rows of a vector environment, m of them still running.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from time import perf_counter
-from typing import Any, Protocol
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
 from gymnasium.vector import AutoresetMode
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from textmdp.envs.core.episode import POLICY, Episode
+from textmdp.agents.rollouts.agent import Action, Agent, take_action
+from textmdp.agents.rollouts.trajectories import Trajectories
+from textmdp.envs.core.episode import POLICY
 from textmdp.envs.views.vector_env import TokenVectorEnv
 
 
-class Agent(Protocol):
-    """Chooses tokens for rows of a vector environment.
-
-    An agent that knows how likely its choices were says so in an attribute `log_probs`, (m,) float32: those of the
-    tokens that its last `act` returned. One that chose among some tokens says which in `allowed`, (m, V) bool.
-    """
-
-    def begin(self, envs: TokenVectorEnv[Any], rows: NDArray[np.int64]) -> None:
-        """New episodes began in these rows, (m,)."""
-
-    def act(self, envs: TokenVectorEnv[Any], rows: NDArray[np.int64]) -> NDArray[np.int64]:
-        """The next token of each of these rows, (m,); their episodes are under way."""
-
-
-@dataclass
-class Trajectories:
-    """B finished episodes as position-aligned arrays, left-aligned; what is what tell the roles, never the ids.
-
-    Attributes:
-        tokens: (B, L) int64; 0 beyond the end of an episode.
-        roles: (B, L) int8: 0 padding, 1 environment, 2 policy.
-        rewards: (B, L) float64, on the policy token that earned it; that of a turn on its last token.
-        turns: (B, L) int32, the turn (from 0) that a policy token belongs to; -1 elsewhere.
-        terminated: (B,) bool, the task was over.
-        truncated: (B,) bool, the machine's limits ended the episode.
-        problems: (B,) int64, the numbers of the problems.
-        log_probs: (B, L) float32, of the policy's tokens when they were chosen, 0 elsewhere; None if the agent
-            doesn't tell.
-        finish_reasons: of the last turn of each episode: "stop", "length", "context", or "" where a limit of steps
-            came before the end of a turn.
-        episodes: the textual halves: messages and scores.
-        seconds_env: spent in the environment, grading included.
-        seconds_agent: spent in the agent.
-        allowed: (B, L, V) bool, the tokens that a grammar allowed at each position, all where none was asked; None
-            where none was ever asked.
-    """
-
-    tokens: NDArray[np.int64]
-    roles: NDArray[np.int8]
-    rewards: NDArray[np.float64]
-    turns: NDArray[np.int32]
-    terminated: NDArray[np.bool_]
-    truncated: NDArray[np.bool_]
-    problems: NDArray[np.int64]
-    log_probs: NDArray[np.float32] | None
-    finish_reasons: list[str]
-    episodes: list[Episode[Any]]
-    seconds_env: float = 0.0
-    seconds_agent: float = 0.0
-    allowed: NDArray[np.bool_] | None = None
-
-    @property
-    def mask(self) -> NDArray[np.bool_]:
-        """The policy's tokens, (B, L)."""
-        return self.roles == POLICY
-
-    @property
-    def returns(self) -> NDArray[np.float64]:
-        """Undiscounted returns, (B,)."""
-        return self.rewards.sum(axis=1)
-
-    @property
-    def lengths(self) -> NDArray[np.int64]:
-        """How many tokens the policy wrote, (B,)."""
-        return self.mask.sum(axis=1)
-
-    def __len__(self) -> int:
-        return len(self.tokens)
-
-
 def make_envs(env_id: str, num_envs: int, **options: Any) -> TokenVectorEnv[Any]:
-    """The token view of a registered id as rollouts want it: `num_envs` rows, autoreset disabled, no copies.
+    """The token view of a registered id as `rollout` needs it: `num_envs` rows, autoreset disabled, no copies.
 
     Args:
         env_id: a token-level id, such as "TextMath-v0".
         num_envs: rows.
-        options: what `gym.make` would take: `difficulty`, `split`, ….
+        options: keyword arguments of `gym.make`: `difficulty`, `split`, ….
     """
     if gym.spec(env_id).vector_entry_point != "textmdp.envs.registration:token_vector_env":
         raise ValueError(f"{env_id!r} is no token-level id of textmdp.envs, such as 'TextMath-v0'")
@@ -109,91 +40,155 @@ def rollout(
     *,
     seed: int | None = None,
     problems: Sequence[int] | None = None,
+    groups: ArrayLike | None = None,
     rows: NDArray[np.int64] | None = None,
 ) -> Trajectories:
-    """Play one episode in every row; rows whose episode is over are left out of the steps that follow.
+    """Collect one episode from every row; rows whose episode is over are left out of the steps that follow.
 
     Args:
         agent: the policy.
         envs: with `autoreset_mode=AutoresetMode.DISABLED`; they are reset.
-        seed: of the reset; None goes on from the last seeding.
-        problems: a number for each row (one that is named G times makes a group); None for drawn ones.
-        rows: play these alone, (B,), and leave the others as they are; None for all. The first rollout plays all.
+        seed: of the reset; None continues from the last seed.
+        problems: (n,) problem numbers; None to draw them.
+        groups: (n,) group numbers, kept in `Trajectories.groups`; None makes each episode a group of its own.
+        rows: (B,), the rows to reset and run, the others stay as they are; None for all. The first rollout runs all.
     """
     if envs.autoreset_mode is not AutoresetMode.DISABLED:
         raise ValueError(
             f"a rollout needs environments that stay where they ended: make them with autoreset_mode="
             f'"Disabled", not {envs.autoreset_mode.value!r}'
         )
+    numbers = np.arange(envs.num_envs) if groups is None else np.asarray(groups)
+    if numbers.shape != (envs.num_envs,) or numbers.dtype.kind not in "iu":
+        raise ValueError(
+            f"groups must be {envs.num_envs} whole numbers, one for each row of the environment, got {numbers.dtype} "
+            f"of shape {numbers.shape}"
+        )
     began = perf_counter()
     options: dict[str, Any] = {} if problems is None else {"problem": np.asarray(problems, np.int64)}
     if rows is not None:
         options["reset_mask"] = np.isin(np.arange(envs.num_envs), rows)
     envs.reset(seed=seed, options=options)
-    played = rows = np.arange(envs.num_envs) if rows is None else rows
-    shape = num_rows, length = envs.tokens.shape
-    first_cells = np.arange(num_rows) * length  # of each row; one index is three times as fast as two
-    rewards: NDArray[np.float64] = np.zeros(num_rows * length)
-    log_probs: NDArray[np.float32] = np.zeros(num_rows * length, np.float32)
-    ends: NDArray[np.bool_] = np.zeros(num_rows * length, bool)  # the last token of each turn
-    allowed: NDArray[np.bool_] | None = None  # (n * L, V)
-    finish_reasons = np.full(num_rows, "", object)
-    seconds_agent, known = 0.0, True
+    started = rows = np.arange(envs.num_envs) if rows is None else rows
+    recorder, seconds_agent = _Recorder(envs), 0.0
 
     entered = perf_counter()
     agent.begin(envs, rows)
     seconds_agent += perf_counter() - entered
     task, end = envs.mdp.task, envs.mdp.tokenizer.end_id
-    waiting = rows[:0]  # rows whose response is whole: a slow task knows of it, and is asked when the others wait, too
+    waiting = rows[:0]  # rows whose response is whole: a slow task begins to grade it, and replies when all rows wait
     while len(rows) or len(waiting):
-        cells = first_cells + envs.lengths  # (n,), where the next tokens go
-        if len(rows):
-            entered = perf_counter()
-            actions = agent.act(envs, rows)
-            seconds_agent += perf_counter() - entered
-            chosen = getattr(agent, "log_probs", None)
-            if chosen is None:
-                known = False
-            else:
-                log_probs[cells[rows]] = chosen
-            masks = getattr(agent, "allowed", None)
-            if masks is not None:
-                if allowed is None:
-                    allowed = np.ones((num_rows * length, masks.shape[1]), bool)
-                allowed[cells[rows]] = masks
-            if task.slow:
-                whole = rows[actions == end]
-                task.expect([envs.episodes[row].state for row in whole.tolist()], envs.partials(whole))
-                waiting = np.concatenate([waiting, whole])
-                rows, actions = rows[actions != end], actions[actions != end]
         if not len(rows):
-            rows, actions, waiting = waiting, np.full(len(waiting), end), waiting[:0]
-        _, step_rewards, terminated, truncated, info = envs.step_rows(rows, actions)
-        rewards[cells[rows]] = step_rewards[rows]
-        told = "finish_reason" in info
-        if told:
-            ends[cells[rows]] = info["_finish_reason"][rows]
-        over = (terminated | truncated)[rows]
-        if over.any():
-            left, rows = rows[over], rows[~over]
-            if told:  # else a limit of steps ended these within a turn
-                finish_reasons[left] = np.where(info["_finish_reason"][left], info["finish_reason"][left], "")
+            recorder.step(waiting, Action(np.full(len(waiting), end)))
+            rows, waiting = waiting[~envs.over[waiting]], waiting[:0]
+            continue
+        entered = perf_counter()
+        action = agent.act(envs, rows)
+        seconds_agent += perf_counter() - entered
+        recorder.record(rows, action)
+        if not task.slow:
+            recorder.step(rows, action)
+            rows = rows[~envs.over[rows]]
+            continue
+        whole = _last_tokens(action) == end  # (m,)
+        stepped, action = _without_ends(rows, action, whole)
+        if len(stepped):
+            recorder.step(stepped, action)
+        if whole.any():
+            task.expect([envs.episodes[row].state for row in rows[whole].tolist()], envs.partials(rows[whole]))
+            waiting = np.concatenate([waiting, rows[whole]])
+        rows = rows[~whole & ~envs.over[rows]]
+    return recorder.trajectories(started, numbers[started], perf_counter() - began - seconds_agent, seconds_agent)
 
-    rewards, log_probs, ends = rewards.reshape(shape), log_probs.reshape(shape), ends.reshape(shape)
-    turns = np.where(envs.roles == POLICY, ends.cumsum(axis=1, dtype=np.int32) - ends, np.int32(-1))
-    stop, episodes = int(envs.lengths[played].max()), [envs.episodes[row].copy() for row in played.tolist()]
-    return Trajectories(
-        tokens=envs.tokens[played, :stop],
-        roles=envs.roles[played, :stop],
-        rewards=rewards[played, :stop],
-        turns=turns[played, :stop],
-        terminated=terminated[played],
-        truncated=truncated[played],
-        problems=np.array([episode.problem for episode in episodes], np.int64),
-        log_probs=log_probs[played, :stop] if known else None,
-        finish_reasons=finish_reasons[played].tolist(),
-        episodes=episodes,
-        seconds_env=perf_counter() - began - seconds_agent,
-        seconds_agent=seconds_agent,
-        allowed=None if allowed is None else allowed.reshape(*shape, -1)[played, :stop],
-    )
+
+def _last_tokens(action: Action) -> NDArray[np.int64]:
+    """The last token of each row, (m,)."""
+    if action.lengths is None:
+        return action.tokens
+    return action.tokens[np.arange(len(action.tokens)), action.lengths - 1]
+
+
+def _without_ends(
+    rows: NDArray[np.int64], action: Action, whole: NDArray[np.bool_]
+) -> tuple[NDArray[np.int64], Action]:
+    """The rows and tokens that are left without the last token of some rows, (m,) bool."""
+    if action.lengths is None:
+        return rows[~whole], Action(action.tokens[~whole])
+    lengths = action.lengths - whole
+    left = lengths > 0
+    return rows[left], Action(action.tokens[left], lengths[left])
+
+
+class _Recorder:
+    """Arrays of n rows, filled during a rollout. (n, T) is kept flat: one index is three times as fast as two."""
+
+    def __init__(self, envs: TokenVectorEnv[Any]) -> None:
+        self.envs = envs
+        num_rows, length = envs.tokens.shape
+        self._first_cells = np.arange(num_rows) * length  # (n,), of each row
+        self._rewards = np.zeros(num_rows * length)
+        self._log_probs = np.zeros(num_rows * length, np.float32)
+        self._ends = np.zeros(num_rows * length, bool)  # the last token of each turn
+        self._allowed: NDArray[np.bool_] | None = None  # (n * T, V)
+        self._finish_reasons = np.full(num_rows, "", object)
+        self._has_log_probs = True
+        self._terminated, self._truncated = np.zeros((2, num_rows), bool)
+
+    def record(self, rows: NDArray[np.int64], action: Action) -> None:
+        """Keep log-probabilities and allowed tokens of an action that the environment has yet to take."""
+        cells = self._first_cells[rows] + self.envs.lengths[rows]  # (m,), of the first token
+        if action.allowed is not None:
+            if self._allowed is None:
+                self._allowed = np.ones((len(self._rewards), action.allowed.shape[1]), bool)
+            self._allowed[cells] = action.allowed
+        if action.log_probs is None:
+            self._has_log_probs = False
+        elif action.lengths is None:
+            self._log_probs[cells] = action.log_probs
+        else:
+            columns = np.arange(action.tokens.shape[1])
+            counted = columns < action.lengths[:, None]  # (m, K)
+            self._log_probs[(cells[:, None] + columns)[counted]] = action.log_probs[counted]
+
+    def step(self, rows: NDArray[np.int64], action: Action) -> None:
+        """Step the environment, and keep rewards and ends of turns."""
+        cells = (self._first_cells + self.envs.lengths)[rows]  # (m,), of the last token
+        if action.lengths is not None:
+            cells += action.lengths - 1
+        _, rewards, terminated, truncated, info = take_action(self.envs, rows, action)
+        self._rewards[cells] = rewards[rows]
+        self._terminated, self._truncated = terminated, truncated
+        if "finish_reason" not in info:
+            return
+        self._ends[cells] = info["_finish_reason"][rows]
+        over = rows[(terminated | truncated)[rows]]  # a limit of steps may end an episode within a turn
+        self._finish_reasons[over] = np.where(info["_finish_reason"][over], info["finish_reason"][over], "")
+
+    def trajectories(
+        self, rows: NDArray[np.int64], groups: NDArray[np.int64], seconds_env: float, seconds_agent: float
+    ) -> Trajectories:
+        """The episodes of some rows, (B,), with these group numbers, (B,)."""
+        envs = self.envs
+        shape, stop = envs.tokens.shape, int(envs.lengths[rows].max())
+
+        def of_rows(array: NDArray[Any]) -> NDArray[Any]:
+            return array.reshape(*shape, *array.shape[1:])[rows, :stop]
+
+        ends, roles = of_rows(self._ends), envs.roles[rows, :stop]
+        episodes = [envs.episodes[row].copy() for row in rows.tolist()]
+        return Trajectories(
+            tokens=envs.tokens[rows, :stop],
+            roles=roles,
+            rewards=of_rows(self._rewards),
+            turns=np.where(roles == POLICY, ends.cumsum(axis=1, dtype=np.int32) - ends, np.int32(-1)),
+            terminated=self._terminated[rows],
+            truncated=self._truncated[rows],
+            problems=np.array([episode.problem for episode in episodes], np.int64),
+            log_probs=of_rows(self._log_probs) if self._has_log_probs else None,
+            finish_reasons=self._finish_reasons[rows].tolist(),
+            episodes=episodes,
+            seconds_env=seconds_env,
+            seconds_agent=seconds_agent,
+            allowed=None if self._allowed is None else of_rows(self._allowed),
+            groups=groups.astype(np.int64),
+        )

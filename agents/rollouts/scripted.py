@@ -1,7 +1,4 @@
-"""Scripted agents: random, expert, and experts that make mistakes. They bound the returns that a learner can reach.
-
-Each implements `textmdp.agents.rollouts.rollout.Agent`: `begin` when episodes start, `act` for the next tokens.
-"""
+"""Scripted agents: random, expert, and experts that make mistakes. They bound the returns that a learner can reach."""
 
 from __future__ import annotations
 
@@ -10,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from textmdp.agents.rollouts.agent import Action
 from textmdp.envs.core.episode import Episode
 from textmdp.envs.core.randomness import turn_generator
 from textmdp.envs.core.task import Task
@@ -31,9 +29,9 @@ class RandomAgent:
     def begin(self, envs: TokenVectorEnv[Any], rows: Rows) -> None:
         """Nothing to prepare."""
 
-    def act(self, envs: TokenVectorEnv[Any], rows: Rows) -> Rows:
-        """A legal token for each of `rows`, (m,)."""
-        return draw_legal(envs, rows, self._rng)
+    def act(self, envs: TokenVectorEnv[Any], rows: Rows) -> Action:
+        """A legal token for each of these rows, (m,)."""
+        return Action(draw_legal(envs, rows, self._rng))
 
 
 class ExpertAgent:
@@ -51,12 +49,12 @@ class ExpertAgent:
         for row in rows.tolist():
             self._plans.pop(row, None)
 
-    def act(self, envs: TokenVectorEnv[Any], rows: Rows) -> Rows:
-        """The next token of the demonstration for each of `rows`, (m,); the end of the turn after its last."""
+    def act(self, envs: TokenVectorEnv[Any], rows: Rows) -> Action:
+        """The next token of the demonstration for each of these rows, (m,); the end-of-turn token after its last."""
         said = (envs.lengths[rows] - envs.turn_starts[rows]).tolist()
         end_id = envs.mdp.tokenizer.end_id
         plans = [self._plan(envs, row) for row in rows.tolist()]
-        return np.array([p[k] if k < len(p) else end_id for p, k in zip(plans, said, strict=True)], np.int64)
+        return Action(np.array([p[k] if k < len(p) else end_id for p, k in zip(plans, said, strict=True)], np.int64))
 
     def _plan(self, envs: TokenVectorEnv[Any], row: int) -> list[int]:
         episode = envs.episodes[row]
@@ -108,13 +106,13 @@ class NoisyExpertAgent(ExpertAgent):
         self._error_rate = error_rate
         self._rng = np.random.default_rng(seed)
 
-    def act(self, envs: TokenVectorEnv[Any], rows: Rows) -> Rows:
-        """The next token of the demonstration, or a slip, for each of `rows`, (m,)."""
-        tokens = super().act(envs, rows)
+    def act(self, envs: TokenVectorEnv[Any], rows: Rows) -> Action:
+        """The next token of the demonstration, or a slip, for each of these rows, (m,)."""
+        tokens = super().act(envs, rows).tokens
         slips = self._rng.random(len(rows)) < self._error_rate
         if slips.any():
             tokens[slips] = draw_legal(envs, rows[slips], self._rng)
-        return tokens
+        return Action(tokens)
 
 
 def draw_legal(envs: TokenVectorEnv[Any], rows: Rows, rng: np.random.Generator) -> Rows:

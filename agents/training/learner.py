@@ -26,7 +26,7 @@ from textmdp.agents.algorithms.objectives import AdvantageInputs, token_weights
 from textmdp.agents.models.language_model import LanguageModel, TokenStatistics
 from textmdp.agents.models.lora import AdaptedModel
 from textmdp.agents.models.value_function import ValueFunction, values_at_end, values_before
-from textmdp.agents.rollouts.rollout import Trajectories
+from textmdp.agents.rollouts.trajectories import Trajectories
 from textmdp.agents.training.packing import alike
 from textmdp.agents.training.train_batch import TrainBatch, check_log_probs
 from textmdp.envs.core.episode import PADDING, POLICY

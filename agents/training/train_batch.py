@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from textmdp.agents.rollouts.rollout import Trajectories
+from textmdp.agents.rollouts.trajectories import Trajectories
 from textmdp.agents.training.packing import alike
 
 

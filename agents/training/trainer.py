@@ -21,9 +21,9 @@ from textmdp.agents.evaluation.evaluate import solved
 from textmdp.agents.inference.sampler import LanguageModelAgent
 from textmdp.agents.models.language_model import LanguageModel
 from textmdp.agents.rollouts.batch_checks import first_batch
-from textmdp.agents.rollouts.rollout import Trajectories, rollout
+from textmdp.agents.rollouts.rollout import rollout
+from textmdp.agents.rollouts.trajectories import Trajectories, merge
 from textmdp.agents.training.learner import Learner, Metrics
-from textmdp.agents.training.resampling import merge
 from textmdp.envs.views.vector_env import TokenVectorEnv
 
 
@@ -122,17 +122,18 @@ class Trainer:
     def play(self) -> Trajectories:
         """Fresh episodes: `group_size` of each of some problems."""
         batch = self._play()
-        groups = np.arange(len(batch)) // self.config.group_size
         self._silent = zero_variance_groups(batch.returns, batch.problems)
         if not self.config.resample:
             return batch
-        batches, kept = [batch], [np.flatnonzero(has_reward_variance(batch.returns, groups))]
+        batches, kept = [batch], [np.flatnonzero(has_reward_variance(batch.returns, batch.groups))]
         while sum(map(len, kept)) < len(batch) and len(batches) <= self.config.resample:
             batches.append(self._play())
-            kept.append(np.flatnonzero(has_reward_variance(batches[-1].returns, groups)))
+            kept.append(np.flatnonzero(has_reward_variance(batches[-1].returns, batches[-1].groups)))
         missing = len(batch) - sum(map(len, kept))
         if missing > 0:  # too few tell apart: silent ones of the first batch fill up
-            kept[0] = np.concatenate([kept[0], np.flatnonzero(~has_reward_variance(batch.returns, groups))[:missing]])
+            kept[0] = np.concatenate(
+                [kept[0], np.flatnonzero(~has_reward_variance(batch.returns, batch.groups))[:missing]]
+            )
         else:
             kept[-1] = kept[-1][: len(kept[-1]) + missing]
         return merge(batches, kept)
@@ -155,7 +156,13 @@ class Trainer:
         stop = self.envs.mdp.task.num_problems
         problems = self.rng.integers(2**62 if stop is None else stop, size=count)
         seed, self._seed = self._seed, None  # later resets go on from the first
-        batch = rollout(self.agent, self.envs, seed=seed, problems=np.repeat(problems, self.config.group_size).tolist())
+        batch = rollout(
+            self.agent,
+            self.envs,
+            seed=seed,
+            problems=np.repeat(problems, self.config.group_size).tolist(),
+            groups=np.repeat(np.arange(count), self.config.group_size),
+        )
         self._totals["episodes"] += len(batch)
         self._totals["tokens"] += float(batch.lengths.sum())
         return batch

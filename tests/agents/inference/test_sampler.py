@@ -7,6 +7,7 @@ from toys import Counting, Digits, Echo
 from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM, Qwen2Config, Qwen2ForCausalLM
 
 from textmdp.agents import kernels
+from textmdp.agents.inference import sampler
 from textmdp.agents.inference.compiled import CompiledLlamaForward
 from textmdp.agents.inference.forward import LlamaForward, TransformersForward, make_forward
 from textmdp.agents.inference.sampler import LanguageModelAgent
@@ -15,6 +16,7 @@ from textmdp.agents.rollouts.rollout import make_envs, rollout
 from textmdp.envs import Reply, Score, Task, TokenVectorEnv
 
 pytestmark = pytest.mark.usefixtures("one_thread")
+needs_compiler = pytest.mark.skipif(kernels.load("llama") is None, reason="no C compiler on this machine")
 
 
 def llama(size, length, **options):
@@ -70,6 +72,17 @@ def agents_alike(model):
 
 def vector(task, rows=12):
     return TokenVectorEnv(task, rows, autoreset_mode="Disabled", copy=False)
+
+
+def first_tokens(action):
+    """The first token of each row and its log-probability, whether or not there are more."""
+    return action.tokens.reshape(len(action.tokens), -1)[:, 0], action.log_probs.reshape(len(action.tokens), -1)[:, 0]
+
+
+@pytest.fixture
+def a_token_a_call(monkeypatch):
+    """The compiled network, too, samples a token at a time."""
+    monkeypatch.setattr(sampler, "TOKENS_PER_CALL", 1)
 
 
 def recomputed(model, batch, temperature=1.0):
@@ -133,7 +146,7 @@ def test_they_agree_on_what_is_registered(env_id):
     np.testing.assert_allclose(batch.log_probs, recomputed(model, batch), atol=1e-4)
 
 
-@pytest.mark.usefixtures("both_ways")
+@pytest.mark.usefixtures("both_ways", "a_token_a_call")
 def test_the_lean_forward_is_that_of_transformers():
     envs = vector(Talk())
     for network in ("llama", "llama, shared heads"):
@@ -147,10 +160,10 @@ def test_the_lean_forward_is_that_of_transformers():
         modular.begin(envs, rows)
         modular._forward = TransformersForward(model.network)
         while len(rows):
-            one, other = lean.act(envs, rows), modular.act(envs, rows)
-            np.testing.assert_array_equal(one, other)
-            np.testing.assert_allclose(lean.log_probs, modular.log_probs, atol=1e-5)
-            _, _, terminated, truncated, _ = envs.step_rows(rows, one)
+            one, other = first_tokens(lean.act(envs, rows)), first_tokens(modular.act(envs, rows))
+            np.testing.assert_array_equal(one[0], other[0])
+            np.testing.assert_allclose(one[1], other[1], atol=1e-5)
+            _, _, terminated, truncated, _ = envs.step_rows(rows, one[0])
             ended = terminated | truncated
             rows = rows[~ended[rows]]
         assert ended.all()
@@ -170,9 +183,9 @@ def test_embedding_bags_are_matrix_products(network, monkeypatch):
     for _ in range(3):
         rows = np.flatnonzero(~envs.over)
         chosen, same = bags.act(envs, rows), products.act(envs, rows)
-        np.testing.assert_array_equal(chosen, same)
-        np.testing.assert_allclose(bags.log_probs, products.log_probs, atol=1e-5)
-        envs.step_rows(rows, chosen)
+        np.testing.assert_array_equal(chosen.tokens, same.tokens)
+        np.testing.assert_allclose(chosen.log_probs, same.log_probs, atol=1e-5)
+        envs.step_rows(rows, chosen.tokens)
 
 
 def test_groups_are_prefilled_once_and_see_what_single_rows_see():
@@ -213,12 +226,12 @@ def test_samples_follow_the_distribution():
     envs.reset(seed=0, options={"problem": 0})
     agent = LanguageModelAgent(model, temperature=1.3, seed=0)
     agent.begin(envs, np.arange(4000))
-    drawn = np.bincount(agent.act(envs, np.arange(4000)), minlength=len(model.never)) / 4000
+    drawn = np.bincount(first_tokens(agent.act(envs, np.arange(4000)))[0], minlength=len(model.forbidden_tokens)) / 4000
     with torch.no_grad():
         logits = model.network(input_ids=torch.from_numpy(envs.tokens[:1, :1])).logits[0, -1]
         expected = model.distribution(logits, 1.3).exp().numpy()
     np.testing.assert_allclose(drawn, expected, atol=4 * np.sqrt(0.25 / 4000))
-    assert not drawn[model.never.numpy()].any()
+    assert not drawn[model.forbidden_tokens.numpy()].any()
 
 
 def test_a_seed_decides_and_nothing_global_is_touched():
@@ -254,10 +267,9 @@ def test_rows_may_rest_begin_anew_and_go_on_from_elsewhere():
 
     def check(rows):
         rows = np.array(rows)
-        actions, at = agent.act(envs, rows), envs.lengths[rows]
-        told = agent.log_probs
+        (actions, log_probs), at = first_tokens(agent.act(envs, rows)), envs.lengths[rows]
         envs.step_rows(rows, actions)
-        for row, t, log_prob in zip(rows, at, told, strict=True):
+        for row, t, log_prob in zip(rows, at, log_probs, strict=True):
             with torch.no_grad():
                 logits = model.network(input_ids=torch.from_numpy(envs.tokens[row, :t])[None]).logits[0, -1]
             assert log_prob == pytest.approx(float(model.distribution(logits)[envs.tokens[row, t]]), abs=1e-4)
@@ -275,21 +287,22 @@ def test_rows_may_rest_begin_anew_and_go_on_from_elsewhere():
 
 @pytest.mark.usefixtures("both_ways")
 def test_others_may_say_something_else():
-    """Tokens that were drawn ahead are dropped where a row goes on otherwise, and drawn anew where it stands still."""
+    """What the agent sampled counts for nothing where a row goes on with other tokens, or stands still."""
     envs = TokenVectorEnv(Echo(), 40, autoreset_mode="Disabled", copy=False, max_response_tokens=20)
     model = make_model(envs, scale=3.0)
-    model.never[envs.mdp.tokenizer.end_id] = True
-    words = np.flatnonzero(~model.never.numpy())
+    model.forbidden_tokens[envs.mdp.tokenizer.end_id] = True
+    words = np.flatnonzero(~model.forbidden_tokens.numpy())
     agent, rows, rng = LanguageModelAgent(model, seed=0), np.arange(40), np.random.default_rng(0)
     envs.reset(seed=0, options={"problem": 0})
     agent.begin(envs, rows)
-    assert (agent.act(envs, rows) != agent.act(envs, rows)).any()
+    assert (agent.act(envs, rows).tokens != agent.act(envs, rows).tokens).any()
     for step in range(14):
-        actions, past = agent.act(envs, rows), torch.from_numpy(envs.tokens[:, : envs.lengths[0]].copy())
+        actions, log_probs = first_tokens(agent.act(envs, rows))
+        past = torch.from_numpy(envs.tokens[:, : envs.lengths[0]].copy())
         with torch.no_grad():
             logits = model.network(input_ids=past).logits[:, -1]
         expected = model.distribution(logits).gather(1, torch.from_numpy(actions)[:, None])[:, 0]
-        np.testing.assert_allclose(agent.log_probs, expected, atol=1e-4)
+        np.testing.assert_allclose(log_probs, expected, atol=1e-4)
         envs.step_rows(rows, np.where(rng.random(40) < 0.3, rng.choice(words, 40), actions))
         if step % 3 == 2:  # a token that the agent is not asked about
             envs.step_rows(rows, rng.choice(words, 40))
@@ -358,14 +371,14 @@ def test_without_a_grammar_nothing_is_told():
 
 
 @pytest.mark.parametrize("task", [Echo(), Counting()], ids=lambda task: type(task).__name__)
-@pytest.mark.usefixtures("both_ways")
+@pytest.mark.usefixtures("both_ways", "a_token_a_call")
 @pytest.mark.parametrize("network", ["llama, shared heads", "qwen2"])
 def test_branches_go_on_from_what_their_sources_have_read(network, task):
     """Token for token what an agent does that reads all of it again, in one turn that lasts and in many."""
     envs = vector(task, 6)
     model = make_model(envs, network)
     lasts = isinstance(task, Echo)
-    model.never[envs.mdp.tokenizer.end_id] = lasts
+    model.forbidden_tokens[envs.mdp.tokenizer.end_id] = lasts
     going, reading = agents_alike(model)
     envs.reset(seed=0)
     going.begin(envs, np.arange(6))
@@ -381,10 +394,10 @@ def test_branches_go_on_from_what_their_sources_have_read(network, task):
         rows = np.array(rows)
         read.clear()
         reading.begin(envs, np.arange(6))
-        chosen, again = going.act(envs, rows), reading.act(envs, rows)
-        np.testing.assert_array_equal(chosen, again)
-        np.testing.assert_allclose(going.log_probs, reading.log_probs, atol=1e-5)
-        envs.step_rows(rows, chosen)
+        chosen, again = first_tokens(going.act(envs, rows)), first_tokens(reading.act(envs, rows))
+        np.testing.assert_array_equal(chosen[0], again[0])
+        np.testing.assert_allclose(chosen[1], again[1], atol=1e-5)
+        envs.step_rows(rows, chosen[0])
         return sum(read) if lasts else None  # how much beyond a token of each row
 
     def branch(sources, targets):
@@ -406,3 +419,33 @@ def test_branches_go_on_from_what_their_sources_have_read(network, task):
     while len(rows):  # until all turns are over
         step(*rows)
         rows = rows[~envs.over[rows]]
+
+
+@needs_compiler
+@pytest.mark.parametrize("task", [Echo(), Story(), Counting(), Talk()], ids=lambda task: type(task).__name__)
+@pytest.mark.parametrize("most", [1, 2, 64])
+def test_tokens_do_not_depend_on_how_many_are_sampled_in_a_call(task, most, monkeypatch):
+    envs = vector(task, 40)
+    model = make_model(envs)
+    expected = rollout(LanguageModelAgent(model, greedy=True), envs, seed=0)
+    monkeypatch.setattr(sampler, "TOKENS_PER_CALL", most)
+    found = rollout(LanguageModelAgent(model, greedy=True), envs, seed=0)
+    for name in ("tokens", "roles", "rewards", "turns", "log_probs", "terminated", "truncated"):
+        np.testing.assert_array_equal(getattr(found, name), getattr(expected, name))
+    assert found.finish_reasons == expected.finish_reasons
+
+
+@needs_compiler
+@pytest.mark.parametrize("options", [{"reward": "dense"}, {"max_episode_steps": 3}], ids=["dense", "limit"])
+def test_dense_rewards_and_limits_of_steps_take_a_token_at_a_time(options):
+    envs = TokenVectorEnv(Counting(), 64, autoreset_mode="Disabled", copy=False, **options)
+    model = make_model(envs, scale=3.0)
+    batch = rollout(LanguageModelAgent(model, seed=0), envs, seed=0)
+    np.testing.assert_allclose(batch.log_probs, recomputed(model, batch), atol=1e-4)
+    if "max_episode_steps" in options:
+        assert (batch.lengths == 3).any()
+        assert batch.lengths.max() == 3
+        assert "" in batch.finish_reasons
+        return
+    inside = batch.mask & (np.pad(batch.turns, ((0, 0), (0, 1)), constant_values=-1)[:, 1:] == batch.turns)
+    assert batch.rewards[inside].any()  # a right number on the way earns its shaping reward at once

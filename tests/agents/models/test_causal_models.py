@@ -62,7 +62,7 @@ def test_sampling_and_training_agree(folders, tmp_path, name):
         for seed in (0, 1):  # the second batch meets a cache that was used
             batch = rollout(agent, envs, seed=seed)
             assert batch.log_probs[batch.mask].std() > 0.1
-            assert batch.tokens.max() < envs.mdp.tokenizer.vocab_size < len(model.never)
+            assert batch.tokens.max() < envs.mdp.tokenizer.vocab_size < len(model.forbidden_tokens)
             assert gap(model, batch) < 1e-4 == model.tolerance
 
 
@@ -102,7 +102,7 @@ def test_greedy_is_what_transformers_generates(folders, name):
             attention_mask=mask,
             do_sample=False,
             max_new_tokens=budget,
-            suppress_tokens=model.never.nonzero()[:, 0].tolist(),
+            suppress_tokens=model.forbidden_tokens.nonzero()[:, 0].tolist(),
             eos_token_id=tokenizer.end_id,
             pad_token_id=tokenizer.pad_id,
         )[:, longest:].tolist()

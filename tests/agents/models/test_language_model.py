@@ -65,7 +65,7 @@ def test_a_batch_without_a_word_of_the_policy(batch):
 
 def test_unusable_tokens_have_no_probability_and_a_finite_gradient(batch):
     model = batch[0]
-    logits = torch.randn(3, len(model.never), generator=torch.Generator().manual_seed(0)).requires_grad_()
+    logits = torch.randn(3, len(model.forbidden_tokens), generator=torch.Generator().manual_seed(0)).requires_grad_()
     log_probs = model.distribution(logits)
     assert not log_probs.exp()[:, list(model.tokenizer.unusable_ids)].any()
     torch.testing.assert_close(log_probs.exp().sum(-1), torch.ones(3))

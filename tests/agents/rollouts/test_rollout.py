@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from toys import Counting, Echo
 
+from textmdp.agents.rollouts.agent import Action
 from textmdp.agents.rollouts.rollout import rollout
 from textmdp.agents.rollouts.scripted import ExpertAgent, RandomAgent
 from textmdp.envs import TokenEnv, TokenVectorEnv
@@ -47,10 +48,27 @@ class SlowCounting(Counting):
     slow = True
 
 
+class Blocks(RandomAgent):
+    """Says several random tokens at a time: as many as chance has it, up to the end of the turn."""
+
+    def __init__(self, seed, most):
+        super().__init__(seed)
+        self.most, self.rng = most, np.random.default_rng(seed)
+
+    def act(self, envs, rows):
+        tokens = np.stack([super(Blocks, self).act(envs, rows).tokens for _ in range(self.most)], 1)
+        ends = np.append(tokens == envs.mdp.tokenizer.end_id, np.ones((len(rows), 1), bool), 1).argmax(1) + 1
+        left = envs.turn_starts[rows] + envs.mdp.max_response_tokens - envs.lengths[rows]
+        lengths = np.minimum(self.rng.integers(1, self.most + 1, len(rows)), np.minimum(ends, left))
+        log_probs = -self.rng.random(tokens.shape, np.float32)
+        return Action(tokens, lengths, log_probs)
+
+
+@pytest.mark.parametrize("agent", [RandomAgent(3), Blocks(3, 1), Blocks(3, 3)], ids=["tokens", "block", "blocks"])
 @pytest.mark.parametrize("task", [Echo(), Counting(), SlowEcho(), SlowCounting()])
-def test_a_batch_is_what_single_environments_see(task):
+def test_a_batch_is_what_single_environments_see(task, agent):
     """Replay every row's actions in a `TokenEnv` of the same seed: tokens, roles, rewards, turns, ends."""
-    batch = rollout(RandomAgent(3), vector(task, 8), seed=11)
+    batch = rollout(agent, vector(task, 8), seed=11)
     for i in range(8):
         env = TokenEnv(task)
         env.reset(seed=11 + i)
@@ -72,6 +90,8 @@ def test_a_batch_is_what_single_environments_see(task):
         assert batch.lengths[i] == batch.mask[i].sum()
     assert (batch.turns[~batch.mask] == -1).all()
     assert not batch.rewards[~batch.mask].any()
+    if batch.log_probs is not None:
+        assert ((batch.log_probs != 0) == batch.mask).all()
 
 
 def test_a_slow_task_is_told_ahead_and_asked_once():
@@ -91,10 +111,19 @@ def test_a_slow_task_is_told_ahead_and_asked_once():
     assert sum(map(len, task.asked)) == 32
 
 
-def test_named_problems_make_groups():
-    wanted = [3, 3, 1, 1, 0, 4]
+def test_problems_and_groups_are_kept():
+    wanted = [3, 3, 1, 1, 3, 3]
     batch = rollout(ExpertAgent(), vector(Counting()), seed=0, problems=wanted)
     assert batch.problems.tolist() == wanted
+    assert batch.groups.tolist() == [0, 1, 2, 3, 4, 5]
+    envs = vector(Counting())
+    batch = rollout(ExpertAgent(), envs, seed=0, problems=wanted, groups=[0, 0, 1, 1, 2, 2])
+    assert batch.groups.tolist() == [0, 0, 1, 1, 2, 2]  # and not by problem
+    some = rollout(ExpertAgent(), envs, problems=wanted, groups=[0, 0, 1, 1, 2, 2], rows=np.array([5, 2]))
+    assert some.groups.tolist() == [2, 1]
+    for groups in ([0, 0, 1], [0.0] * 6):
+        with pytest.raises(ValueError, match="6 whole numbers"):
+            rollout(ExpertAgent(), envs, groups=groups)
 
 
 def test_some_rows_are_played_and_the_others_stay_as_they_are():
@@ -152,13 +181,13 @@ def test_what_an_agent_chose_among_is_kept_at_its_tokens():
         calls = 0
 
         def act(self, envs, rows):
-            chosen = super().act(envs, rows)
+            action = super().act(envs, rows)
             self.calls += 1
-            self.allowed = None
-            if self.calls % 2:
-                self.allowed = np.zeros((len(rows), envs.single_action_space.n), bool)
-                self.allowed[np.arange(len(rows)), chosen] = True
-            return chosen
+            if self.calls % 2 == 0:
+                return action
+            allowed = np.zeros((len(rows), envs.single_action_space.n), bool)
+            allowed[np.arange(len(rows)), action.tokens] = True
+            return action._replace(allowed=allowed)
 
     batch = rollout(Narrow(0), vector(Echo()), seed=0)
     start = int(np.flatnonzero(batch.mask[0])[0])

@@ -42,10 +42,10 @@ def test_the_expert_goes_on_in_the_middle_of_a_turn():
     envs = TokenVectorEnv(Echo(), 2, autoreset_mode="Disabled")
     envs.reset(seed=0, options={"problem": 17})
     expert, rows = ExpertAgent(), np.arange(2)
-    envs.step_rows(rows, expert.act(envs, rows))
-    late = ExpertAgent().act(envs, rows)
+    envs.step_rows(rows, expert.act(envs, rows).tokens)
+    late = ExpertAgent().act(envs, rows).tokens
     assert [envs.mdp.tokenizer.token_text(token) for token in late] == ["7", "7"]
-    assert (late == expert.act(envs, rows)).all()
+    assert (late == expert.act(envs, rows).tokens).all()
 
 
 def test_the_expert_plans_anew_for_a_new_episode_in_the_same_row():
@@ -69,7 +69,7 @@ def test_random_tokens_are_legal_and_follow_from_the_seed(env_id):
 def test_random_tokens_are_uniform():
     envs = TokenVectorEnv(Echo(), 4000, autoreset_mode="Disabled")
     envs.reset(seed=0)
-    tokens = RandomAgent(0).act(envs, np.arange(4000))
+    tokens = RandomAgent(0).act(envs, np.arange(4000)).tokens
     counts = np.bincount(tokens, minlength=envs.mdp.tokenizer.vocab_size)
     assert (counts[~envs.mdp.usable] == 0).all()
     legal = counts[envs.mdp.usable]

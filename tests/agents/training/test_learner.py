@@ -14,7 +14,8 @@ from textmdp.agents.algorithms.objectives import OBJECTIVES
 from textmdp.agents.inference.sampler import LanguageModelAgent
 from textmdp.agents.models.language_model import LanguageModel
 from textmdp.agents.models.value_function import values_before
-from textmdp.agents.rollouts.rollout import Trajectories, rollout
+from textmdp.agents.rollouts.rollout import rollout
+from textmdp.agents.rollouts.trajectories import Trajectories
 from textmdp.agents.training.learner import Learner
 from textmdp.envs import TokenVectorEnv
 from textmdp.envs.core.episode import POLICY

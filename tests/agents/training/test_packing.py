@@ -101,7 +101,7 @@ def test_the_network_says_and_learns_the_same(network, attention):
         torch.manual_seed(0)
         model = LanguageModel(NETWORKS[network](tokenizer.vocab_size), tokenizer)
     model.network.set_attn_implementation(attention)
-    words = (~model.never).nonzero()[:, 0]
+    words = (~model.forbidden_tokens).nonzero()[:, 0]
     rng = np.random.default_rng(2)
     openings = [[1, 2, 3, 4, 5, 6, 7]] * 5 + [[2, 2, 3, 4, 5]] * 4 + [[8, 8, 8, 8, 8, 8]]
     turns = [rng.integers(1, 4, rng.choice([1, 3])).tolist() for _ in openings]
