@@ -76,7 +76,7 @@ def rollout(
     agent.begin(envs, rows)
     seconds_agent += perf_counter() - entered
     task, end = envs.mdp.task, envs.mdp.tokenizer.end_id
-    waiting = rows[:0]  # rows whose response is whole: a slow task begins to grade it, and replies when all rows wait
+    waiting = rows[:0]  # rows whose response a slow task is grading, to be stepped when all others wait as well
     while len(rows) or len(waiting):
         if not len(rows):
             recorder.step(waiting, Action(np.full(len(waiting), end)))
@@ -95,7 +95,7 @@ def rollout(
         if len(stepped):
             recorder.step(stepped, action)
         if whole.any():
-            task.expect([envs.episodes[row].state for row in rows[whole].tolist()], envs.partials(rows[whole]))
+            envs.submit(rows[whole])
             waiting = np.concatenate([waiting, rows[whole]])
         rows = rows[~whole & ~envs.over[rows]]
     return recorder.trajectories(started, numbers[started], perf_counter() - began - seconds_agent, seconds_agent)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from textmdp.envs.core.episode import Episode
 from textmdp.envs.core.randomness import TurnGenerators, problem_indices
 from textmdp.envs.core.spaces import UnicodeText
-from textmdp.envs.core.task import END_OF_TURN, S, Score, Task
+from textmdp.envs.core.task import END_OF_TURN, Future, Reply, S, Score, Task, await_replies
 from textmdp.envs.tokenizers import Tokenizer, make_tokenizer
 
 REWARDS = ("sparse", "dense")
@@ -151,12 +151,25 @@ class TextMDP(Generic[S]):
         block[filled] = np.fromiter(chain.from_iterable(openings), np.int64, int(lengths.sum()))
         return block, lengths
 
-    def answers(self, episodes: Sequence[Episode[S]], responses: list[str]) -> Answers:
-        """Let the task answer one response in each episode; its side of the episodes moves on.
+    def submit(self, episodes: Sequence[Episode[S]], responses: list[str]) -> Sequence[Future[Reply[S]]]:
+        """Begin to grade one response in each episode: a future for each reply. The episodes stay as they are."""
+        return self.task.submit([e.state for e in episodes], responses, TurnGenerators(episodes))
 
-        `messages[-1]` of each episode is then what the task said back.
+    def answers(
+        self,
+        episodes: Sequence[Episode[S]],
+        responses: list[str],
+        pending: Sequence[Future[Reply[S]]] | None = None,
+    ) -> Answers:
+        """Grade one response in each episode, and advance the episodes by a turn.
+
+        `messages[-1]` of each episode is then the environment's reply. `pending` are the futures of `submit` for the
+        same episodes and responses; None to grade now.
         """
-        replies = self.task.reply_many([e.state for e in episodes], responses, TurnGenerators(episodes))
+        if pending is None:
+            replies = self.task.reply_many([e.state for e in episodes], responses, TurnGenerators(episodes))
+        else:
+            replies = await_replies(pending)
         states, messages, scores, dones = zip(*replies, strict=True)
         for episode, response, state, message, score in zip(episodes, responses, states, messages, scores, strict=True):
             episode.state = state

@@ -1,8 +1,8 @@
-"""A task: a Markov decision process in plain text, and the ledger of rewards it keeps.
+"""The base class of tasks: a Markov decision process in plain text, with scores made of named parts.
 
-A task says something, gets a response, and answers with a score and perhaps more text. It knows nothing of tokens,
-tensors or Gymnasium: `TokenEnv`, `ResponseEnv` and `TokenVectorEnv` are views of it. To write one, implement
-`problem`, `reply` and `demonstrate`; the rest has defaults.
+A task opens an episode with a text, takes a response, and replies with a score and, in a dialogue, more text. Tokens,
+tensors and Gymnasium belong to the views (`TokenEnv`, `ResponseEnv`, `TokenVectorEnv`). To write a task, implement
+`problem`, `reply` and `demonstrate`; everything else has a default.
 
 ```python
 class Echo(Task[str]):
@@ -25,28 +25,37 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
+from concurrent import futures
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 import numpy as np
 from typing_extensions import NamedTuple  # which may be generic before Python 3.11
 
 S = TypeVar("S")
+T_co = TypeVar("T_co", covariant=True)
 
-#: What `Task.continuations` puts into its answer to allow the end of the turn.
+#: The entry of `Task.continuations` that allows the end of the turn.
 END_OF_TURN = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """What one response earned: named parts, and the weight of each in the reward.
+    """The score of one response: named parts, and the weight of each part in the reward.
 
-    A part that has no weight is a metric: it is shown, and adds nothing.
+    A part without a weight is a metric: it appears in `info["score"]` and adds nothing to the reward.
+
+    Attributes:
+        parts: the value of each part.
+        weights: the weights of the parts that make the reward.
+        total: the reward, the weighted sum of the parts.
+
+    Raises:
+        ValueError: a weight has no part of its name, or the total is not finite.
     """
 
     parts: Mapping[str, float]
     weights: Mapping[str, float] = field(default_factory=dict)
-    #: The reward: the weighted sum of the parts.
     total: float = field(init=False)
 
     def __post_init__(self) -> None:
@@ -65,7 +74,7 @@ class Score:
         return cls(rewards, dict.fromkeys(rewards, 1.0))
 
     def metrics(self, **metrics: float) -> Score:
-        """The same score with further parts that add nothing to the reward."""
+        """A copy of the score with further parts that have no weight."""
         return Score({**self.parts, **metrics}, self.weights)
 
     def __hash__(self) -> int:
@@ -73,29 +82,42 @@ class Score:
 
 
 class Reply(NamedTuple, Generic[S]):
-    """The answer to one response: the next hidden state, what is said back, what was earned, and whether it ends."""
+    """The reply to one response."""
 
     state: S
+    """The next hidden state."""
     text: str
+    """The next message of the environment; "" for none."""
     score: Score
+    """The score of the response."""
     done: bool
+    """True if the episode terminates."""
+
+
+class Future(Protocol[T_co]):
+    """A result that may still be computed: a `concurrent.futures.Future`, or any object with these two methods."""
+
+    def result(self) -> T_co:
+        """Wait for the result and return it, or raise the error that prevented it."""
+
+    def cancel(self) -> object:
+        """Give the result up; `result` then raises."""
 
 
 class Task(ABC, Generic[S]):
-    """A Markov decision process in plain text, with hidden states of type `S`: immutable, picklable and hashable.
+    """A Markov decision process in plain text with hidden states of type `S`: immutable, picklable and hashable.
 
-    Every method is a pure function of its arguments (and of what the constructor was given), so that a snapshot is
-    small and complete, branches are free, and a transcript can be scored again offline.
+    Every method is a pure function of its arguments and of the constructor's. Snapshots are therefore small and
+    complete, branches cost nothing, and transcripts can be scored again offline.
 
     Attributes:
-        num_problems: how many numbered problems there are; None when the supply has no end.
-        max_turns: the most responses that one episode can take.
-        max_response_tokens: the budget of one response, in tokens; a rule of the task: a longer one is cut there and
-            graded as it stands.
-        max_text_bytes: the most UTF-8 bytes that the task says in one episode, over all turns. Room for
-            the context is reserved from it, since no tokenizer in use makes more tokens than bytes.
-        full_marks: the undiscounted return of an expert.
-        slow: whether replies take so long that rollouts should tell of responses ahead, see `expect`.
+        num_problems: the number of problems; None if they are unlimited.
+        max_turns: the maximum number of responses in one episode.
+        max_response_tokens: the budget of one response, in tokens of the task's own tokenizer. The budget is a rule of
+            the task: a response that reaches it is cut there and graded.
+        max_text_bytes: the maximum number of UTF-8 bytes that the task writes in one episode, over all turns. The
+            context length is derived from it, since a tokenizer makes at most one token of a byte.
+        full_marks: the return of an expert, penalties (parts of negative weight) left out.
     """
 
     num_problems: int | None = None
@@ -103,75 +125,109 @@ class Task(ABC, Generic[S]):
     max_response_tokens: int = 64
     max_text_bytes: int = 1024
     full_marks: float = 1.0
-    slow: bool = False
 
     @abstractmethod
     def problem(self, index: int) -> tuple[S, str]:
-        """Problem `index` (from 0; below `num_problems` where that is set): the hidden state and the opening text."""
+        """The hidden state and the opening text of problem `index`, from 0 and below `num_problems`."""
 
     def problems(self, indices: Sequence[int]) -> list[tuple[S, str]]:
-        """Many problems at once, the same as `problem` gives one by one; override where batching pays."""
+        """`problem` for each index; override it where a batch is cheaper."""
         return [self.problem(index) for index in indices]
 
     @abstractmethod
     def reply(self, state: S, response: str, rng: np.random.Generator) -> Reply[S]:
-        """What `response` earns in `state`, and what is said back.
+        """The reply to `response` in `state`.
 
-        Depends on its arguments alone; `rng` is the one source of chance, made anew for every turn from the episode's
-        key, so that the same turn can be played again with the same noise.
+        The reply depends on the arguments alone. `rng` is the only source of randomness; every turn gets a new one,
+        derived from the episode's key, so that a turn can be replayed with the same noise.
         """
 
     def reply_many(
         self, states: Sequence[S], responses: Sequence[str], rngs: Sequence[np.random.Generator]
     ) -> list[Reply[S]]:
-        """Many replies at once, the same as `reply` gives one by one; override where batching pays.
+        """`reply` for each response; override it where a batch is cheaper.
 
-        `rngs` makes a generator when it is asked for one: a task without chance never pays for it.
+        `rngs` makes a generator when it is indexed, so a deterministic task never pays for one. A task that overrides
+        `submit` gets its replies from there.
         """
+        if type(self).submit is not Task.submit:
+            return await_replies(self.submit(states, responses, rngs))
         return [self.reply(state, response, rng) for state, response, rng in zip(states, responses, rngs, strict=True)]
 
-    def expect(self, states: Sequence[S], responses: Sequence[str]) -> None:
-        """Replies to these responses will be asked for soon: a slow task may begin with them, and say nothing yet.
+    def submit(
+        self, states: Sequence[S], responses: Sequence[str], rngs: Sequence[np.random.Generator]
+    ) -> Sequence[Future[Reply[S]]]:
+        """Begin to grade responses: a future for each reply.
 
-        What `reply` gives must be the same, whether it was told or not.
+        Override it where grading takes long and can run in the background, such as in other processes; views then
+        overlap grading with decoding (`TokenVectorEnv.submit`). The replies must be those of `reply`. By default they
+        are computed at once, by `reply_many`.
         """
+        done: list[Future[Reply[S]]] = []
+        for reply in self.reply_many(states, responses, rngs):
+            future: futures.Future[Reply[S]] = futures.Future()
+            future.set_result(reply)
+            done.append(future)
+        return done
+
+    @property
+    def slow(self) -> bool:
+        """True if the task overrides `submit`, so that submitting a response early saves time."""
+        return type(self).submit is not Task.submit
 
     def close(self) -> None:
-        """Let go of what is held beside memory, such as processes: a view that is closed asks for it.
+        """Release resources other than memory, such as processes; `close` of a view calls it.
 
-        The task may be used again, by another view: it takes what it needs anew.
+        The task stays usable: another view acquires what it needs again.
         """
 
     @abstractmethod
     def demonstrate(self, state: S, rng: np.random.Generator) -> str:
-        """What an expert would answer now. It earns full marks by the end of the episode."""
+        """The response of an expert in `state`; an episode of such responses earns full marks."""
 
     def mistake(self, state: S, rng: np.random.Generator) -> str:
-        """A plausible mistake: what somebody careless would answer now. It may be right where care makes no difference.
+        """A plausible wrong response in `state`, for demonstrations with mistakes.
 
-        Demonstrations that learners copy mistakes from are made of it.
+        It may be right where the careless and the careful answer coincide.
+
+        Raises:
+            TypeError: the task has none.
         """
         raise TypeError(
-            f"{type(self).__name__} knows no mistakes to demonstrate: override Task.mistake(state, rng), "
+            f"{type(self).__name__} has no mistakes to demonstrate: override Task.mistake(state, rng), "
             "or imitate a perfect expert with mistake_rate=0"
         )
 
     def potential(self, state: S, partial: str) -> float:
-        """Progress of the unfinished response `partial`, in any unit: what `reward="dense"` shapes the reward with."""
+        """The progress of the unfinished response `partial`, in any unit: the potential of `reward="dense"`.
+
+        Raises:
+            TypeError: the task has none.
+        """
         raise TypeError(
             f'{type(self).__name__} has no potential, so reward="dense" has nothing to shape with; '
             'use reward="sparse", or override Task.potential(state, partial)'
         )
 
     def continuations(self, state: S, partial: str) -> Collection[str] | None:
-        """The tokens that may follow `partial` where the task has a grammar (`END_OF_TURN` ends it); None for any."""
+        """The tokens that the task's grammar allows after `partial` (`END_OF_TURN` ends the turn); None for any."""
         return None
 
     @property
     def has_grammar(self) -> bool:
-        """Whether `continuations` is asked at all."""
+        """True if views must ask `continuations`."""
         return type(self).continuations is not Task.continuations
 
     def vocabulary(self) -> Sequence[str] | None:
         """The tokens of the task's own compact tokenizer; None for bytes."""
         return None
+
+
+def await_replies(pending: Sequence[Future[Reply[S]]]) -> list[Reply[S]]:
+    """The results of futures, in order; an error or an interrupt cancels all of them."""
+    try:
+        return [future.result() for future in pending]
+    except BaseException:
+        for future in pending:
+            future.cancel()
+        raise

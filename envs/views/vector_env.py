@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from textmdp.envs.core.episode import ENVIRONMENT, POLICY, Episode, Snapshot
 from textmdp.envs.core.mdp import TextMDP
 from textmdp.envs.core.randomness import branch_key, draw_root, episode_keys
-from textmdp.envs.core.task import S, Task
+from textmdp.envs.core.task import Future, Reply, S, Task
 from textmdp.envs.views import rendering
 from textmdp.envs.views.text_env import check_fit, check_options
 from textmdp.envs.views.vector_info import mask_of, scatter, scatter_ledgers, split_finals
@@ -96,6 +96,7 @@ class TokenVectorEnv(VectorEnv[Observations, NDArray[np.int64], NDArray[Any]], G
         self._steps = np.zeros(num_envs, np.int64)
         self._terminated = np.zeros(num_envs, bool)
         self._truncated = np.zeros(num_envs, bool)
+        self._submitted: dict[int, tuple[str, Future[Reply[S]]]] = {}  # rows whose response is being graded already
         self._all_rows, self._columns = np.arange(num_envs), np.arange(shape[1])
         self._first_cells, self._everywhere = self._all_rows * shape[1], np.ones(num_envs, bool)
 
@@ -209,6 +210,9 @@ class TokenVectorEnv(VectorEnv[Observations, NDArray[np.int64], NDArray[Any]], G
 
     def close_extras(self, **_: Any) -> None:
         """Close the task; Gymnasium's `close` calls this once."""
+        for _, future in self._submitted.values():
+            future.cancel()
+        self._submitted.clear()
         self.mdp.task.close()
 
     # Beyond Gymnasium
@@ -236,6 +240,22 @@ class TokenVectorEnv(VectorEnv[Observations, NDArray[np.int64], NDArray[Any]], G
         cells = (rows * self.mdp.context_length + starts)[:, None] + np.arange(lengths.max())
         # The cells behind a response may lie behind the last row, too; what is read there doesn't count.
         return self.mdp.tokenizer.decode_block(self.tokens.reshape(-1).take(cells, mode="clip"), lengths)
+
+    def submit(self, rows: ArrayLike) -> None:
+        """Begin to grade the responses of some rows, (m,), that lack nothing but their end-of-turn token.
+
+        The step that ends such a turn awaits the result. Rewards and infos are those without `submit`; only time is
+        saved, and only for a task that overrides `Task.submit`: for any other, nothing happens.
+        """
+        if not self.mdp.task.slow:
+            return
+        rows = np.asarray(rows, np.int64)
+        over = rows[self.over[rows]]
+        if len(over):
+            raise gym.error.ResetNeeded(f"the episodes of rows {over.tolist()} are over: reset them, or leave them out")
+        responses = self.partials(rows)
+        pending = self._pending(rows, responses)
+        self._submitted.update(zip(rows.tolist(), zip(responses, pending, strict=True), strict=True))
 
     def masks_of(self, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
         """The legal next tokens of some rows, (m, V)."""
@@ -280,6 +300,7 @@ class TokenVectorEnv(VectorEnv[Observations, NDArray[np.int64], NDArray[Any]], G
             raise gym.error.ResetNeeded("other rows have no episode yet: call reset() first")
         if not self.episodes:
             self.episodes = [snapshot.episode for snapshot in snapshots]
+        self._discard_submitted(targets)
         for row, snapshot in zip(targets, snapshots, strict=True):
             check_fit(snapshot, self.mdp)
             self.episodes[row] = snapshot.episode.copy()
@@ -304,6 +325,7 @@ class TokenVectorEnv(VectorEnv[Observations, NDArray[np.int64], NDArray[Any]], G
         sources, targets = np.asarray(sources), np.asarray(targets)
         if sources.shape != targets.shape or sources.ndim != 1:
             raise ValueError(f"sources {sources.shape} and targets {targets.shape} must be two rows of one length")
+        self._discard_submitted(targets.tolist())
         copies = [self.episodes[source].copy() for source in sources.tolist()]
         for target, copy, number in zip(targets.tolist(), copies, noise or [0] * len(copies), strict=True):
             copy.key = branch_key(copy.key, number)
@@ -358,7 +380,8 @@ class TokenVectorEnv(VectorEnv[Observations, NDArray[np.int64], NDArray[Any]], G
 
     def _end_turns(self, rows: NDArray[np.int64], stopped: NDArray[np.bool_], rewards: Any, info: Any) -> None:
         responses = self.partials(rows)
-        answers = self.mdp.answers([self.episodes[row] for row in rows.tolist()], responses)
+        pending = self._pending(rows, responses) if self._submitted else None
+        answers = self.mdp.answers([self.episodes[row] for row in rows.tolist()], responses, pending)
         rewards[rows] = answers.rewards
         self._terminated[rows] = answers.dones
         self.turn_starts[rows] = self.lengths[rows]
@@ -374,6 +397,21 @@ class TokenVectorEnv(VectorEnv[Observations, NDArray[np.int64], NDArray[Any]], G
         told = mask_of(rows, self.num_envs)
         scatter(info, rows, told, columns)
         scatter_ledgers(info, rows, told, [score.parts for score in answers.scores])
+
+    def _pending(self, rows: NDArray[np.int64], responses: list[str]) -> list[Future[Reply[S]]]:
+        """The futures of the replies to these responses: those submitted before, and new ones for the others."""
+        found: list[Future[Reply[S]] | None] = []
+        for row, response in zip(rows.tolist(), responses, strict=True):
+            submitted, future = self._submitted.pop(row, ("", None))
+            found.append(future if submitted == response else None)
+        new = [i for i, future in enumerate(found) if future is None]
+        submitted_now = iter(self.mdp.submit([self.episodes[rows[i]] for i in new], [responses[i] for i in new]))
+        return [next(submitted_now) if future is None else future for future in found]
+
+    def _discard_submitted(self, rows: Iterable[int]) -> None:
+        """Drop the futures of rows that go on from another state."""
+        for row in rows:
+            self._submitted.pop(row, None)
 
     def _follow(
         self, rows: NDArray[np.int64], messages: Sequence[str], reasons: list[str], dones: Sequence[bool]
@@ -402,6 +440,8 @@ class TokenVectorEnv(VectorEnv[Observations, NDArray[np.int64], NDArray[Any]], G
             rewards[row] = self.mdp.shape(episode, self.mdp.task.potential(episode.state, partial))
 
     def _begin(self, rows: NDArray[np.int64], info: dict[str, Any], wanted: Any = None) -> None:
+        if self._submitted:
+            self._discard_submitted(rows.tolist())
         keys = episode_keys(self._roots[rows], self._counts[rows])
         indices = self.mdp.problem_indices(keys, wanted)
         texts = self.mdp.begin([self.episodes[row] for row in rows.tolist()], keys, indices)

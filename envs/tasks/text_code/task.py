@@ -7,7 +7,7 @@ import operator
 from collections.abc import Collection, Sequence
 from functools import lru_cache
 from os import PathLike
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -110,7 +110,6 @@ class TextCode(Task[Exercise]):
     '''
 
     max_turns = 1
-    slow = True
 
     def __init__(
         self,
@@ -139,7 +138,6 @@ class TextCode(Task[Exercise]):
         self._weights = {"passed" if credit == "fraction" else "solved": 1.0}
         self._wall, self._cpu, self._isolation, self._judge = wall, cpu, isolation, judge
         self._grammar, self._measure = bool(grammar), bool(measure_runtime)
-        self._early: dict[tuple[Exercise, str], Pending] = {}  # responses that were told of, and are being graded
         self._supply: Programs | None = None
         self._rows: list[tuple[Exercise, str]] = []
         if dataset is None:
@@ -180,27 +178,16 @@ class TextCode(Task[Exercise]):
         """The score of the response; the episode ends."""
         return self.reply_many([state], [response], [rng])[0]
 
-    def reply_many(
+    def submit(
         self, states: Sequence[Exercise], responses: Sequence[str], rngs: Sequence[np.random.Generator]
-    ) -> list[Reply[Exercise]]:
-        """Many scores, graded side by side; the same program for the same problem is run once."""
-        asked = list(zip(states, responses, strict=True))
-        scores = dict.fromkeys(asked, _score(1.0, 1.0, 1.0, None, *self._weights))
-        self.expect(states, responses)
-        graded = {key: self._early.pop(key) for key in scores if key in self._early}
-        try:
-            for key, pending in graded.items():
-                scores[key] = self._scored(key[0].problem, pending.result())
-        except BaseException:
-            for pending in graded.values():
-                pending.cancel()
-            raise
-        return [Reply(state, "", scores[state, response], True) for state, response in asked]
+    ) -> list[GradedReply]:
+        """Futures of the scores; the judge grades the programs side by side, equal ones of a problem once.
 
-    def expect(self, states: Sequence[Exercise], responses: Sequence[str]) -> None:
-        """Begin to grade; the judge's processes work while the caller goes on."""
-        keys = dict.fromkeys(zip(states, responses, strict=True))
-        new = [key for key in keys if key not in self._early and not self._is_known(*key)]
+        Several threads may share the task. If the judge is closed before a program was graded, `result` raises.
+        """
+        keys = list(zip(states, responses, strict=True))
+        new = [key for key in dict.fromkeys(keys) if not self._is_reference(*key)]
+        pending: dict[tuple[Exercise, str], Pending] = {}
         if new:
             judge = self._judge or share(self._isolation, self)
             groups = [
@@ -208,31 +195,40 @@ class TextCode(Task[Exercise]):
                 for state, response in new
             ]
             sharing = self._supply is not None  # a few operations and names are all that such programs are made of
-            pending = judge.submit_each(groups, self._wall, self._cpu, sharing=sharing)
-            self._early.update(zip(new, pending, strict=True))
+            pending = dict(zip(new, judge.submit_each(groups, self._wall, self._cpu, sharing=sharing), strict=True))
+        return [GradedReply(self, key[0], pending.get(key)) for key in keys]
 
-    def _is_known(self, state: Exercise, response: str) -> bool:
-        """Whether full marks are certain: a reference that was generated together with its tests passes them."""
+    def _is_reference(self, state: Exercise, response: str) -> bool:
+        """True for the reference of a generated problem: the tests were computed from it, so it passes them."""
         return self._supply is not None and not self._measure and response == state.problem.solution
 
     def close(self) -> None:
-        """Forget what is being graded; the judge that tasks share ends with the last of them, one of your own stays."""
-        while self._early:
-            self._early.popitem()[1].cancel()
+        """Release the shared judge, which closes with its last task; a judge of your own stays open."""
         if self._judge is None:
             leave(self._isolation, self)
 
-    def __getstate__(self) -> dict[str, Any]:
-        return {**vars(self), "_early": {}}
+    def score(self, problem: CodeProblem, verdicts: Sequence[Verdict]) -> Score:
+        """The score of a program from the verdicts on the suites of its problem, the hidden tests first.
 
-    def _scored(self, problem: CodeProblem, verdicts: Sequence[Verdict]) -> Score:
-        """The ledger of what the judge found."""
+        Raises:
+            RuntimeError: the verdicts do not cover every test, so the score is unknown.
+        """
         tests = [test for verdict in verdicts for test in verdict.tests]
         hidden, visible = tests[: len(problem.hidden)], tests[len(problem.hidden) :]
+        shown = 0 if problem.visible is None else len(problem.visible)
+        if not hidden or len(tests) != len(problem.hidden) + shown:
+            raise RuntimeError(
+                f"the judge returned {len(tests)} results for {len(problem.hidden)} hidden and {shown} visible tests "
+                f"of {problem.entry or 'a program'!r}: without all of them there is no score"
+            )
         passed = sum(test.passed for test in hidden) / len(hidden)
         compiles = not all(test.reason.startswith(_NO_PYTHON) for test in tests)
         runtime = sum(verdict.cpu for verdict in verdicts) if self._measure else None
         return _score(passed, float(compiles), float(all(test.passed for test in visible)), runtime, *self._weights)
+
+    def reference_score(self) -> Score:
+        """The score of a program that is known to pass all tests."""
+        return _score(1.0, 1.0, 1.0, None, *self._weights)
 
     def demonstrate(self, state: Exercise, rng: np.random.Generator) -> str:
         """The reference."""
@@ -271,6 +267,32 @@ class TextCode(Task[Exercise]):
     def vocabulary(self) -> Sequence[str] | None:
         """The lexemes of the difficulty's programs and statements; None (bytes) for data sets."""
         return None if self._supply is None else self._supply.level.vocabulary
+
+
+class GradedReply:
+    """The reply to a program that the judge grades: `result` waits for the verdicts.
+
+    Args:
+        task: the task, which computes the score.
+        state: the problem.
+        pending: the verdicts to come; None for the reference, which needs no grading.
+    """
+
+    def __init__(self, task: TextCode, state: Exercise, pending: Pending | None) -> None:
+        self._task, self._state, self._pending = task, state, pending
+
+    def result(self) -> Reply[Exercise]:
+        """The reply. Raises what `Pending.result` raises where the program could not be graded."""
+        if self._pending is None:
+            score = self._task.reference_score()
+        else:
+            score = self._task.score(self._state.problem, self._pending.result())
+        return Reply(self._state, "", score, True)
+
+    def cancel(self) -> None:
+        """Withdraw the program if it is not graded yet; `result` then raises."""
+        if self._pending is not None:
+            self._pending.cancel()
 
 
 def _suites(problem: CodeProblem) -> tuple[Suite, ...]:

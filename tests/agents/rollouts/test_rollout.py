@@ -1,5 +1,8 @@
 """Rollouts: what is written where, for one turn and for many, whatever the agent."""
 
+from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from toys import Counting, Echo
@@ -28,24 +31,26 @@ def test_an_expert_earns_full_marks_on_the_last_token_of_each_turn():
         np.testing.assert_array_equal(rewarded, last)
 
 
-class SlowEcho(Echo):
-    """Remembers what it was told of ahead, and what it was asked for together."""
+THREADS = ThreadPoolExecutor(2)
 
-    slow = True
+
+class SlowEcho(Echo):
+    """Keeps a record of the batches that it was asked to grade."""
 
     def __init__(self):
-        self.told, self.asked = [], []
+        self.submitted = []
 
-    def expect(self, states, responses):
-        self.told.extend(zip(states, responses, strict=True))
-
-    def reply_many(self, states, responses, rngs):
-        self.asked.append([*zip(states, responses, strict=True)])
-        return super().reply_many(states, responses, rngs)
+    def submit(self, states, responses, rngs):
+        self.submitted.append([*zip(states, responses, strict=True)])
+        replies = [Echo.reply(self, *arguments) for arguments in zip(states, responses, rngs, strict=True)]
+        return [SimpleNamespace(result=lambda reply=reply: reply, cancel=lambda: None) for reply in replies]
 
 
 class SlowCounting(Counting):
-    slow = True
+    """`Counting`, graded in a thread."""
+
+    def submit(self, states, responses, rngs):
+        return [THREADS.submit(self.reply, *arguments) for arguments in zip(states, responses, rngs, strict=True)]
 
 
 class Blocks(RandomAgent):
@@ -94,7 +99,7 @@ def test_a_batch_is_what_single_environments_see(task, agent):
         assert ((batch.log_probs != 0) == batch.mask).all()
 
 
-def test_a_slow_task_is_told_ahead_and_asked_once():
+def test_a_slow_task_grades_ahead_and_once():
     """All responses that end by themselves wait for one another; those that the budget cuts end when they must."""
     task = SlowEcho()
     slow, fast = (
@@ -106,9 +111,11 @@ def test_a_slow_task_is_told_ahead_and_asked_once():
     for name in ("tokens", "roles", "rewards", "turns", "terminated", "truncated", "problems"):
         np.testing.assert_array_equal(getattr(slow, name), getattr(fast, name))
     assert slow.finish_reasons == fast.finish_reasons
-    assert len(task.told) == len(stopped)
-    assert sorted(task.asked[-1]) == sorted(task.told)
-    assert sum(map(len, task.asked)) == 32
+    assert sum(map(len, task.submitted)) == 32
+    ahead = [(episode.state, episode.messages[1]) for episode in (slow.episodes[i] for i in stopped)]
+    cut = [(episode.state, episode.messages[1]) for i, episode in enumerate(slow.episodes) if i not in stopped]
+    graded = [pair for batch in task.submitted for pair in batch]
+    assert sorted(graded) == sorted(ahead + cut)
 
 
 def test_problems_and_groups_are_kept():

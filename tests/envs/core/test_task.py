@@ -48,6 +48,16 @@ def test_replies_together_are_replies_one_by_one():
     assert together == alone
 
 
+def test_by_default_submitting_answers_at_once():
+    task = Counting()
+    states = [task.problem(i)[0] for i in range(5)]
+    responses = [str(i % 3) for i in range(5)]
+    episodes = [Episode(key=k) for k in range(5)]
+    pending = task.submit(states, responses, TurnGenerators(episodes))
+    assert [future.result() for future in pending] == task.reply_many(states, responses, TurnGenerators(episodes))
+    assert not task.slow
+
+
 @given(st.integers(0, 2**64 - 1), st.integers(0, 2**32))
 def test_keys_of_rows_are_keys_of_one(root, episode):
     roots, episodes = np.array([1, root], np.uint64), np.array([0, episode], np.uint64)

@@ -1,5 +1,7 @@
 """The vector view against single ones: every mode, option and branch."""
 
+from functools import partial
+
 import gymnasium as gym
 import numpy as np
 import pytest
@@ -50,6 +52,102 @@ def test_a_time_limit_truncates_like_gymnasium_s():
         expected, got = singles.step(actions), vector.step(actions)
         assert not difference(expected, got)
     del gym.registry["Echo-v0"]
+
+
+class Deferred:
+    """A future that computes its result when it is asked for, and counts how often."""
+
+    def __init__(self, compute):
+        self.compute, self.asked, self.cancelled = compute, 0, False
+
+    def result(self):
+        """The result."""
+        assert not self.cancelled
+        self.asked += 1
+        return self.compute()
+
+    def cancel(self):
+        """Give it up."""
+        self.cancelled = True
+
+
+class SlowDigits(Digits):
+    """`Digits`, graded in the background."""
+
+    def __init__(self):
+        self.futures = []
+
+    def submit(self, states, responses, rngs):
+        new = [Deferred(partial(self.reply, *arguments)) for arguments in zip(states, responses, rngs, strict=True)]
+        self.futures += new
+        return new
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    mode=st.sampled_from(MODES),
+    seed=st.integers(0, 1000),
+    reward=st.sampled_from(["sparse", "dense"]),
+    subset=st.integers(0, 15),
+)
+def test_submitting_ahead_changes_nothing(mode, seed, reward, subset):
+    plain, ahead = (TokenVectorEnv(task, 4, autoreset_mode=mode, reward=reward) for task in (Digits(), SlowDigits()))
+    rng = np.random.default_rng(seed)
+    assert not difference(plain.reset(seed=seed), ahead.reset(seed=seed))
+    for _ in range(40):
+        over = plain.over
+        if mode is AutoresetMode.DISABLED and over.any():
+            results = [envs.reset(options={"reset_mask": over.copy()}) for envs in (plain, ahead)]
+            assert not difference(*results)
+        actions = rng.integers(plain.mdp.tokenizer.vocab_size, size=4)
+        actions[rng.random(4) < 0.5] = plain.mdp.tokenizer.end_id
+        rows = [row for row in range(4) if subset >> row & 1 and not ahead.over[row]]
+        ahead.submit(rows)  # some of them go on after all
+        assert not difference(plain.step(actions), ahead.step(actions))
+    graded = [future for future in ahead.mdp.task.futures if future.asked]
+    assert len(graded) >= sum(episode.turn for episode in ahead.episodes)
+    assert all(future.asked == 1 for future in graded)
+
+
+def test_submitted_rows_that_go_on_elsewhere_are_graded_anew():
+    envs = TokenVectorEnv(SlowDigits(), 3, autoreset_mode="Disabled")
+    envs.reset(seed=0, options={"problem": [0, 1, 2]})
+    one = int(envs.mdp.tokenizer.encode("1")[0])
+    envs.step([one] * 3)
+    snapshot = envs.snapshot([0])[0]
+    envs.submit([0, 1, 2])
+    envs.restore([snapshot], [1], noise=3)
+    envs.branch([0], [2])
+    envs.reset(options={"reset_mask": np.array([True, False, False])})
+    submitted = envs.mdp.task.futures[:]
+    envs.step([envs.mdp.tokenizer.end_id] * 3)
+    assert not any(future.asked for future in submitted), "another state, another reply"
+    assert [episode.messages[1] for episode in envs.episodes] == ["", "1", "1"]
+
+
+def test_closing_cancels_what_was_submitted_and_an_episode_that_is_over_cannot_be():
+    envs = TokenVectorEnv(SlowDigits(), 2, autoreset_mode="Disabled")
+    envs.reset(seed=0)
+    envs.submit([1])
+    envs.submit([1])
+    (future,) = envs.mdp.task.futures
+    envs.close()
+    assert future.cancelled
+    for _ in range(3):
+        envs.step([envs.mdp.tokenizer.end_id] * 2)
+    with pytest.raises(gym.error.ResetNeeded, match=r"rows \[0\] are over"):
+        envs.submit([0])
+
+
+def test_an_error_in_one_future_cancels_the_others():
+    envs = TokenVectorEnv(SlowDigits(), 3, autoreset_mode="Disabled")
+    envs.reset(seed=0)
+    envs.submit([0, 1, 2])
+    futures = envs.mdp.task.futures
+    futures[1].compute = lambda: 1 / 0
+    with pytest.raises(ZeroDivisionError):
+        envs.step([envs.mdp.tokenizer.end_id] * 3)
+    assert all(future.cancelled for future in futures)
 
 
 def test_a_list_of_seeds_and_problems_of_rows():

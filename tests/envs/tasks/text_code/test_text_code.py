@@ -18,7 +18,7 @@ from textmdp.agents.rollouts.scripted import CarelessExpertAgent
 from textmdp.envs import TokenVectorEnv
 from textmdp.envs.core.task import END_OF_TURN
 from textmdp.envs.judge import Judge
-from textmdp.envs.judge.shared import share
+from textmdp.envs.judge.shared import _shared, leave, share
 from textmdp.envs.judge.verdict import TestResult, Verdict
 from textmdp.envs.tasks.text_code import TextCode
 from textmdp.envs.tasks.text_code.generator.generate import LEVELS
@@ -126,25 +126,113 @@ def test_the_same_program_is_asked_once_in_a_batch():
     assert not judge.asked, "what the tests were made from is known to pass them"
 
 
-def test_what_it_is_told_of_ahead_is_graded_once():
+def test_submitted_responses_are_graded_once_and_give_the_same_replies():
     judge = Ledger(lambda program: float("x" in program))
     task = TextCode(judge=judge)
     states = [state for state, _ in task.problems(range(4))]
     responses = ["    return x", "    return 1", states[2].problem.solution, "    return x"]
-    task.expect(states[:3], responses[:3])
+    pending = task.submit(states[:3], responses[:3], [RNG] * 3)
     assert [program[-12:] for program, *_ in judge.asked] == ["    return x", "    return 1"], "the third is known"
-    told = task.reply_many(states, responses, [RNG] * 4)
-    assert len(judge.asked) == 3
-    assert told == TextCode(judge=judge).reply_many(states, responses, [RNG] * 4)
+    replies = [future.result() for future in pending]
+    assert len(judge.asked) == 2
+    assert replies == TextCode(judge=judge).reply_many(states[:3], responses[:3], [RNG] * 3)
     assert pickle.loads(pickle.dumps(TextCode())).reply(states[1], "    return 1", RNG).score.total < 1
 
 
-def test_rollouts_tell_ahead():
+def test_rollouts_grade_ahead_and_get_the_same_scores():
     envs = TokenVectorEnv(TextCode(), 24, autoreset_mode="Disabled", copy=False)
     ahead = rollout(CarelessExpertAgent(0.5, seed=1), envs, seed=3)
     one_by_one = [TASK.reply(episode.state, episode.messages[1], RNG).score for episode in ahead.episodes]
     assert [episode.scores[0] for episode in ahead.episodes] == one_by_one
     assert 0 < ahead.returns.mean() < 1
+
+
+class GatedJudge(Ledger):
+    """Fails every program, and grades none before the gate opens; closing it fails those that wait."""
+
+    def __init__(self):
+        super().__init__(lambda program: 0.0)
+        self.gate, self.closed, self.waiting = threading.Event(), False, threading.Semaphore(0)
+
+    def submit(self, programs, wall, cpu):
+        verdicts = super().submit(programs, wall, cpu).result()
+
+        def result():
+            self.waiting.release()
+            assert self.gate.wait(60)
+            if self.closed:
+                raise RuntimeError("the judge was closed before this was graded")
+            return verdicts
+
+        return SimpleNamespace(result=result, cancel=lambda: None)
+
+    def close(self):
+        self.closed = True
+        self.gate.set()
+
+
+def in_threads(count, work):
+    """The results of `work` in threads that start together; an error stands for a result."""
+    found = []
+
+    def run():
+        try:
+            found.append(work())
+        except RuntimeError as error:
+            found.append(error)
+
+    threads = [threading.Thread(target=run) for _ in range(count)]
+    for thread in threads:
+        thread.start()
+    return threads, found
+
+
+def test_threads_that_share_a_task_never_pay_a_wrong_program():
+    judge = GatedJudge()
+    task = TextCode(judge=judge)
+    states = [state for state, _ in task.problems(range(3))]
+    wrong = ["    return None"] * 3
+    threads, found = in_threads(4, lambda: task.reply_many(states, wrong, [RNG] * 3))
+    for _ in threads:
+        assert judge.waiting.acquire(timeout=60)
+    judge.gate.set()
+    for thread in threads:
+        thread.join()
+    assert [[reply.score.total for reply in replies] for replies in found] == [[0.0] * 3] * 4
+
+
+def test_closing_while_grading_raises():
+    judge = GatedJudge()
+    task = TextCode(judge=judge)
+    state, _ = task.problem(0)
+    threads, found = in_threads(2, lambda: task.reply(state, "    return None", RNG))
+    for _ in threads:
+        assert judge.waiting.acquire(timeout=60)
+    task.close()
+    judge.close()
+    for thread in threads:
+        thread.join()
+    assert all(isinstance(error, RuntimeError) and "closed before this was graded" in str(error) for error in found)
+    assert len(found) == 2
+
+
+def test_closing_the_shared_judge_while_grading_raises():
+    task = TextCode(wall=30.0, cpu=30.0)
+    state, _ = task.problem(0)
+    (pending,) = task.submit([state], ["    while True: pass"], [RNG])
+    for other in list(_shared["best"][1]):
+        leave("best", other)
+    with pytest.raises(RuntimeError, match="closed before this was graded"):
+        pending.result()
+
+
+def test_incomplete_verdicts_are_errors_and_never_scores():
+    state, _ = TASK.problem(0)
+    passed = TestResult(True, "")
+    for tests in ((), (passed,) * 3, (passed,) * 10, (passed,) * 12):
+        with pytest.raises(RuntimeError, match="results for 10 hidden and 1 visible tests"):
+            TASK.score(state.problem, [Verdict(tests, cpu=0.0)])
+    assert TASK.score(state.problem, [Verdict((passed,) * 11, cpu=0.0)]).total == 1.0
 
 
 def test_the_runtime_is_told_where_it_is_asked_for():
