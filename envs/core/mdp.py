@@ -43,8 +43,8 @@ class TextMDP(Generic[S]):
         task: the task.
         tokenizer: None for the task's own compact one, "bytes", a `Tokenizer`, or a pretrained tokenizer by name,
             path or object.
-        max_response_tokens: the budget of one response, its end-of-turn token included; the task's own when None.
-            A rule of the task: what has been said by then is graded as it stands.
+        max_response_tokens: the budget of one response, its end-of-turn token included; None for the task's
+            `response_budget`. It is a rule of the task: a response that reaches it is cut there and graded.
         context_length: the most tokens of an episode (L). Running out is a limit of the machine: the episode is
             truncated. When None, long enough for any episode.
         reward: "sparse", the score of a turn on its last action; or "dense", the same plus potential-based shaping
@@ -70,8 +70,11 @@ class TextMDP(Generic[S]):
         self.task = task
         self.tokenizer = make_tokenizer(tokenizer, task.vocabulary())
         self.max_response_tokens = _at_least(
-            1, "max_response_tokens", task.max_response_tokens if max_response_tokens is None else max_response_tokens
+            1,
+            "max_response_tokens",
+            task.response_budget(self.tokenizer) if max_response_tokens is None else max_response_tokens,
         )
+        self._replies_to_cuts = type(task).reply_to_cut is not Task.reply_to_cut
         if context_length is None:
             turn = self.max_response_tokens + 1 + self.tokenizer.turn_overhead()
             context_length = task.max_text_bytes + task.max_turns * turn + self.tokenizer.turn_overhead()
@@ -159,17 +162,28 @@ class TextMDP(Generic[S]):
         self,
         episodes: Sequence[Episode[S]],
         responses: list[str],
+        cut: Sequence[bool],
         pending: Sequence[Future[Reply[S]]] | None = None,
     ) -> Answers:
         """Grade one response in each episode, and advance the episodes by a turn.
 
-        `messages[-1]` of each episode is then the environment's reply. `pending` are the futures of `submit` for the
-        same episodes and responses; None to grade now.
+        `messages[-1]` of each episode is then the environment's reply.
+
+        Args:
+            episodes: the episodes.
+            responses: a response in each.
+            cut: True where the budget cut the response.
+            pending: the futures of `submit` for the same episodes and responses; None to grade now.
         """
         if pending is None:
             replies = self.task.reply_many([e.state for e in episodes], responses, TurnGenerators(episodes))
         else:
             replies = await_replies(pending)
+        if self._replies_to_cuts and any(cut):
+            replies = [
+                self.task.reply_to_cut(episode.state, response, reply) if is_cut else reply
+                for episode, response, is_cut, reply in zip(episodes, responses, cut, replies, strict=True)
+            ]
         states, messages, scores, dones = zip(*replies, strict=True)
         for episode, response, state, message, score in zip(episodes, responses, states, messages, scores, strict=True):
             episode.state = state

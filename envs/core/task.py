@@ -27,10 +27,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
 from concurrent import futures
 from dataclasses import dataclass, field
-from typing import Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 import numpy as np
 from typing_extensions import NamedTuple  # which may be generic before Python 3.11
+
+if TYPE_CHECKING:
+    from textmdp.envs.tokenizers import Tokenizer
 
 S = TypeVar("S")
 T_co = TypeVar("T_co", covariant=True)
@@ -114,7 +117,7 @@ class Task(ABC, Generic[S]):
         num_problems: the number of problems; None if they are unlimited.
         max_turns: the maximum number of responses in one episode.
         max_response_tokens: the budget of one response, in tokens of the task's own tokenizer. The budget is a rule of
-            the task: a response that reaches it is cut there and graded.
+            the task: a response that reaches it is cut there and graded; see `response_budget` and `reply_to_cut`.
         max_text_bytes: the maximum number of UTF-8 bytes that the task writes in one episode, over all turns. The
             context length is derived from it, since a tokenizer makes at most one token of a byte.
         full_marks: the return of an expert, penalties (parts of negative weight) left out.
@@ -174,6 +177,21 @@ class Task(ABC, Generic[S]):
     def slow(self) -> bool:
         """True if the task overrides `submit`, so that submitting a response early saves time."""
         return type(self).submit is not Task.submit
+
+    def reply_to_cut(self, state: S, response: str, reply: Reply[S]) -> Reply[S]:
+        """The reply to a response that its budget cut.
+
+        `reply` is the reply to the same text as a complete response, and the default. Override it where a response
+        could earn full marks only because it was cut, such as 18 out of 187.
+        """
+        return reply
+
+    def response_budget(self, tokenizer: Tokenizer) -> int:
+        """The budget of one response in tokens of `tokenizer`, its end-of-turn token included.
+
+        By default it is `max_response_tokens`, whatever the tokenizer.
+        """
+        return self.max_response_tokens
 
     def close(self) -> None:
         """Release resources other than memory, such as processes; `close` of a view calls it.

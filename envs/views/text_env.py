@@ -194,7 +194,7 @@ class TextEnv(gym.Env[Any, Any], Generic[S]):
 
     def _end_turn(self, response: str, finish_reason: str) -> tuple[float, dict[str, Any]]:
         """Let the task answer: the reward of the turn, and its info."""
-        answers = self.mdp.answers([self.episode], [response])
+        answers = self.mdp.answers([self.episode], [response], [finish_reason == "length"])
         (reward,), (self._terminated,), (message,) = answers.rewards, answers.dones, answers.messages
         room = self.mdp.context_length - self.length
         ids, self._truncated = self.mdp.follow(message, finish_reason, self._terminated, room)

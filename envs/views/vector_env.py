@@ -381,7 +381,8 @@ class TokenVectorEnv(VectorEnv[Observations, NDArray[np.int64], NDArray[Any]], G
     def _end_turns(self, rows: NDArray[np.int64], stopped: NDArray[np.bool_], rewards: Any, info: Any) -> None:
         responses = self.partials(rows)
         pending = self._pending(rows, responses) if self._submitted else None
-        answers = self.mdp.answers([self.episodes[row] for row in rows.tolist()], responses, pending)
+        episodes = [self.episodes[row] for row in rows.tolist()]
+        answers = self.mdp.answers(episodes, responses, (~stopped).tolist(), pending)
         rewards[rows] = answers.rewards
         self._terminated[rows] = answers.dones
         self.turn_starts[rows] = self.lengths[rows]

@@ -20,7 +20,9 @@ MOST_BLOCKS, MOST_CUTS = 16, 16
 
 # What nests the syntax tree without brackets: on a long chain the parser of an older CPython may exhaust the stack.
 _OPERATOR = re.compile(r"[-+*/%@&|^~<>.(\[]|\b(?:not|lambda|elif|else|await|yield)\b")
-_MARKS = ("```", "~~~", "[BEGIN]", "[DONE]")
+#: The marks that close a block of code.
+FENCES = ("```", "~~~", "[DONE]")
+_MARKS = (*FENCES, "[BEGIN]")
 _FENCE = re.compile(r" {0,3}(`{3,}|~{3,}|\[BEGIN\]|\[DONE\])")
 _LANGUAGE = re.compile(r"(?:py|python|pycon)?[\d.]*", re.IGNORECASE)
 _LINE = re.compile(r"[^\n]*\n|[^\n]+")

@@ -12,13 +12,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from textmdp.envs.core.task import Reply, Score, Task
+from textmdp.envs.data.response_budget import response_budget
 from textmdp.envs.judge.shared import leave, share
 from textmdp.envs.judge.suites import Calls, Suite
 from textmdp.envs.judge.verdict import Verdict
 from textmdp.envs.tasks.text_code.generator.generate import DEFAULT_LEVEL, Exercise, Programs, grammar
 from textmdp.envs.tasks.text_code.generator.mutants import slip
 from textmdp.envs.tasks.text_code.generator.prefix import valid_prefix
-from textmdp.envs.tasks.text_code.problem import CodeProblem, program_of
+from textmdp.envs.tasks.text_code.problem import FENCES, CodeProblem, program_of
+from textmdp.envs.tokenizers import ByteTokenizer, Tokenizer
 
 if TYPE_CHECKING:
     from textmdp.envs.judge import Judge
@@ -157,9 +159,7 @@ class TextCode(Task[Exercise]):
         self._rows = [(Exercise(problem, ""), problem.prompt) for problem in problems]
         self.num_problems = len(problems)
         self.max_text_bytes = max(len(problem.prompt.encode()) for problem in problems)
-        # Room for the longest solution as a whole program, in bytes, and for the end of the turn.
-        longest = max(len(problem.stub.encode()) + len(problem.solution.encode()) for problem in problems)
-        self.max_response_tokens = 64 * (longest // 64 + 1)
+        self.max_response_tokens = self.response_budget(ByteTokenizer())
 
     def problem(self, index: int) -> tuple[Exercise, str]:
         """Problem `index`: its state is the problem with its tests, the text is the prompt."""
@@ -197,6 +197,26 @@ class TextCode(Task[Exercise]):
             sharing = self._supply is not None  # a few operations and names are all that such programs are made of
             pending = dict(zip(new, judge.submit_each(groups, self._wall, self._cpu, sharing=sharing), strict=True))
         return [GradedReply(self, key[0], pending.get(key)) for key in keys]
+
+    def reply_to_cut(self, state: Exercise, response: str, reply: Reply[Exercise]) -> Reply[Exercise]:
+        """For a data set, a program that touches the cut earns nothing, since it is not all of the program.
+
+        The program touches the cut if a further character would change it, unless a line break or a fence ends its
+        last statement there.
+        """
+        if self._supply is not None or response.rstrip().endswith(FENCES):
+            return reply
+        if program_of(state.problem, response) == program_of(state.problem, response + "?"):
+            return reply
+        score = reply.score
+        return reply._replace(score=Score({**score.parts, "passed": 0.0, "solved": 0.0}, score.weights))
+
+    def response_budget(self, tokenizer: Tokenizer) -> int:
+        """The level's budget; for a data set, room for its longest solution as a whole program and for reasoning."""
+        if self._supply is not None:
+            return self.max_response_tokens
+        problems = (exercise.problem for exercise, _ in self._rows)
+        return response_budget(tokenizer, (problem.stub + problem.solution for problem in problems))
 
     def _is_reference(self, state: Exercise, response: str) -> bool:
         """True for the reference of a generated problem: the tests were computed from it, so it passes them."""

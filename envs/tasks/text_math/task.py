@@ -14,9 +14,11 @@ import numpy as np
 
 from textmdp.envs.answers import grade, is_number, require_symbolic
 from textmdp.envs.core.task import Reply, Score, Task
+from textmdp.envs.data.response_budget import response_budget
 from textmdp.envs.tasks.text_math.arithmetic import DEFAULT_LEVEL, Arithmetic
 from textmdp.envs.tasks.text_math.datasets import Problem, load_problems
 from textmdp.envs.tasks.text_math.mistakes import slip
+from textmdp.envs.tokenizers import ByteTokenizer, Tokenizer
 
 _NUMBER = r"[+-]?(?:[0-9]{1,3}(?:,[0-9]{3})+(?:\.[0-9]+)?|(?:[0-9]+ )?[0-9]+/[0-9]+|[0-9]+(?:\.[0-9]*)?|\.[0-9]+)"
 #: What the compact vocabulary can write, with U+FFFD for padding and the like; what may stand behind a final answer.
@@ -129,9 +131,7 @@ class TextMath(Task[Problem]):
         self._rows = [(row, row.question) for row in rows]
         self.num_problems = len(rows)
         self.max_text_bytes = max(len(row.question.encode()) for row in rows)
-        # Room for the longest solution, in bytes, and for the end of the turn.
-        longest = max(len(row.solution.encode()) for row in rows)
-        self.max_response_tokens = 64 * (longest // 64 + 1)
+        self.max_response_tokens = self.response_budget(ByteTokenizer())
 
     def problem(self, index: int) -> tuple[Problem, str]:
         """Problem `index`: its state is the problem with its answer, the text is the question."""
@@ -172,6 +172,24 @@ class TextMath(Task[Problem]):
         verdict = grade(answer, response, symbolic=self._symbolic)
         readable = verdict.answer is not None and (self._supply is None or is_number(verdict.answer))
         return _CORRECT if verdict.correct else _WRONG if readable else _UNREADABLE
+
+    def reply_to_cut(self, state: Problem, response: str, reply: Reply[Problem]) -> Reply[Problem]:
+        """For a data set, a final answer that touches the cut is wrong: 18 may be the beginning of 187.
+
+        The answer touches the cut if a further digit would change it.
+        """
+        if self._supply is not None or not reply.score.parts["correct"]:
+            return reply
+        answer, longer = (
+            grade(state.answer, text, symbolic=self._symbolic).answer for text in (response, response + "7")
+        )
+        return reply if answer == longer else reply._replace(score=_WRONG[len(response)])
+
+    def response_budget(self, tokenizer: Tokenizer) -> int:
+        """The level's budget; for a data set, room for its longest solution and for reasoning."""
+        if self._supply is not None:
+            return self.max_response_tokens
+        return response_budget(tokenizer, (row.solution for row, _ in self._rows))
 
     def demonstrate(self, state: Problem, rng: np.random.Generator) -> str:
         """The answer; for a data set, the worked solution that ends in it."""
