@@ -221,9 +221,16 @@ def expert_has_full_marks(subject: Subject) -> None:
     for seed in range(4 * len(_SEEDS)):
         env.reset(seed=seed)
         total = _play_expert(env)
-        assert abs(total - subject.task.full_marks) < 1e-9, (
-            f"seed {seed}: the expert earned {total} of {subject.task.full_marks}: {env.episode.messages}"
+        # Penalties, such as one for length, may cost an expert something.
+        penalties = sum(
+            min(0.0, score.parts[name] * weight)
+            for score in env.episode.scores
+            for name, weight in score.weights.items()
         )
+        assert abs(total - penalties - subject.task.full_marks) < 1e-9, (
+            f"seed {seed}: the expert earned {total - penalties} of {subject.task.full_marks}: {env.episode.messages}"
+        )
+        assert subject.task.success(env.episode.scores), f"seed {seed}: full marks are no success: {env.episode.scores}"
         assert env.snapshot().terminated, f"seed {seed}: the expert's episode was truncated: {env.episode.messages}"
 
 
@@ -271,6 +278,9 @@ def grading_is_pure(subject: Subject) -> None:
         many = task.reply_many([state] * 3, texts, [turn_generator(key, 0) for _ in texts])
         assert replies == again, f"seed {seed}: grading {texts} again gives {again} after {replies}"
         assert replies == list(many), f"seed {seed}: reply_many gives {many}, reply gives {replies}"
+        pending = task.submit([state] * 3, texts, [turn_generator(key, 0) for _ in texts])
+        submitted = [future.result() for future in pending]
+        assert replies == submitted, f"seed {seed}: submit gives {submitted}, reply gives {replies}"
         assert pickle.dumps(state) == before, f"seed {seed}: grading changed the hidden state"
         for hidden in (state, *(reply.state for reply in replies)):
             same = hash(hidden) == hash(pickle.loads(pickle.dumps(hidden)))

@@ -22,7 +22,6 @@ from textmdp.envs.views.vector_env import TokenVectorEnv
 
 #: A supply that gives no new problem in this many draws, for each one wanted, counts as used up.
 _PATIENCE = 20
-_FULL_MARKS_TOLERANCE = 1e-9
 #: Why a turn that was graded ended; any other reason cut it off.
 _GRADED = ("stop", "length")
 
@@ -104,7 +103,7 @@ def evaluate(
     problems = len(chosen)
     if not distinct:
         chosen = [chosen[i % problems] for i in range(episodes)]
-    tally = _Tally(envs.mdp.task.full_marks)
+    tally = _Tally(envs.mdp.task)
     kept: list[dict[str, Any]] = []
     for batch in rollouts(agent, envs, chosen, seed):
         tally.add(batch)
@@ -138,10 +137,9 @@ def choose_problems(task: Task[Any], count: int, seed: int) -> list[int]:
     return [*chosen.values()][:count]
 
 
-def solved(batch: Trajectories, full_marks: float) -> NDArray[np.bool_]:
-    """Which episodes earned the task's full marks, (B,): by the ledger and not the return, which shaping moves."""
-    enough = full_marks - _FULL_MARKS_TOLERANCE
-    return np.array([sum(score.total for score in episode.scores) >= enough for episode in batch.episodes], bool)
+def solved(batch: Trajectories, task: Task[Any]) -> NDArray[np.bool_]:
+    """Success of each episode, (B,): `Task.success` of its scores, since penalties and shaping change the return."""
+    return np.array([task.success(episode.scores) for episode in batch.episodes], bool)
 
 
 def transcript(trajectories: Trajectories, row: int, tokenizer: Tokenizer) -> dict[str, Any]:
@@ -237,8 +235,8 @@ def _number(value: float, interval: Interval) -> str:
 class _Tally:
     """Sums over batches of episodes."""
 
-    def __init__(self, full_marks: float) -> None:
-        self._full_marks = full_marks
+    def __init__(self, task: Task[Any]) -> None:
+        self._task = task
         self._returns: list[float] = []
         self._reasons: Counter[str] = Counter()
         self._parts: dict[str, list[float]] = {}
@@ -249,7 +247,7 @@ class _Tally:
         self._reasons.update(batch.finish_reasons)
         self._tokens += int(batch.lengths.sum())
         self._terminated += int(batch.terminated.sum())
-        self._successes += int(solved(batch, self._full_marks).sum())
+        self._successes += int(solved(batch, self._task).sum())
         for episode, reason in zip(batch.episodes, batch.finish_reasons, strict=True):
             self._turns += len(episode.scores) + (reason not in _GRADED)  # the last one was cut off
             for score in episode.scores:

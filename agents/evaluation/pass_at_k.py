@@ -54,7 +54,7 @@ def sample_problems(
     right: list[bool] = []
     answers: list[str] = []
     for batch in rollouts(agent, envs, np.repeat(problems, samples).tolist(), seed):
-        right += solved(batch, envs.mdp.task.full_marks).tolist()
+        right += solved(batch, envs.mdp.task).tolist()
         last = batch.turns == batch.turns.max(1, keepdims=True)  # (B, L)
         answers += [_text(envs.mdp.tokenizer, row[said]) for row, said in zip(batch.tokens, last, strict=True)]
     shape = len(problems), samples

@@ -107,7 +107,7 @@ class Trainer:
             "update": float(self.update),
             **self._totals,
             "return": float(batch.returns.mean()),
-            "success": float(solved(batch, self.envs.mdp.task.full_marks).mean()),
+            "success": float(solved(batch, self.envs.mdp.task).mean()),
             "response_tokens": float(batch.lengths.sum() / turns.sum()),
             "turns": float(turns.mean()),
             "truncated": float(batch.truncated.mean()),

@@ -33,7 +33,9 @@ class Answers(NamedTuple):
     """What the task said back."""
     scores: Sequence[Score]
     turns: list[int]
-    """How many turns the episodes have had now."""
+    """The number of finished turns of each episode."""
+    successes: list[bool]
+    """True for episodes that terminated and solved their problem (`Task.success`)."""
 
 
 class TextMDP(Generic[S]):
@@ -194,7 +196,8 @@ class TextMDP(Generic[S]):
             for i, (episode, done) in enumerate(zip(episodes, dones, strict=True)):
                 # A terminal state has potential 0: otherwise shaping would change which policy is best.
                 rewards[i] += self.shape(episode, 0.0 if done else self.task.potential(episode.state, ""))
-        return Answers(rewards, dones, messages, scores, [len(episode.scores) for episode in episodes])
+        successes = [done and self.task.success(episode.scores) for episode, done in zip(episodes, dones, strict=True)]
+        return Answers(rewards, dones, messages, scores, [len(episode.scores) for episode in episodes], successes)
 
     def shape(self, episode: Episode[S], potential: float) -> float:
         """The shaping reward of a step to a state of this potential: discount × new potential − old one."""
@@ -215,13 +218,14 @@ class TextMDP(Generic[S]):
             ids = [self.tokenizer.end_id, *ids]
         return ids[:room], not done and len(ids) >= room
 
-    def turn_info(self, episode: Episode[S], finish_reason: str) -> dict[str, Any]:
-        """What a view tells when a turn ends: its ledger, why it ended, what was said and what was said back."""
+    def turn_info(self, episode: Episode[S], finish_reason: str, success: bool) -> dict[str, Any]:
+        """The info of a single view at the end of a turn."""
         return {
             "turn": episode.turn,
             "finish_reason": finish_reason,
             "response": episode.messages[-2],
             "message": episode.messages[-1],
+            "is_success": success,
             "score": dict(episode.scores[-1].parts),
         }
 

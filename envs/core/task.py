@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 S = TypeVar("S")
 T_co = TypeVar("T_co", covariant=True)
 
+_ROUNDING = 1e-9
+
 #: The entry of `Task.continuations` that allows the end of the turn.
 END_OF_TURN = ""
 
@@ -120,7 +122,7 @@ class Task(ABC, Generic[S]):
             the task: a response that reaches it is cut there and graded; see `response_budget` and `reply_to_cut`.
         max_text_bytes: the maximum number of UTF-8 bytes that the task writes in one episode, over all turns. The
             context length is derived from it, since a tokenizer makes at most one token of a byte.
-        full_marks: the return of an expert, penalties (parts of negative weight) left out.
+        full_marks: the return of an expert, penalties (negative contributions to a reward) left out.
     """
 
     num_problems: int | None = None
@@ -192,6 +194,16 @@ class Task(ABC, Generic[S]):
         By default it is `max_response_tokens`, whatever the tokenizer.
         """
         return self.max_response_tokens
+
+    def success(self, scores: Sequence[Score]) -> bool:
+        """True if an episode with these scores, one a turn, solved its problem.
+
+        By default it did if its positive contributions (part times weight) add up to `full_marks`: penalties and the
+        shaping of `reward="dense"` change the return, and not the success. Override it where certain parts decide,
+        whatever their weights.
+        """
+        parts = (score.parts[name] * weight for score in scores for name, weight in score.weights.items())
+        return sum(part for part in parts if part > 0) >= self.full_marks - _ROUNDING
 
     def close(self) -> None:
         """Release resources other than memory, such as processes; `close` of a view calls it.

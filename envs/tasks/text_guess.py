@@ -127,6 +127,10 @@ class TextGuess(Task[Game]):
         score = Score({"found": float(found), "valid": float(valid), "guesses": float(made)}, {"found": 1.0})
         return Reply(Game(state.secret, low, high, made), "" if done else text, score, done)
 
+    def success(self, scores: Sequence[Score]) -> bool:
+        """True if the number was found."""
+        return bool(scores) and scores[-1].parts["found"] == 1.0
+
     def demonstrate(self, state: Game, rng: np.random.Generator) -> str:
         """Bisection: the middle of what the hints have left."""
         return str((state.low + state.high) // 2)

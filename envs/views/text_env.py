@@ -196,11 +196,12 @@ class TextEnv(gym.Env[Any, Any], Generic[S]):
         """Let the task answer: the reward of the turn, and its info."""
         answers = self.mdp.answers([self.episode], [response], [finish_reason == "length"])
         (reward,), (self._terminated,), (message,) = answers.rewards, answers.dones, answers.messages
+        (success,) = answers.successes
         room = self.mdp.context_length - self.length
         ids, self._truncated = self.mdp.follow(message, finish_reason, self._terminated, room)
         self._append(ids, ENVIRONMENT)
         self._turn_start = self.length
-        return reward, self.mdp.turn_info(self.episode, finish_reason)
+        return reward, self.mdp.turn_info(self.episode, finish_reason, success)
 
     def _run_out(self) -> tuple[float, dict[str, Any]]:
         """The context ended within a response: nothing is graded, and the episode is truncated."""
@@ -209,7 +210,7 @@ class TextEnv(gym.Env[Any, Any], Generic[S]):
         reward = 0.0
         if self.mdp.dense:
             reward = self.mdp.shape(self.episode, self.mdp.task.potential(self.episode.state, partial))
-        return reward, {"turn": self.episode.turn, "finish_reason": "context", "response": partial}
+        return reward, {"turn": self.episode.turn, "finish_reason": "context", "response": partial, "is_success": False}
 
     def _finish(self, info: dict[str, Any]) -> dict[str, Any]:
         """What comes last in every reset and step."""

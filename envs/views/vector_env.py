@@ -394,6 +394,7 @@ class TokenVectorEnv(VectorEnv[Observations, NDArray[np.int64], NDArray[Any]], G
             "finish_reason": reasons,
             "response": responses,
             "message": answers.messages,
+            "is_success": np.array(answers.successes),
         }
         told = mask_of(rows, self.num_envs)
         scatter(info, rows, told, columns)
@@ -432,6 +433,7 @@ class TokenVectorEnv(VectorEnv[Observations, NDArray[np.int64], NDArray[Any]], G
             "turn": [self.episodes[row].turn for row in rows.tolist()],
             "finish_reason": ["context"] * len(rows),
             "response": self.partials(rows),
+            "is_success": np.zeros(len(rows), bool),
         }
         scatter(info, rows, mask_of(rows, self.num_envs), columns)
 

@@ -3,13 +3,13 @@
 import itertools
 
 import pytest
-from toys import Counting, Digits, Echo
+from toys import Counting, Digits, Echo, Penalised
 
 from textmdp.envs import Reply, Score, register_task
 from textmdp.envs.env_checker import CHECKS, check_text_env, difference, run_checks
 
 
-@pytest.mark.parametrize("task", [Echo(), Counting(), Digits()], ids=lambda task: type(task).__name__)
+@pytest.mark.parametrize("task", [Echo(), Counting(), Digits(), Penalised()], ids=lambda task: type(task).__name__)
 @pytest.mark.parametrize("options", [{}, {"tokenizer": "bytes"}, {"reward": "dense"}], ids=str)
 def test_honest_tasks_pass(task, options):
     if isinstance(task, Digits) and "tokenizer" in options:
@@ -35,10 +35,18 @@ def broken(fault):
             return reply
 
         def reply_many(self, states, responses, rngs):
-            replies = super().reply_many(states, responses, rngs)
+            replies = [self.reply(*arguments) for arguments in zip(states, responses, rngs, strict=True)]
             if fault == "batch":
                 return [Reply(r.state, "", Score.of(correct=1.0).metrics(length=1), True) for r in replies]
             return replies
+
+        def submit(self, states, responses, rngs):
+            if fault == "hasty":
+                return super().submit(states, [""] * len(states), rngs)
+            return super().submit(states, responses, rngs)
+
+        def success(self, scores):
+            return fault != "hopeless" and super().success(scores)
 
         def demonstrate(self, state, rng):
             return "0" if fault == "expert" else super().demonstrate(state, rng)
@@ -62,6 +70,8 @@ def broken(fault):
         ("wordy", "ends are right: seed 0: the task said 10[0-9] bytes, and max_text_bytes=20"),
         ("endless", "ends are right: seed [0-9]: more than max_turns=1 turns"),
         ("batch", "grading is pure: seed 0: reply_many gives"),
+        ("hasty", "grading is pure: seed 0: submit gives"),
+        ("hopeless", "expert has full marks: seed 0: full marks are no success"),
         ("expert", "expert has full marks: seed"),
         ("unspeakable", "problems are repeatable: ValueError: can't encode 'z'"),
         ("drifting", "problems are repeatable: seed 0 gives two different episodes"),

@@ -34,6 +34,14 @@ class Echo(Task[str]):
         return tuple("0123456789sayx: ")
 
 
+class Penalised(Echo):
+    """`Echo` with a penalty for every character, so that nobody earns a return of 1."""
+
+    def reply(self, state, response, rng):
+        parts = {"correct": float(response == state), "length": len(response)}
+        return Reply(state, "", Score(parts, {"correct": 1.0, "length": -0.011}), True)
+
+
 class Count(NamedTuple):
     """The hidden state of `Counting`."""
 

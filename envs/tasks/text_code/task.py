@@ -198,6 +198,10 @@ class TextCode(Task[Exercise]):
             pending = dict(zip(new, judge.submit_each(groups, self._wall, self._cpu, sharing=sharing), strict=True))
         return [GradedReply(self, key[0], pending.get(key)) for key in keys]
 
+    def success(self, scores: Sequence[Score]) -> bool:
+        """True if the program passes all hidden tests, whatever `credit` is."""
+        return bool(scores) and scores[-1].parts["solved"] == 1.0
+
     def reply_to_cut(self, state: Exercise, response: str, reply: Reply[Exercise]) -> Reply[Exercise]:
         """For a data set, a program that touches the cut earns nothing, since it is not all of the program.
 

@@ -173,6 +173,10 @@ class TextMath(Task[Problem]):
         readable = verdict.answer is not None and (self._supply is None or is_number(verdict.answer))
         return _CORRECT if verdict.correct else _WRONG if readable else _UNREADABLE
 
+    def success(self, scores: Sequence[Score]) -> bool:
+        """True if the answer is correct."""
+        return bool(scores) and scores[-1].parts["correct"] == 1.0
+
     def reply_to_cut(self, state: Problem, response: str, reply: Reply[Problem]) -> Reply[Problem]:
         """For a data set, a final answer that touches the cut is wrong: 18 may be the beginning of 187.
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 import gymnasium as gym
 import numpy as np
 import pytest
-from toys import Counting, Echo
+from toys import Counting, Echo, Penalised
 
 from textmdp.agents.evaluation.evaluate import (
     Evaluation,
@@ -160,10 +160,17 @@ def test_what_samples_say_survives_json_and_older_files_are_read():
 def test_success_is_what_the_ledger_says():
     batch = next(rollouts(NoisyExpertAgent(0.2, seed=0), vector(Counting(), 10), [0, 1, 2, 3, 4] * 2, seed=0))
     batch.rewards[:] = 0  # what shaping may do
-    right = solved(batch, 3.0)
+    right = solved(batch, Counting())
     assert right.tolist() == [[s.parts["correct"] for s in episode.scores] == [1.0] * 3 for episode in batch.episodes]
     assert 0 < right.sum() < 10
-    assert solved(batch, 0.0).all()
+
+
+def test_an_expert_with_penalties_is_right():
+    agent, envs = ExpertAgent(), vector(Penalised(), 10)
+    result = evaluate(agent, envs, episodes=20, seed=0)
+    assert result.accuracy == 1.0
+    assert result.mean_return < 1.0
+    assert evaluate(NoisyExpertAgent(1.0, seed=0), envs, episodes=20, seed=0).accuracy < 1.0
 
 
 def test_no_episodes_are_refused():

@@ -22,6 +22,18 @@ def test_the_reward_is_the_weighted_sum_and_metrics_add_nothing():
     assert hash(pickle.loads(pickle.dumps(score))) == hash(score)
 
 
+def test_success_leaves_penalties_out():
+    task = Counting()  # full marks are 3
+    full = [Score.of(correct=1.0)] * 3
+    assert task.success(full)
+    assert task.success([Score({"correct": 1.0, "length": 9.0}, {"correct": 1.0, "length": -0.1})] * 3)
+    assert task.success([Score.of(correct=1.0, length=-0.3)] * 3)
+    assert task.success([Score.of(correct=0.1)] * 30), "sums of floats are rounded"
+    assert not task.success(full[:2])
+    assert not task.success([*full[:2], Score({"correct": 0.0, "length": 9.0}, {"correct": 1.0})])
+    assert not task.success([])
+
+
 def test_a_weight_without_its_part_and_a_reward_that_is_no_number_are_refused():
     with pytest.raises(ValueError, match=r"weights for parts that the score lacks: \['wit'\]"):
         Score({"tests": 1.0}, {"wit": 1.0})

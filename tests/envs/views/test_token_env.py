@@ -6,7 +6,7 @@ import pickle
 import gymnasium as gym
 import numpy as np
 import pytest
-from toys import Counting, Digits, Echo
+from toys import Counting, Digits, Echo, Penalised
 
 from textmdp.envs import ResponseEnv, TokenEnv
 from textmdp.envs.views import rendering
@@ -23,6 +23,21 @@ def play(env, text):
     return rewards, terminated, truncated, info
 
 
+@pytest.mark.parametrize(("task", "right"), [(Penalised(), True), (Counting(), True), (Echo(), False)])
+def test_infos_name_the_success_of_the_episode_when_it_ends(task, right):
+    for env in (TokenEnv(task), ResponseEnv(task)):
+        env.reset(seed=3)
+        ended, found = False, []
+        while not ended:
+            text = env.demonstrate() if right else "9"
+            if isinstance(env, ResponseEnv):
+                _, _, ended, _, info = env.step(text)
+            else:
+                _, ended, _, info = play(env, text)
+            found.append(info["is_success"])
+        assert found == [False] * (task.max_turns - 1) + [right]
+
+
 def test_one_turn_token_by_token():
     env = TokenEnv(Echo())
     observation, info = env.reset(seed=0, options={"problem": 12})
@@ -36,6 +51,7 @@ def test_one_turn_token_by_token():
         "finish_reason": "stop",
         "response": "12",
         "message": "",
+        "is_success": True,
         "score": {"correct": 1.0, "length": 2.0},
     }
     assert env.roles.tolist() == [1] * 8 + [2] * 3
@@ -56,7 +72,7 @@ def test_the_context_truncates_and_nothing_is_graded():
     env.reset(options={"problem": 12})
     rewards, terminated, truncated, info = play(env, "12")
     assert (rewards, terminated, truncated) == ([0.0], False, True)
-    assert info == {"turn": 0, "finish_reason": "context", "response": "1"}
+    assert info == {"turn": 0, "finish_reason": "context", "response": "1", "is_success": False}
 
 
 def test_an_end_in_the_last_place_of_the_context_is_an_end():
