@@ -42,7 +42,7 @@ QWEN_3 = (
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
 REFUSED = {
-    "thoughts": (QWEN_3, "rewrites what the policy said in earlier turns"),
+    "thoughts": (QWEN_3, "rewrites the policy's earlier turns"),
     "date": ("{{ strftime_now('%d %b %Y') }}" + CHATML, "today's date"),
     "count": ("{{ messages | length }} turns\n" + CHATML, "doesn't begin with the shorter one"),
     "prompt only": (CHATML.replace("assistant\n{% endif", "assistant\n<think>{% endif"), "doesn't begin with"),
