@@ -8,11 +8,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from textmdp.agents.runs.charts import Measured, learning_curve, time_split
 from textmdp.agents.evaluation.evaluate import Evaluation, evaluation_rows, share
+from textmdp.agents.runs.charts import Measured, learning_curve, time_split
 from textmdp.agents.runs.run import Run
-from textmdp.envs.views.rendering import ledger, visible
 from textmdp.envs.core.task import Score
+from textmdp.envs.views.rendering import ledger, visible
 
 #: The evaluations of a run in their order, and what people call them.
 STAGES = {"untrained": "random weights", "imitation": "after imitation", "final": "after reinforcement"}

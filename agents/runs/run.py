@@ -25,8 +25,8 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from textmdp.agents.runs.doctor import Finding
 from textmdp.agents.evaluation.evaluate import Evaluation
+from textmdp.agents.runs.doctor import Finding
 from textmdp.envs.tokenizers import Tokenizer
 
 if TYPE_CHECKING:

@@ -5,12 +5,12 @@ from html.parser import HTMLParser
 import pytest
 from toys import Counting, Echo
 
+from textmdp.agents.evaluation.evaluate import evaluate, wilson_interval
+from textmdp.agents.rollouts.scripted import ExpertAgent, NoisyExpertAgent, RandomAgent
 from textmdp.agents.runs.charts import Measured, learning_curve, time_split
 from textmdp.agents.runs.doctor import Finding
-from textmdp.agents.evaluation.evaluate import evaluate, wilson_interval
 from textmdp.agents.runs.report import page, times, write_report
 from textmdp.agents.runs.run import Run
-from textmdp.agents.rollouts.scripted import ExpertAgent, NoisyExpertAgent, RandomAgent
 from textmdp.envs import LexiconTokenizer, TokenVectorEnv
 
 VOID = {"meta"}

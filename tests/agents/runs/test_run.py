@@ -6,11 +6,11 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from toys import Echo
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from textmdp.agents.runs.doctor import Finding
 from textmdp.agents.evaluation.evaluate import evaluate
 from textmdp.agents.models.language_model import LanguageModel
-from textmdp.agents.runs.run import Run, fingerprint
 from textmdp.agents.rollouts.scripted import RandomAgent
+from textmdp.agents.runs.doctor import Finding
+from textmdp.agents.runs.run import Run, fingerprint
 from textmdp.envs import ByteTokenizer, LexiconTokenizer, TokenVectorEnv
 
 TOKENIZER = LexiconTokenizer(Echo().vocabulary())
