@@ -210,7 +210,7 @@ class TokenVectorEnv(VectorEnv[Observations, NDArray[np.int64], NDArray[Any]], G
 
     def close_extras(self, **_: Any) -> None:
         """Close the task; Gymnasium's `close` calls this once."""
-        for _, pending in self._submitted.values():
+        for _response, pending in self._submitted.values():
             pending.cancel()
         self._submitted.clear()
         self.mdp.task.close()
