@@ -175,7 +175,7 @@ class Trainer:
             "update": self.update,
             "totals": self._totals,
             "rng": self.rng.bit_generator.state,
-            "chance": None if self._seed is not None else self.envs.chance,
+            "chance": None if self._seed is not None else self.envs.rng_state,
             "sampling": self.agent.generator.get_state(),
             "learner": self.learner.state(),
         }
@@ -184,7 +184,7 @@ class Trainer:
         """Go on from a `state` that a trainer of the same configuration gave."""
         self._totals = state["totals"]
         if state["chance"] is not None:
-            self._seed, self.envs.chance = None, state["chance"]
+            self._seed, self.envs.rng_state = None, state["chance"]
         self.rng.bit_generator.state = state["rng"]
         self.agent.generator.set_state(state["sampling"])
         self.learner.restore(state["learner"])

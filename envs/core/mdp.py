@@ -205,7 +205,7 @@ class TextMDP(Generic[S]):
         episode.potential = potential
         return reward
 
-    def follow(self, text: str, finish_reason: str, done: bool, room: int) -> tuple[list[int], bool]:
+    def append_reply(self, text: str, finish_reason: str, done: bool, room: int) -> tuple[list[int], bool]:
         """The tokens of what the task said back, cut to the `room` left, and whether that truncates the episode.
 
         A task that goes on needs all of its words and a place for the policy's next token. A turn that the budget cut

@@ -54,8 +54,8 @@ class CounterStreams:
 class CounterRNG:
     """CounterRNG one after the other from the stream that starts with the word `start`.
 
-    >>> draws = CounterRNG(1)
-    >>> 0 <= draws.below(10) < 10, 10 <= draws.between(10, 99) <= 99, draws.choice("+-*") in "+-*"
+    >>> rng = CounterRNG(1)
+    >>> 0 <= rng.below(10) < 10, 10 <= rng.between(10, 99) <= 99, rng.choice("+-*") in "+-*"
     (True, True, True)
     """
 

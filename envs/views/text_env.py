@@ -198,7 +198,7 @@ class TextEnv(gym.Env[Any, Any], Generic[S]):
         (reward,), (self._terminated,), (message,) = answers.rewards, answers.dones, answers.messages
         (success,) = answers.successes
         room = self.mdp.context_length - self.length
-        ids, self._truncated = self.mdp.follow(message, finish_reason, self._terminated, room)
+        ids, self._truncated = self.mdp.append_reply(message, finish_reason, self._terminated, room)
         self._append(ids, ENVIRONMENT)
         self._turn_start = self.length
         return reward, self.mdp.turn_info(self.episode, finish_reason, success)

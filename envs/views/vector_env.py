@@ -264,12 +264,12 @@ class TokenVectorEnv(VectorEnv[Observations, NDArray[np.int64], NDArray[Any]], G
         return np.stack([self.mdp.action_mask(*pair) for pair in zip(episodes, partials, strict=True)])
 
     @property
-    def chance(self) -> tuple[list[int], list[int]]:
+    def rng_state(self) -> tuple[list[int], list[int]]:
         """What the next resets follow from where they get no seed: a root and a count for each row; may be set."""
         return self._roots.tolist(), self._counts.tolist()
 
-    @chance.setter
-    def chance(self, kept: tuple[list[int], list[int]]) -> None:
+    @rng_state.setter
+    def rng_state(self, kept: tuple[list[int], list[int]]) -> None:
         self._roots[:], self._counts[:] = kept
         if not self.episodes:  # which a first reset without a seed would draw roots for
             self.episodes = [Episode() for _ in range(self.num_envs)]
@@ -388,7 +388,7 @@ class TokenVectorEnv(VectorEnv[Observations, NDArray[np.int64], NDArray[Any]], G
         self.turn_starts[rows] = self.lengths[rows]
         reasons = _REASONS[stopped.view(np.int8)]
         if not all(answers.dones) or any(answers.messages):
-            self._follow(rows, answers.messages, reasons.tolist(), answers.dones)
+            self._append_replies(rows, answers.messages, reasons.tolist(), answers.dones)
         columns = {
             "turn": np.array(answers.turns),
             "finish_reason": reasons,
@@ -415,13 +415,13 @@ class TokenVectorEnv(VectorEnv[Observations, NDArray[np.int64], NDArray[Any]], G
         for row in rows:
             self._submitted.pop(row, None)
 
-    def _follow(
+    def _append_replies(
         self, rows: NDArray[np.int64], messages: Sequence[str], reasons: list[str], dones: Sequence[bool]
     ) -> None:
         """Append what the task said back."""
         for row, text, reason, done in zip(rows.tolist(), messages, reasons, dones, strict=True):
             start = int(self.lengths[row])
-            ids, self._truncated[row] = self.mdp.follow(text, reason, done, self.mdp.context_length - start)
+            ids, self._truncated[row] = self.mdp.append_reply(text, reason, done, self.mdp.context_length - start)
             stop = start + len(ids)
             self.tokens[row, start:stop] = ids
             self.roles[row, start:stop] = ENVIRONMENT

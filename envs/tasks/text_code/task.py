@@ -17,7 +17,7 @@ from textmdp.envs.judge.shared import leave, share
 from textmdp.envs.judge.suites import Calls, Suite
 from textmdp.envs.judge.verdict import Verdict
 from textmdp.envs.tasks.text_code.generator.generate import DEFAULT_LEVEL, Exercise, Programs, grammar
-from textmdp.envs.tasks.text_code.generator.mutants import slip
+from textmdp.envs.tasks.text_code.generator.mutants import first_mutant
 from textmdp.envs.tasks.text_code.generator.prefix import valid_prefix
 from textmdp.envs.tasks.text_code.problem import FENCES, CodeProblem, program_of
 from textmdp.envs.tokenizers import ByteTokenizer, Tokenizer
@@ -140,13 +140,13 @@ class TextCode(Task[Exercise]):
         self._weights = {"passed" if credit == "fraction" else "solved": 1.0}
         self._wall, self._cpu, self._isolation, self._judge = wall, cpu, isolation, judge
         self._grammar, self._measure = bool(grammar), bool(measure_runtime)
-        self._supply: Programs | None = None
+        self._generator: Programs | None = None
         self._rows: list[tuple[Exercise, str]] = []
         if dataset is None:
             if skip_untested:
                 raise ValueError("skip_untested=True is for data sets: give dataset= too")
-            self._supply = Programs(difficulty, "train" if split is None else split, operator.index(seed))
-            level = self._supply.level
+            self._generator = Programs(difficulty, "train" if split is None else split, operator.index(seed))
+            level = self._generator.level
             self.max_response_tokens, self.max_text_bytes = level.max_response_tokens, level.max_text_bytes
             return
         if difficulty != DEFAULT_LEVEL:
@@ -167,8 +167,8 @@ class TextCode(Task[Exercise]):
 
     def problems(self, indices: Sequence[int]) -> list[tuple[Exercise, str]]:
         """Many problems; at the default difficulty 0.2 ms each when they are new, 1 µs when they come again."""
-        if self._supply is not None:
-            return [(exercise, exercise.problem.prompt) for exercise in self._supply.exercises(indices)]
+        if self._generator is not None:
+            return [(exercise, exercise.problem.prompt) for exercise in self._generator.exercises(indices)]
         if any(not 0 <= index < len(self._rows) for index in indices):
             wrong = next(index for index in indices if not 0 <= index < len(self._rows))
             raise IndexError(f"problem {wrong}: the data set has problems 0 to {len(self._rows) - 1}")
@@ -194,7 +194,7 @@ class TextCode(Task[Exercise]):
                 [(program_of(state.problem, response), suite) for suite in _suites(state.problem)]
                 for state, response in new
             ]
-            sharing = self._supply is not None  # a few operations and names are all that such programs are made of
+            sharing = self._generator is not None  # a few operations and names are all that such programs are made of
             pending = dict(zip(new, judge.submit_each(groups, self._wall, self._cpu, sharing=sharing), strict=True))
         return [GradedReply(self, key[0], pending.get(key)) for key in keys]
 
@@ -208,7 +208,7 @@ class TextCode(Task[Exercise]):
         The program touches the cut if a further character would change it, unless a line break or a fence ends its
         last statement there.
         """
-        if self._supply is not None or response.rstrip().endswith(FENCES):
+        if self._generator is not None or response.rstrip().endswith(FENCES):
             return reply
         if program_of(state.problem, response) == program_of(state.problem, response + "?"):
             return reply
@@ -217,14 +217,14 @@ class TextCode(Task[Exercise]):
 
     def response_budget(self, tokenizer: Tokenizer) -> int:
         """The level's budget; for a data set, room for its longest solution as a whole program and for reasoning."""
-        if self._supply is not None:
+        if self._generator is not None:
             return self.max_response_tokens
         problems = (exercise.problem for exercise, _ in self._rows)
         return response_budget(tokenizer, (problem.stub + problem.solution for problem in problems))
 
     def _is_reference(self, state: Exercise, response: str) -> bool:
         """True for the reference of a generated problem: the tests were computed from it, so it passes them."""
-        return self._supply is not None and not self._measure and response == state.problem.solution
+        return self._generator is not None and not self._measure and response == state.problem.solution
 
     def close(self) -> None:
         """Release the shared judge, which closes with its last task; a judge of your own stays open."""
@@ -265,7 +265,7 @@ class TextCode(Task[Exercise]):
         """
         if state.mistake:
             return state.mistake
-        return slip(program_of(state.problem, state.problem.solution))
+        return first_mutant(program_of(state.problem, state.problem.solution))
 
     def potential(self, state: Exercise, partial: str) -> float:
         """v / (v + n): v characters of the response may begin a program, and the reference has n; nothing is run.
@@ -279,9 +279,9 @@ class TextCode(Task[Exercise]):
 
     def continuations(self, state: Exercise, partial: str) -> Collection[str] | None:
         """With `grammar=True`, the tokens that keep the body one that compiles and can be finished in the budget."""
-        if not self._grammar or self._supply is None:
+        if not self._grammar or self._generator is None:
             return None
-        return grammar(self._supply.difficulty, state.problem.stub).following(partial, self.max_response_tokens)
+        return grammar(self._generator.difficulty, state.problem.stub).following(partial, self.max_response_tokens)
 
     @property
     def has_grammar(self) -> bool:
@@ -290,7 +290,7 @@ class TextCode(Task[Exercise]):
 
     def vocabulary(self) -> Sequence[str] | None:
         """The lexemes of the difficulty's programs and statements; None (bytes) for data sets."""
-        return None if self._supply is None else self._supply.level.vocabulary
+        return None if self._generator is None else self._generator.level.vocabulary
 
 
 class GradedReply:

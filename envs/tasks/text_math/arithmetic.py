@@ -32,7 +32,7 @@ _APPLY: dict[str, Callable[[int, int], int]] = {"+": operator.add, "-": operator
 
 
 @dataclass(frozen=True, slots=True)
-class Counted:
+class Enumerated:
     """All problems `a+b=` with both operands in a range, by number: a hash picks the number, arrays at a time.
 
     Attributes:
@@ -68,7 +68,7 @@ class Counted:
 
 
 @lru_cache(maxsize=32)
-def _pool(level: Counted, split: str) -> tuple[Words, Words, NDArray[np.object_] | None]:
+def _pool(level: Enumerated, split: str) -> tuple[Words, Words, NDArray[np.object_] | None]:
     """The numbers of a split's problems, their count, and the problems of a small one, made once.
 
     Two-digit sums take 10 ms and 3 MB; the numbers of three-digit sums, the largest level, 50 ms and 10 MB.
@@ -80,7 +80,7 @@ def _pool(level: Counted, split: str) -> tuple[Words, Words, NDArray[np.object_]
     return numbers, count, np.fromiter(map(level.problem, numbers.tolist()), object, len(numbers))
 
 
-def _numbers(level: Counted, split: str) -> Words:
+def _numbers(level: Enumerated, split: str) -> Words:
     """The numbers of all problems of a split, (n,)."""
     span = level.high - level.low + 1
     numbers = np.arange(len(level.operators) * span * span, dtype=np.uint64)
@@ -94,7 +94,7 @@ def _numbers(level: Counted, split: str) -> Words:
 
 
 @dataclass(frozen=True, slots=True)
-class Composed:
+class Sampled:
     """Problems that are drawn piece by piece, and drawn again until they are fit to be set and belong to the split.
 
     Attributes:
@@ -109,9 +109,9 @@ class Composed:
         """One problem for each word of chance, (n,)."""
         return [self._draw(CounterRNG(start), split) for start in starts.tolist()]
 
-    def _draw(self, draws: CounterRNG, split: str) -> Problem:
+    def _draw(self, rng: CounterRNG, split: str) -> Problem:
         while True:
-            drawn = self.compose(draws)
+            drawn = self.compose(rng)
             if drawn is None or len(drawn[0]) > self.max_bytes:
                 continue
             question, term, answer = drawn
@@ -124,8 +124,8 @@ def _to_solve(
 ) -> Callable[[CounterRNG], tuple[str, Term, str] | None]:
     """The question that a bare expression is."""
 
-    def compose(draws: CounterRNG) -> tuple[str, Term, str] | None:
-        drawn = generator(draws)
+    def compose(rng: CounterRNG) -> tuple[str, Term, str] | None:
+        drawn = generator(rng)
         return None if drawn is None else (f"{drawn[0].text}=", *drawn)
 
     return compose
@@ -137,14 +137,14 @@ class Level:
 
     Attributes:
         example: one of its problems.
-        supply: where its problems come from.
+        generator: where its problems come from.
         max_text_bytes: the longest question.
         max_response_tokens: the budget of a response: room for a line of thought before the answer.
         vocabulary: the tokens that its questions and answers are written in.
     """
 
     example: str
-    supply: Counted | Composed
+    generator: Enumerated | Sampled
     max_text_bytes: int
     max_response_tokens: int
     vocabulary: tuple[str, ...] = SYMBOLS
@@ -152,17 +152,17 @@ class Level:
 
 #: The difficulties, easiest first.
 LEVELS: dict[str, Level] = {
-    "one-digit": Level("3+9=", Counted("+-", 0, 9), 4, 16),
-    "two-digit": Level("12-45=", Counted("+-", 10, 99), 6, 32),
-    "three-digit": Level("702+399=", Counted("+-", 100, 999), 8, 32),
-    "products": Level("17*63=", Counted("*", 2, 99), 6, 48),
-    "brackets": Level("7*(12-45)=", Composed(_to_solve(brackets), 20), 20, 48),
-    "decimals": Level("3.7-12.45=", Composed(_to_solve(decimals), 12), 12, 48),
-    "fractions": Level("1/2+3/4=", Composed(_to_solve(fractions), 16), 16, 48),
-    "expressions": Level("(12-45)/6+7*2=", Composed(_to_solve(expressions), 32), 32, 96),
+    "one-digit": Level("3+9=", Enumerated("+-", 0, 9), 4, 16),
+    "two-digit": Level("12-45=", Enumerated("+-", 10, 99), 6, 32),
+    "three-digit": Level("702+399=", Enumerated("+-", 100, 999), 8, 32),
+    "products": Level("17*63=", Enumerated("*", 2, 99), 6, 48),
+    "brackets": Level("7*(12-45)=", Sampled(_to_solve(brackets), 20), 20, 48),
+    "decimals": Level("3.7-12.45=", Sampled(_to_solve(decimals), 12), 12, 48),
+    "fractions": Level("1/2+3/4=", Sampled(_to_solve(fractions), 16), 16, 48),
+    "expressions": Level("(12-45)/6+7*2=", Sampled(_to_solve(expressions), 32), 32, 96),
     "words": Level(
         "Ann has 12 coins and gives 5 to Ben. How many coins does Ann have now? ",
-        Composed(words, 160),
+        Sampled(words, 160),
         160,
         96,
         (*SYMBOLS, "?", *lexicon()),
@@ -179,8 +179,8 @@ class Arithmetic:
         split: "train", "test" (one problem in five, by content) or "all".
         seed: any integer; another seed gives another order of the same problems.
 
-    >>> supply = Arithmetic("two-digit", "train", seed=0)
-    >>> supply.problems([5]) == [supply.problems([3, 4, 5])[2]]
+    >>> generator = Arithmetic("two-digit", "train", seed=0)
+    >>> generator.problems([5]) == [generator.problems([3, 4, 5])[2]]
     True
     """
 
@@ -195,4 +195,4 @@ class Arithmetic:
 
     def problems(self, indices: Sequence[int]) -> list[Problem]:
         """The numbered problems, each from its index alone."""
-        return self.level.supply.draw(self._streams.of_problems(indices), self.split)
+        return self.level.generator.draw(self._streams.of_problems(indices), self.split)

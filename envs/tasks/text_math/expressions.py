@@ -89,13 +89,13 @@ def write_decimal(value: Fraction) -> str:
     return f"{sign}{digits[:-places]}.{digits[-places:]}" if places else sign + digits
 
 
-def tree(draws: CounterRNG, leaves: int, operators: str, leaf: Callable[[CounterRNG], Term]) -> Term | None:
+def tree(rng: CounterRNG, leaves: int, operators: str, leaf: Callable[[CounterRNG], Term]) -> Term | None:
     """A random expression of so many leaves; None where it would divide by zero."""
     if leaves == 1:
-        return leaf(draws)
-    sign = draws.choice(operators)
-    split = draws.between(1, leaves - 1)
-    left, right = tree(draws, split, operators, leaf), tree(draws, leaves - split, operators, leaf)
+        return leaf(rng)
+    sign = rng.choice(operators)
+    split = rng.between(1, leaves - 1)
+    left, right = tree(rng, split, operators, leaf), tree(rng, leaves - split, operators, leaf)
     if left is None or right is None or (sign == "/" and right.value == 0):
         return None
     if sign == "+":
@@ -105,44 +105,44 @@ def tree(draws: CounterRNG, leaves: int, operators: str, leaf: Callable[[Counter
     return left * right if sign == "*" else left / right
 
 
-def _one_or_two_digits(draws: CounterRNG) -> Term:
-    return number(draws.between(1, 9) if draws.below(2) else draws.between(10, 99))
+def _one_or_two_digits(rng: CounterRNG) -> Term:
+    return number(rng.between(1, 9) if rng.below(2) else rng.between(10, 99))
 
 
-def _fraction(draws: CounterRNG) -> Term:
-    under = draws.between(2, 12)
-    over = draws.choice([top for top in range(1, 2 * under) if gcd(top, under) == 1])
+def _fraction(rng: CounterRNG) -> Term:
+    under = rng.between(2, 12)
+    over = rng.choice([top for top in range(1, 2 * under) if gcd(top, under) == 1])
     return number(over) / number(under)
 
 
-def _small_decimal(draws: CounterRNG) -> Term:
-    places = draws.between(1, 2)
-    return decimal(draws.between(1, 10 ** (places + 1) - 1), places)
+def _small_decimal(rng: CounterRNG) -> Term:
+    places = rng.between(1, 2)
+    return decimal(rng.between(1, 10 ** (places + 1) - 1), places)
 
 
-def brackets(draws: CounterRNG) -> tuple[Term, str] | None:
+def brackets(rng: CounterRNG) -> tuple[Term, str] | None:
     """`7*(12-45)`: three or four numbers and at least one pair of brackets; an integer."""
-    term = tree(draws, draws.between(3, 4), "+-*", _one_or_two_digits)
+    term = tree(rng, rng.between(3, 4), "+-*", _one_or_two_digits)
     if term is None or "(" not in term.text or abs(term.value) > 99_999:
         return None
     return term, write_fraction(term.value)
 
 
-def decimals(draws: CounterRNG) -> tuple[Term, str] | None:
+def decimals(rng: CounterRNG) -> tuple[Term, str] | None:
     """`3.7-12.45`, `0.6*1.5`: two decimals; a decimal."""
-    term = tree(draws, 2, "+-*", _small_decimal)
+    term = tree(rng, 2, "+-*", _small_decimal)
     return None if term is None or "." not in term.text else (term, write_decimal(term.value))
 
 
-def fractions(draws: CounterRNG) -> tuple[Term, str] | None:
+def fractions(rng: CounterRNG) -> tuple[Term, str] | None:
     """`1/2+3/4`, `2/3/(4/5)`: two fractions; a fraction in lowest terms."""
-    term = tree(draws, 2, "+-*/", _fraction)
+    term = tree(rng, 2, "+-*/", _fraction)
     return None if term is None else (term, write_fraction(term.value))
 
 
-def expressions(draws: CounterRNG) -> tuple[Term, str] | None:
+def expressions(rng: CounterRNG) -> tuple[Term, str] | None:
     """`(12-45)/6+7*2`: four to six numbers with all four operations; an integer or a fraction."""
-    term = tree(draws, draws.between(4, 6), "+-*/", _one_or_two_digits)
+    term = tree(rng, rng.between(4, 6), "+-*/", _one_or_two_digits)
     if term is None or abs(term.value.numerator) > 9_999 or term.value.denominator > 99:
         return None
     return term, write_fraction(term.value)

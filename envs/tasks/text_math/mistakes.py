@@ -8,12 +8,12 @@ _SUM = re.compile(r"([0-9]+)([+-])([0-9]+)=")
 _LAST_DIGIT = re.compile(r"[0-9](?=[^0-9]*\Z)")
 
 
-def slip(question: str, answer: str) -> str:
+def common_mistake(question: str, answer: str) -> str:
     """The answer of somebody who forgets to carry and to borrow, and the minus sign.
 
     It is right where there is nothing to forget. Of questions that are no plain sum, the last digit is one too high.
 
-    >>> slip("37+45=", "82"), slip("37+42=", "79"), slip("52-17=", "35"), slip("12-45=", "-33"), slip("7*(2+3)=", "35")
+    >>> common_mistake("37+45=", "82"), common_mistake("37+42=", "79"), common_mistake("52-17=", "35"), common_mistake("12-45=", "-33"), common_mistake("7*(2+3)=", "35")
     ('72', '79', '45', '33', '36')
     """
     operands = _SUM.fullmatch(question)

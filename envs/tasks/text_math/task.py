@@ -17,7 +17,7 @@ from textmdp.envs.core.task import Reply, Score, Task
 from textmdp.envs.data.response_budget import response_budget
 from textmdp.envs.tasks.text_math.arithmetic import DEFAULT_LEVEL, Arithmetic
 from textmdp.envs.tasks.text_math.datasets import Problem, load_problems
-from textmdp.envs.tasks.text_math.mistakes import slip
+from textmdp.envs.tasks.text_math.mistakes import common_mistake
 from textmdp.envs.tokenizers import ByteTokenizer, Tokenizer
 
 _NUMBER = r"[+-]?(?:[0-9]{1,3}(?:,[0-9]{3})+(?:\.[0-9]+)?|(?:[0-9]+ )?[0-9]+/[0-9]+|[0-9]+(?:\.[0-9]*)?|\.[0-9]+)"
@@ -107,7 +107,7 @@ class TextMath(Task[Problem]):
         answer_field: str | None = None,
         symbolic: bool | None = None,
     ):
-        self._supply: Arithmetic | None = None
+        self._generator: Arithmetic | None = None
         self._rows: list[tuple[Problem, str]] = []
         if dataset is None:
             if question_field is not None or answer_field is not None:
@@ -117,8 +117,8 @@ class TextMath(Task[Problem]):
                     "symbolic=True is for data sets: arithmetic answers are plain numbers, "
                     "and algebra would find the question equal to its answer"
                 )
-            self._supply = Arithmetic(difficulty, "train" if split is None else split, operator.index(seed))
-            level = self._supply.level
+            self._generator = Arithmetic(difficulty, "train" if split is None else split, operator.index(seed))
+            level = self._generator.level
             self.max_response_tokens, self.max_text_bytes = level.max_response_tokens, level.max_text_bytes
             self._symbolic = False
             return
@@ -139,8 +139,8 @@ class TextMath(Task[Problem]):
 
     def problems(self, indices: Sequence[int]) -> list[tuple[Problem, str]]:
         """Many problems, 0.3 µs each at the default difficulty."""
-        if self._supply is not None:
-            problems = self._supply.problems(indices)
+        if self._generator is not None:
+            problems = self._generator.problems(indices)
             return [*zip(problems, map(_QUESTION, problems), strict=True)]
         if any(not 0 <= index < len(self._rows) for index in indices):
             wrong = next(index for index in indices if not 0 <= index < len(self._rows))
@@ -156,7 +156,7 @@ class TextMath(Task[Problem]):
     ) -> list[Reply[Problem]]:
         """Many scores, no generator made: about 0.5 µs each for short responses at the default difficulty."""
         # What else is in a response is looked for once, in all of them together.
-        signs_alone = self._supply is not None and not _OTHER.search("".join(responses))
+        signs_alone = self._generator is not None and not _OTHER.search("".join(responses))
         judge = _judge_signs if signs_alone else self._judge
         scores = [
             judge(state.answer, response)[len(response)] for state, response in zip(states, responses, strict=True)
@@ -166,11 +166,11 @@ class TextMath(Task[Problem]):
 
     def _judge(self, answer: str, response: str) -> _Scores:
         """The scores of what the response is: correct, wrong, or no answer at all."""
-        if self._supply is not None and not _OTHER.search(response):
+        if self._generator is not None and not _OTHER.search(response):
             return _judge_signs(answer, response)
         # Something else is in it, or may be: prose, or mathematics.
         verdict = grade(answer, response, symbolic=self._symbolic)
-        readable = verdict.answer is not None and (self._supply is None or is_number(verdict.answer))
+        readable = verdict.answer is not None and (self._generator is None or is_number(verdict.answer))
         return _CORRECT if verdict.correct else _WRONG if readable else _UNREADABLE
 
     def success(self, scores: Sequence[Score]) -> bool:
@@ -182,7 +182,7 @@ class TextMath(Task[Problem]):
 
         The answer touches the cut if a further digit would change it.
         """
-        if self._supply is not None or not reply.score.parts["correct"]:
+        if self._generator is not None or not reply.score.parts["correct"]:
             return reply
         answer, longer = (
             grade(state.answer, text, symbolic=self._symbolic).answer for text in (response, response + "7")
@@ -191,7 +191,7 @@ class TextMath(Task[Problem]):
 
     def response_budget(self, tokenizer: Tokenizer) -> int:
         """The level's budget; for a data set, room for its longest solution and for reasoning."""
-        if self._supply is not None:
+        if self._generator is not None:
             return self.max_response_tokens
         return response_budget(tokenizer, (row.solution for row, _ in self._rows))
 
@@ -201,8 +201,8 @@ class TextMath(Task[Problem]):
 
     def mistake(self, state: Problem, rng: np.random.Generator) -> str:
         """The answer without the carry, the borrow or the sign; for a data set, behind the marker `####`."""
-        careless = slip(state.question, state.answer)
-        return careless if self._supply is not None else f"#### {careless}"
+        careless = common_mistake(state.question, state.answer)
+        return careless if self._generator is not None else f"#### {careless}"
 
     def potential(self, state: Problem, partial: str) -> float:
         """The part of the answer's characters that stand right, from the first on, in the final answer so far.
@@ -228,7 +228,7 @@ class TextMath(Task[Problem]):
 
     def vocabulary(self) -> Sequence[str] | None:
         """Digits, signs, markers, and the words of the word problems; None (bytes) for data sets."""
-        return None if self._supply is None else self._supply.level.vocabulary
+        return None if self._generator is None else self._generator.level.vocabulary
 
 
 def _judge_signs(answer: str, response: str) -> _Scores:

@@ -65,17 +65,17 @@ STORIES = (
 _TOKEN = re.compile(r" ?[A-Za-z]+|[^A-Za-z]")
 
 
-def words(draws: CounterRNG) -> tuple[str, Term, str] | None:
+def words(rng: CounterRNG) -> tuple[str, Term, str] | None:
     """A story, its expression and its answer, a natural number; None where the numbers give no sensible one."""
-    story = draws.choice(STORIES)
-    a, b, c, d = (draws.between(2, 60) for _ in range(4))
+    story = rng.choice(STORIES)
+    a, b, c, d = (rng.between(2, 60) for _ in range(4))
     term = story.answer(number(a), number(b), number(c), number(d))
     if term.value.denominator != 1 or not 0 <= term.value <= 999 or not story.enough(a, b, c, d):
         return None
     if term.value in (a, b, c, d):  # saying the story again would end in its answer
         return None
-    x, y = draws.sample(NAMES, 2)
-    text = story.text.format(x=x, y=y, t=draws.choice(THINGS), h=draws.choice(HOLDERS), a=a, b=b, c=c, d=d)
+    x, y = rng.sample(NAMES, 2)
+    text = story.text.format(x=x, y=y, t=rng.choice(THINGS), h=rng.choice(HOLDERS), a=a, b=b, c=c, d=d)
     return text, term, write_fraction(term.value)
 
 

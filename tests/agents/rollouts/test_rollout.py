@@ -138,7 +138,7 @@ def test_some_rows_are_played_and_the_others_stay_as_they_are():
     wanted, rows = [3, 3, 1, 1, 0, 4], np.array([4, 0, 2])
     for each in (envs, whole):
         rollout(ExpertAgent(), each, seed=0)
-    before, counts = envs.tokens.copy(), np.array(envs.chance[1])
+    before, counts = envs.tokens.copy(), np.array(envs.rng_state[1])
     batch = rollout(ExpertAgent(), envs, problems=wanted, rows=rows)
     every = rollout(ExpertAgent(), whole, problems=wanted)
     assert batch.problems.tolist() == [0, 3, 1]
@@ -149,7 +149,7 @@ def test_some_rows_are_played_and_the_others_stay_as_they_are():
     assert batch.lengths.tolist() == every.lengths[rows].tolist()
     others = np.setdiff1d(np.arange(6), rows)
     np.testing.assert_array_equal(envs.tokens[others], before[others])
-    np.testing.assert_array_equal(np.array(envs.chance[1]) - counts, np.isin(np.arange(6), rows))
+    np.testing.assert_array_equal(np.array(envs.rng_state[1]) - counts, np.isin(np.arange(6), rows))
 
 
 def test_a_seed_decides_and_later_resets_go_on():

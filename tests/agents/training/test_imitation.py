@@ -14,7 +14,7 @@ from textmdp.agents.training.imitation import ImitationConfig, imitate
 from textmdp.agents.training.trainer import Trainer
 from textmdp.envs import TokenVectorEnv
 from textmdp.envs.tasks.text_math import TextMath
-from textmdp.envs.tasks.text_math.mistakes import slip
+from textmdp.envs.tasks.text_math.mistakes import common_mistake
 
 
 def vector(task, rows=32):
@@ -39,7 +39,7 @@ def vector(task, rows=32):
     ],
 )
 def test_slips(question, answer, careless):
-    assert slip(question, answer) == careless
+    assert common_mistake(question, answer) == careless
 
 
 @pytest.mark.parametrize("difficulty", ["one-digit", "two-digit", "fractions", "decimals", "words"])
@@ -57,7 +57,7 @@ def test_a_careless_expert_errs_as_often_as_it_is_told_and_repeats_itself():
     envs = vector(TextMath(), 400)
     always = rollout(CarelessExpertAgent(1.0), envs, seed=0)
     for episode in always.episodes:
-        assert episode.messages[1] == slip(episode.state.question, episode.state.answer)
+        assert episode.messages[1] == common_mistake(episode.state.question, episode.state.answer)
     never = rollout(CarelessExpertAgent(0.0), envs, seed=0)
     assert (never.returns == 1).all()
     half = rollout(CarelessExpertAgent(0.5, seed=3), envs, seed=0).returns

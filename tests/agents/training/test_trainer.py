@@ -120,9 +120,9 @@ def test_the_mean_gradient_is_that_of_the_expected_return():
 
 def test_the_greedy_baseline_plays_a_problem_once():
     trainer = make_trainer(Pair(), seed=2, algorithm="remax", gamma=0.9)  # a seed that answers the two differently
-    batch, counts = trainer.play(), trainer.envs.chance[1]
+    batch, counts = trainer.play(), trainer.envs.rng_state[1]
     found = trainer.greedy_returns(batch)
-    begun = np.subtract(trainer.envs.chance[1], counts)
+    begun = np.subtract(trainer.envs.rng_state[1], counts)
     assert begun.sum() == len({*batch.problems.tolist()}) == 2
     each = rollout(trainer._greedy, trainer.envs, problems=batch.problems.tolist())
     expected = [row.sum() * 0.9 ** (mask.sum() - 1) for row, mask in zip(each.rewards, each.mask, strict=True)]

@@ -40,12 +40,12 @@ TEXT_WORDS = (
 )
 
 
-def arithmetic(draws: CounterRNG, steps: int) -> ProgramSpec | None:
+def arithmetic(rng: CounterRNG, steps: int) -> ProgramSpec | None:
     """`Add 3 to x, then multiply by y.`: so many steps with `+ - * // %`."""
-    sign = draws.choice(_SIGNS)
-    left, right = (_operand(draws, "xy") for _ in range(2))
+    sign = rng.choice(_SIGNS)
+    left, right = (_operand(rng, "xy") for _ in range(2))
     if sign in _DIVIDING:
-        right = constant(draws.between(2, 9))
+        right = constant(rng.between(2, 9))
     if left.code == right.code or (left.code.isdigit() and (right.code.isdigit() or sign != "-")):
         return None  # x + x, 3 + 4, and 3 + x beside x + 3
     a, b = left.code, right.code
@@ -58,11 +58,11 @@ def arithmetic(draws: CounterRNG, steps: int) -> ProgramSpec | None:
     }[sign]
     for _ in range(steps - 1):
         before = sign
-        sign, value, then = _then(draws, value)
+        sign, value, then = _then(rng, value)
         if sign == before and sign != "-":
             return None  # add 3, then add 4: that is one step
         text = f"{text}, then {then}"
-    if "x" not in value.code or (value.careless == value.code and draws.below(2)):
+    if "x" not in value.code or (value.careless == value.code and rng.below(2)):
         return None  # most problems want care
     parameters = ("x", "y") if "y" in value.code else ("x",)
     return returning(parameters, f"{text}.", value, _edges(_LARGE, len(parameters)))
@@ -73,16 +73,16 @@ def _edges(values: Sequence[Any], count: int) -> tuple[tuple[Any, ...], ...]:
     return tuple(tuple(values[(first + place) % len(values)] for place in range(count)) for first in range(len(values)))
 
 
-def _operand(draws: CounterRNG, names: str) -> Expr:
-    return name(draws.choice(names)) if draws.below(2) else constant(draws.between(2, 9))
+def _operand(rng: CounterRNG, names: str) -> Expr:
+    return name(rng.choice(names)) if rng.below(2) else constant(rng.between(2, 9))
 
 
-def _then(draws: CounterRNG, value: Expr) -> tuple[str, Expr, str]:
+def _then(rng: CounterRNG, value: Expr) -> tuple[str, Expr, str]:
     """A further step: its sign, what it makes of the value, and how it is said."""
-    sign = draws.choice(_SIGNS)
-    operand = constant(draws.between(2, 9)) if sign in _DIVIDING else _operand(draws, "xy")
+    sign = rng.choice(_SIGNS)
+    operand = constant(rng.between(2, 9)) if sign in _DIVIDING else _operand(rng, "xy")
     e = operand.code
-    if sign == "-" and draws.below(2):
+    if sign == "-" and rng.below(2):
         return sign, infix("-", operand, value, swapped=True), f"subtract it from {e}"
     said = {
         "+": f"add {e}",
@@ -102,11 +102,11 @@ _TEXT_STEPS: tuple[tuple[str, Callable[[str], str], str], ...] = (
 )
 
 
-def texts(draws: CounterRNG) -> ProgramSpec | None:
+def texts(rng: CounterRNG) -> ProgramSpec | None:
     """`Take s, append t, then reverse it, then repeat it 2 times.`: two to four steps with the texts s and t."""
     value, said, last = name("s"), "Take s", ""
-    for _ in range(draws.between(2, 4)):
-        kind = draws.below(8)
+    for _ in range(rng.between(2, 4)):
+        kind = rng.below(8)
         if kind < len(_TEXT_STEPS):
             code, apply, words = _TEXT_STEPS[kind]
             value = suffix(value, code, apply)
@@ -115,16 +115,16 @@ def texts(draws: CounterRNG) -> ProgramSpec | None:
         elif kind == 5:
             value, words = infix("+", name("t"), value, swapped=True), "put t in front"
         elif kind == 6:
-            count = draws.between(2, 4)
+            count = rng.between(2, 4)
             value, words = infix("*", value, constant(count)), f"repeat it {count} times"
         else:
-            count = draws.between(2, 5)
+            count = rng.between(2, 5)
             cut = partial(lambda count, string: string[:count], count)
             value, words = suffix(value, f"[:{count}]", cut), f"keep its first {count} characters"
         if words == last:
             return None
         said, last = f"{said}, then {words}", words
-    if draws.below(4) == 0:
+    if rng.below(4) == 0:
         value, said = call("len", value, len), f"{said}, then count its characters"
     edges = _edges(_LONG, 2) + _edges(_SHORT, 2)
     return returning(("s", "t"), f"{said}.", value, edges) if "t" in value.code else None

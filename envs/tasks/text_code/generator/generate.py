@@ -52,18 +52,18 @@ class Exercise(NamedTuple):
 
 def _numbers(low: int, high: int) -> Drawing:
     """Whole numbers for so many parameters."""
-    return lambda draws, count: tuple(draws.between(low, high) for _ in range(count))
+    return lambda rng, count: tuple(rng.between(low, high) for _ in range(count))
 
 
 def _strings(low: int, high: int) -> Drawing:
     """Texts of so many letters."""
-    return lambda draws, count: tuple(
-        "".join(draws.choice("abcde") for _ in range(draws.between(low, high))) for _ in range(count)
+    return lambda rng, count: tuple(
+        "".join(rng.choice("abcde") for _ in range(rng.between(low, high))) for _ in range(count)
     )
 
 
-def _list(draws: CounterRNG, count: int) -> Arguments:
-    return tuple([draws.between(-4, 14) for _ in range(draws.between(3, 7))] for _ in range(count))
+def _list(rng: CounterRNG, count: int) -> Arguments:
+    return tuple([rng.between(-4, 14) for _ in range(rng.between(3, 7))] for _ in range(count))
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,8 +203,8 @@ class Programs:
         split: "train", "test" (one function in five, by what it computes) or "all".
         seed: any integer; another seed gives another order of the problems.
 
-    >>> supply = Programs("two-step", "train", seed=0)
-    >>> supply.exercises([5]) == [supply.exercises([3, 4, 5])[2]]
+    >>> generator = Programs("two-step", "train", seed=0)
+    >>> generator.exercises([5]) == [generator.exercises([3, 4, 5])[2]]
     True
     """
 
@@ -237,66 +237,66 @@ def grammar(difficulty: str, stub: str) -> ProgramGrammar:
 @lru_cache(maxsize=1 << 12)
 def _drawn(difficulty: str, split: str, start: int) -> Exercise:
     """The first problem of the split in the stream that starts with the word `start`."""
-    draws, level = CounterRNG(start), LEVELS[difficulty]
+    rng, level = CounterRNG(start), LEVELS[difficulty]
     while True:
-        sketch = level.compose(draws)
-        if sketch is None or len(sketch.statement) > level.max_text_bytes:
+        spec = level.compose(rng)
+        if spec is None or len(spec.statement) > level.max_text_bytes:
             continue
-        test, exercise = _finished(difficulty, sketch)
+        test, exercise = _finished(difficulty, spec)
         if exercise is not None and (split == "all" or test == (split == "test")):
             return exercise
 
 
 @lru_cache(maxsize=1 << 13)
-def _finished(difficulty: str, sketch: ProgramSpec) -> tuple[bool, Exercise | None]:
+def _finished(difficulty: str, spec: ProgramSpec) -> tuple[bool, Exercise | None]:
     """Whether a function is held out, and the exercise to write it; None where it is too little to be one."""
     level = LEVELS[difficulty]
-    probes = _probes(difficulty, len(sketch.parameters))
-    results = [repr(sketch.run(*arguments)) for arguments in probes]
+    probes = _probes(difficulty, len(spec.parameters))
+    results = [repr(spec.run(*arguments)) for arguments in probes]
     # What is the same for all arguments, or one of them, is no task; nor is what can't be read.
-    given = [[repr(arguments[place]) for arguments in probes] for place in range(len(sketch.parameters))]
+    given = [[repr(arguments[place]) for arguments in probes] for place in range(len(spec.parameters))]
     content = f"{difficulty} {' '.join(results)}"
     if len(set(results)) == 1 or results in given:
         return False, None
-    exercise = _exercise(level, sketch, CounterRNG(_word(content)))
+    exercise = _exercise(level, spec, CounterRNG(_word(content)))
     return held_out(content), exercise if len(exercise.problem.prompt) <= level.max_text_bytes else None
 
 
 @cache
 def _probes(difficulty: str, count: int) -> list[Arguments]:
     """Arguments that functions of a difficulty, with so many parameters, are compared by."""
-    draws = CounterRNG(_word(difficulty))
-    return [LEVELS[difficulty].arguments(draws, count) for _ in range(_PROBES)]
+    rng = CounterRNG(_word(difficulty))
+    return [LEVELS[difficulty].arguments(rng, count) for _ in range(_PROBES)]
 
 
 def _word(text: str) -> int:
     return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "little")
 
 
-def _exercise(level: Level, sketch: ProgramSpec, draws: CounterRNG) -> Exercise:
+def _exercise(level: Level, spec: ProgramSpec, rng: CounterRNG) -> Exercise:
     """The problem that a sketch makes, with tests drawn for it."""
     shown: dict[str, Arguments] = {}
     while len(shown) < level.examples:
-        arguments = level.shown(draws, len(sketch.parameters))
+        arguments = level.shown(rng, len(spec.parameters))
         shown[repr(arguments)] = arguments
     hidden: dict[str, Arguments] = {}
-    edges = list(sketch.edges)
+    edges = list(spec.edges)
     while len(hidden) < HIDDEN:
         if edges and len(hidden) < MOST_EDGES:
             arguments = edges.pop()
         else:
-            arguments = level.arguments(draws, len(sketch.parameters))
+            arguments = level.arguments(rng, len(spec.parameters))
         if repr(arguments) not in shown:
             hidden[repr(arguments)] = arguments
-    signature = f"def {ENTRY}({', '.join(sketch.parameters)}):\n"
+    signature = f"def {ENTRY}({', '.join(spec.parameters)}):\n"
     examples = [
-        f"    >>> {ENTRY}({', '.join(map(repr, arguments))})\n    {sketch.run(*arguments)!r}\n"
+        f"    >>> {ENTRY}({', '.join(map(repr, arguments))})\n    {spec.run(*arguments)!r}\n"
         for arguments in shown.values()
     ]
-    prompt = f'{signature}    """{sketch.statement}\n\n{"".join(examples)}    """\n'
-    visible, suite = (_suite(sketch, list(tests.values())) for tests in (shown, hidden))
-    return Exercise(CodeProblem(prompt, "", signature, ENTRY, visible, suite, sketch.body), sketch.careless)
+    prompt = f'{signature}    """{spec.statement}\n\n{"".join(examples)}    """\n'
+    visible, suite = (_suite(spec, list(tests.values())) for tests in (shown, hidden))
+    return Exercise(CodeProblem(prompt, "", signature, ENTRY, visible, suite, spec.body), spec.careless)
 
 
-def _suite(sketch: ProgramSpec, tests: list[Arguments]) -> Calls:
-    return calls(ENTRY, [(test, {}) for test in tests], expected=[sketch.run(*test) for test in tests])
+def _suite(spec: ProgramSpec, tests: list[Arguments]) -> Calls:
+    return calls(ENTRY, [(test, {}) for test in tests], expected=[spec.run(*test) for test in tests])

@@ -53,7 +53,7 @@ def mutants(program: str) -> list[str]:
     return list(found)
 
 
-def slip(program: str) -> str:
+def first_mutant(program: str) -> str:
     """The first mutant of a program, its docstrings left out; the program itself where it has no mutant."""
     tree = ast.parse(program)
     for node in ast.walk(tree):

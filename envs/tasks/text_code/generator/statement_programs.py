@@ -18,7 +18,7 @@ from textmdp.envs.tasks.text_code.generator.program_spec import (
 )
 
 #: What somebody careless writes, who has the border on the wrong side.
-_HEARD = {">=": ">", "<=": "<", ">": ">=", "<": "<="}
+OFF_BY_ONE = {">=": ">", "<=": "<", ">": ">=", "<": "<="}
 
 Test = Callable[[Values], bool]
 
@@ -34,13 +34,13 @@ LIST_WORDS = (
 )
 
 
-def choices(draws: CounterRNG) -> ProgramSpec | None:
+def choices(rng: CounterRNG) -> ProgramSpec | None:
     """`If x is at least y, return x plus 3; otherwise, return y minus x.`: two cases, and the border between them."""
-    left = name(draws.choice("xy"))
-    right = constant(draws.between(2, 9)) if draws.below(2) else name("y" if left.code == "x" else "x")
-    words = draws.choice(list(COMPARISONS))
+    left = name(rng.choice("xy"))
+    right = constant(rng.between(2, 9)) if rng.below(2) else name("y" if left.code == "x" else "x")
+    words = rng.choice(list(COMPARISONS))
     sign, holds = COMPARISONS[words]
-    (one, said), (other, told) = _term(draws, "xy"), _term(draws, "xy")
+    (one, said), (other, told) = _term(rng, "xy"), _term(rng, "xy")
     if one.code == other.code or "x" not in left.code + one.code + other.code:
         return None
 
@@ -61,18 +61,18 @@ def choices(draws: CounterRNG) -> ProgramSpec | None:
         ("x", "y"),
         f"If {left.code} {words} {right.code}, return {said}; otherwise, return {told}.",
         body(sign, one.code, other.code),
-        body(_HEARD[sign], one.careless, other.careless),
+        body(OFF_BY_ONE[sign], one.careless, other.careless),
         run,
         tuple(edges),
     )
 
 
-def loops(draws: CounterRNG) -> ProgramSpec | None:
+def loops(rng: CounterRNG) -> ProgramSpec | None:
     """`Add up i times 3 for every i from 1 to n that is not a multiple of 2.`: a loop over numbers with one result."""
-    kind = draws.choice(("Add up", "Multiply", "Count"))
-    first = draws.below(3)
-    _, condition, test, which = _divisibility(draws, "i") if kind == "Count" or draws.below(2) else (0, "", None, "")
-    value, said = (constant(1), "") if kind == "Count" else _term(draws, "i" if kind == "Multiply" else "in")
+    kind = rng.choice(("Add up", "Multiply", "Count"))
+    first = rng.below(3)
+    _, condition, test, which = _divisibility(rng, "i") if kind == "Count" or rng.below(2) else (0, "", None, "")
+    value, said = (constant(1), "") if kind == "Count" else _term(rng, "i" if kind == "Multiply" else "in")
     if kind != "Count" and ("i" not in value.code or (kind == "Multiply" and "-" in value.code)):
         return None  # a product with a zero in it is no task
 
@@ -101,20 +101,20 @@ def loops(draws: CounterRNG) -> ProgramSpec | None:
     )
 
 
-def lists(draws: CounterRNG) -> ProgramSpec | None:
+def lists(rng: CounterRNG) -> ProgramSpec | None:
     """`Take x times 3 for every x in xs that is at least 4, in reverse.`: a loop over a list that makes another."""
-    value, said = _term(draws, "x") if draws.below(4) else (name("x"), "x")
+    value, said = _term(rng, "x") if rng.below(4) else (name("x"), "x")
     if "x" not in value.code:
         return None
-    if draws.below(2):
-        limit, words = draws.between(2, 9), draws.choice(list(COMPARISONS))
+    if rng.below(2):
+        limit, words = rng.between(2, 9), rng.choice(list(COMPARISONS))
         sign, holds = COMPARISONS[words]
-        condition, heard, which = f"x {sign} {limit}", f"x {_HEARD[sign]} {limit}", f" that {words} {limit}"
+        condition, off_by_one, which = f"x {sign} {limit}", f"x {OFF_BY_ONE[sign]} {limit}", f" that {words} {limit}"
         test = _beyond(holds, limit)
     else:
-        limit, condition, test, which = _divisibility(draws, "x")
-        heard = condition
-    words, code, finish = draws.choice(_FINISHES)
+        limit, condition, test, which = _divisibility(rng, "x")
+        off_by_one = condition
+    words, code, finish = rng.choice(_FINISHES)
 
     def run(xs: list[int]) -> Any:
         return finish([value.run({"x": x}) for x in xs if test({"x": x})])
@@ -129,7 +129,7 @@ def lists(draws: CounterRNG) -> ProgramSpec | None:
         ("xs",),
         f"Take {said} for every x in xs{which}{words}.",
         body(condition, value.code, code),
-        body(heard, value.careless, "out"),
+        body(off_by_one, value.careless, "out"),
         run,
         (([],), ([limit - 1, limit, limit + 1, limit],), ([3 * limit, limit + 1, limit, limit - 1, 2 * limit],)),
     )
@@ -145,14 +145,14 @@ _FINISHES: tuple[tuple[str, str, Callable[[list[int]], Any]], ...] = (
 )
 
 
-def _term(draws: CounterRNG, names: str) -> tuple[Expr, str]:
+def _term(rng: CounterRNG, names: str) -> tuple[Expr, str]:
     """`x plus 3`, `y minus x`, `x times 2` or `y`: an expression of one sign at most, and how it is said."""
-    first = name(draws.choice(names))
-    kind = draws.below(7)
+    first = name(rng.choice(names))
+    kind = rng.below(7)
     if kind == 0:
         return first, first.code
     others = [letter for letter in names if letter != first.code]
-    second = name(others[0]) if others and draws.below(2) else constant(draws.between(2, 9))
+    second = name(others[0]) if others and rng.below(2) else constant(rng.between(2, 9))
     if kind == 1:
         return infix("-", second, first), f"{second.code} minus {first.code}"
     sign, word = (("+", "plus"), ("-", "minus"), ("*", "times"))[kind // 2 - 1]
@@ -164,9 +164,9 @@ def _beyond(holds: Callable[[Any, Any], bool], limit: int) -> Test:
     return lambda values: holds(values["x"], limit)
 
 
-def _divisibility(draws: CounterRNG, letter: str) -> tuple[int, str, Test, str]:
+def _divisibility(rng: CounterRNG, letter: str) -> tuple[int, str, Test, str]:
     """A condition on a number: the divisor, the condition's code, the test, and how it is said."""
-    divisor, wanted = draws.between(2, 5), draws.below(2) == 0
+    divisor, wanted = rng.between(2, 5), rng.below(2) == 0
     sign, words = ("==", "is") if wanted else ("!=", "is not")
     return (
         divisor,
