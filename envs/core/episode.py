@@ -1,8 +1,8 @@
-"""One episode: what has been said, what it earned, and what a snapshot keeps of it.
+"""The state of an episode, and snapshots of it.
 
-The state of a text MDP has two halves. The textual half, `Episode`, is what the task sees: its hidden state, the
-messages in turn, the ledger of scores. The token half is one append-only row of token ids and one of roles; it is kept
-by the views, as a row of its own or as a row of a vector environment's arrays.
+The state of a text MDP has two halves. `Episode` is the textual half, which the task reads: its hidden state, the
+messages and the scores. The other half is an append-only row of token ids with one of roles; the views keep it, as
+arrays of their own or as rows of a vector environment's arrays.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from textmdp.envs.core.task import S, Score
 
-#: What a position of the token row holds: nothing, the environment's words (prompt, user), or the policy's.
+#: The role of a position in the token row: padding, a token of the environment (prompt, user), or of the policy.
 PADDING, ENVIRONMENT, POLICY = 0, 1, 2
 
 
@@ -24,12 +24,12 @@ class Episode(Generic[S]):
     """The textual half of an episode in progress; blank until `TextMDP.begin` fills it.
 
     Attributes:
-        key: what all chance in the episode is derived from (`textmdp.envs.core.randomness`).
+        key: the source of all randomness in the episode (`textmdp.envs.core.randomness`).
         problem: the number of the problem in its split.
         state: the task's hidden state.
-        messages: what was said, the environment first, then in turn.
-        scores: the ledger, one entry a finished turn.
-        potential: of the state and the unfinished response; 0 where rewards are sparse.
+        messages: the texts of environment and policy in turn; the environment writes the first.
+        scores: the scores of the finished turns.
+        potential: the potential of the state and the unfinished response; 0 if rewards are sparse.
     """
 
     key: int = 0
@@ -41,34 +41,38 @@ class Episode(Generic[S]):
 
     @property
     def turn(self) -> int:
-        """Finished turns so far."""
+        """The number of finished turns."""
         return len(self.scores)
 
     def copy(self) -> Episode[S]:
-        """An episode that can go another way from here."""
+        """An independent copy."""
         return Episode(self.key, self.problem, self.state, self.messages, self.scores, self.potential)
 
     def chat(self, partial: str = "") -> list[dict[str, str]]:
-        """The messages as chat clients want them: `{"role": "user" | "assistant", "content": …}`, in turn."""
-        said = (*self.messages, partial) if partial else self.messages
-        chat = [{"role": ("user", "assistant")[i % 2], "content": text} for i, text in enumerate(said)]
+        """The messages in the format of chat clients: `{"role": "user" | "assistant", "content": …}` in turn.
+
+        Args:
+            partial: the unfinished response, which is appended unless it is empty.
+        """
+        texts = (*self.messages, partial) if partial else self.messages
+        chat = [{"role": ("user", "assistant")[i % 2], "content": text} for i, text in enumerate(texts)]
         return chat if chat[-1]["content"] or len(chat) == 1 else chat[:-1]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Snapshot(Generic[S]):
-    """All that it takes to go on from here, in any view of the same task with the same tokenizer; picklable.
+    """The complete state of an episode, for any view of the same task with the same tokenizer; picklable.
 
     Attributes:
-        episode: a copy of the textual half; not to be changed.
+        episode: a copy of the textual half; read-only.
         tokens: the token ids so far, (length,) int64.
-        roles: whose they are, (length,) int8: 1 environment, 2 policy.
-        turn_start: where the unfinished response begins.
-        root: what the seeding drew; later episodes follow from it and `count`.
-        count: the number of this episode since the seeding.
-        steps: environment steps taken in this episode.
-        terminated: the task is over.
-        truncated: the machine's limits ended the episode.
+        roles: their roles, (length,) int8: 1 environment, 2 policy.
+        turn_start: the position at which the unfinished response begins.
+        root: the random number that the seeding drew; later episodes are derived from it and `count`.
+        count: the number of this episode since the seeding, from 0.
+        steps: the number of environment steps in this episode.
+        terminated: True if the task is over.
+        truncated: True if a limit of the machine ended the episode.
     """
 
     episode: Episode[S]

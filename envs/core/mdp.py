@@ -1,7 +1,7 @@
-"""What a task, a tokenizer and two limits make together: the rules that every view of the task shares.
+"""The Markov decision process of a task at the level of tokens, shared by all views of the task.
 
-Openings, answers, rewards and ends are computed here and nowhere else, for one row or for many; the views differ in
-what they call an action. That is why they agree.
+Openings, replies, rewards and episode ends are computed here and nowhere else, for one row or for many. The views differ
+in their actions alone, which is why they agree.
 """
 
 from __future__ import annotations
@@ -21,17 +21,20 @@ from textmdp.envs.core.task import END_OF_TURN, Future, Reply, S, Score, Task, a
 from textmdp.envs.tokenizers import Tokenizer, make_tokenizer
 
 REWARDS = ("sparse", "dense")
-_MOST_OPENINGS = 1 << 14
+_MAX_OPENINGS = 1 << 14
 
 
 class Answers(NamedTuple):
-    """What came of a response in each of some episodes, an aspect a list."""
+    """The outcomes of one response in each of m episodes; each field has m entries."""
 
     rewards: list[float]
+    """The rewards of the turns, shaping included."""
     dones: Sequence[bool]
+    """True where the task is over."""
     messages: Sequence[str]
-    """What the task said back."""
+    """The replies of the environment; "" for none."""
     scores: Sequence[Score]
+    """The scores of the responses."""
     turns: list[int]
     """The number of finished turns of each episode."""
     successes: list[bool]
@@ -39,21 +42,50 @@ class Answers(NamedTuple):
 
 
 class TextMDP(Generic[S]):
-    """The rules of a task at the level of tokens; immutable.
+    r"""A task as a Markov decision process over tokens; immutable.
+
+    ## Description
+    An episode is a row of tokens that only grows. The environment opens it with the tokens of the task's text. The policy
+    appends tokens up to its end-of-turn token, the task grades the response, and the environment appends the tokens of
+    its reply, until the task is over. No text is ever tokenised again.
+
+    ## Action space
+    See the views: one token (`TokenEnv`, `TokenVectorEnv`) or one response (`ResponseEnv`).
+
+    ## Observation space
+    The tokens and the roles of the row, or the transcript as text.
+
+    ## Rewards
+    `reward="sparse"`: the task's score of a response, on the last action of the turn, and 0 on all others.
+    `reward="dense"`: the same plus potential-based shaping, γ Φ(s') − Φ(s) with γ = `shaping_discount` and the task's
+    potential Φ, on every action (Ng, Harada & Russell 1999, "Policy invariance under reward transformations", theorem
+    1). Terminal states have potential 0, so shaping leaves the optimal policies unchanged.
+
+    ## Starting state
+    The problem of the episode is drawn from the episode's key (`textmdp.envs.core.randomness`), or chosen with
+    `reset(options={"problem": i})`.
+
+    ## Episode end
+    The episode terminates when the task is over, and is truncated when the context is full. It is never both.
+
+    ## Arguments
+    See below.
 
     Args:
         task: the task.
-        tokenizer: None for the task's own compact one, "bytes", a `Tokenizer`, or a pretrained tokenizer by name,
+        tokenizer: None for the task's own compact tokenizer, "bytes", a `Tokenizer`, or a pretrained tokenizer by name,
             path or object.
         max_response_tokens: the budget of one response, its end-of-turn token included; None for the task's
             `response_budget`. It is a rule of the task: a response that reaches it is cut there and graded.
-        context_length: the most tokens of an episode (L). Running out is a limit of the machine: the episode is
-            truncated. When None, long enough for any episode.
-        reward: "sparse", the score of a turn on its last action; or "dense", the same plus potential-based shaping
-            (Ng, Harada & Russell 1999), which moves reward to the token that made progress and leaves the optimal
-            policy as it is.
-        shaping_discount: the discount that the shaping is made for: the agent's own. With the default of 1 the
-            undiscounted return of an episode that terminates is the same, less the potential of its first state.
+        context_length: the maximum number of tokens of an episode (L). It is a limit of the machine: a full context
+            truncates the episode. None for a length that holds every episode.
+        reward: "sparse" or "dense", see above.
+        shaping_discount: the discount γ of the shaping, which should be the agent's own. With the default of 1, the
+            undiscounted return of an episode that terminates is the sparse one minus the potential of the first state.
+
+    Raises:
+        ValueError: an argument is out of its range.
+        TypeError: the tokenizer is none, or `reward="dense"` and the task has no potential.
     """
 
     def __init__(
@@ -97,35 +129,40 @@ class TextMDP(Generic[S]):
     # Spaces
 
     def token_observations(self) -> spaces.Dict:
-        """Token ids and roles, left-aligned, padded to the context length."""
+        """The space of token ids and roles, (L,) each: left-aligned and padded with 0."""
         return spaces.Dict(
             tokens=spaces.Box(0, self.tokenizer.vocab_size - 1, (self.context_length,), np.int64),
             roles=spaces.Box(0, 2, (self.context_length,), np.int8),
         )
 
     def text_observations(self) -> UnicodeText:
-        """The transcript so far."""
+        """The space of transcripts."""
         return UnicodeText(self.context_length * self.tokenizer.max_token_bytes + self.task.max_text_bytes)
 
-    # Chance
+    # Randomness
 
-    def problem_indices(self, keys: NDArray[np.uint64], wanted: Any = None) -> NDArray[np.int64]:
-        """The problems of the episodes with these keys: those wanted (one number, or one a row), or drawn."""
-        if wanted is None:
+    def problem_indices(self, keys: NDArray[np.uint64], problem: Any = None) -> NDArray[np.int64]:
+        """The problem numbers, (n,), of the episodes with these keys, (n,).
+
+        Args:
+            keys: the episodes' keys.
+            problem: one number for all, or (n,) numbers; None to draw them from the keys.
+        """
+        if problem is None:
             return problem_indices(keys, self.task.num_problems)
-        indices = np.broadcast_to(np.asarray(wanted), keys.shape)
+        indices = np.broadcast_to(np.asarray(problem), keys.shape)
         if indices.dtype.kind not in "iu":
-            raise TypeError(f'options={{"problem": {wanted!r}}} must be a whole number, or one for each environment')
+            raise TypeError(f'options={{"problem": {problem!r}}} must be a whole number, or one for each environment')
         stop = self.task.num_problems
         if indices.min() < 0 or (stop is not None and indices.max() >= stop):
             count = "a non-negative number" if stop is None else f"in 0..{stop - 1}: the split has {stop} problems"
-            raise ValueError(f'options={{"problem": {wanted!r}}} must be {count}')
+            raise ValueError(f'options={{"problem": {problem!r}}} must be {count}')
         return indices.astype(np.int64)
 
     # Turns
 
     def begin(self, episodes: Sequence[Episode[S]], keys: NDArray[np.uint64], indices: NDArray[np.int64]) -> list[str]:
-        """Let episodes begin anew with these keys and problems; what each opens with."""
+        """Start n episodes with these keys, (n,), and problems, (n,); returns their opening texts."""
         numbers, texts = indices.tolist(), []
         problems = zip(episodes, keys.tolist(), numbers, self.task.problems(numbers), strict=True)
         for episode, key, problem, (state, text) in problems:
@@ -141,11 +178,11 @@ class TextMDP(Generic[S]):
         return texts
 
     def opening(self, text: str) -> tuple[int, ...]:
-        """The tokens that a text opens an episode with."""
+        """The tokens of an opening text."""
         return self._openings[text]
 
     def openings(self, texts: list[str]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """The tokens that some texts open an episode with, padded, (m, w), and their lengths, (m,)."""
+        """The tokens of n opening texts, padded, (n, width), and their lengths, (n,)."""
         encoded = self.tokenizer.opening_block(texts)
         if encoded is not None and encoded[0].shape[1] < self.context_length:
             return encoded
@@ -194,22 +231,28 @@ class TextMDP(Generic[S]):
         rewards = [score.total for score in scores]
         if self.dense:
             for i, (episode, done) in enumerate(zip(episodes, dones, strict=True)):
-                # A terminal state has potential 0: otherwise shaping would change which policy is best.
+                # A terminal state has potential 0: any other value would change the optimal policy.
                 rewards[i] += self.shape(episode, 0.0 if done else self.task.potential(episode.state, ""))
         successes = [done and self.task.success(episode.scores) for episode, done in zip(episodes, dones, strict=True)]
         return Answers(rewards, dones, messages, scores, [len(episode.scores) for episode in episodes], successes)
 
     def shape(self, episode: Episode[S], potential: float) -> float:
-        """The shaping reward of a step to a state of this potential: discount × new potential − old one."""
+        """The shaping reward γ Φ(s') − Φ(s) of a step to a state s' of this potential, which the episode keeps."""
         reward = self.shaping_discount * potential - episode.potential
         episode.potential = potential
         return reward
 
     def append_reply(self, text: str, finish_reason: str, done: bool, room: int) -> tuple[list[int], bool]:
-        """The tokens of what the task said back, cut to the `room` left, and whether that truncates the episode.
+        """The tokens of the environment's reply, at most `room` of them, and True if they truncate the episode.
 
-        A task that goes on needs all of its words and a place for the policy's next token. A turn that the budget cut
-        is closed first: what the policy reads later looks the same however its turn ended.
+        An episode that goes on needs the whole reply and a place for the policy's next token. A turn that the budget cut
+        gets its end-of-turn token first, so that later turns look the same however earlier ones ended.
+
+        Args:
+            text: the reply; "" for none.
+            finish_reason: why the turn ended, "stop" or "length".
+            done: True if the task is over.
+            room: the number of tokens that the context still holds.
         """
         if done and not text:
             return [], False
@@ -230,7 +273,7 @@ class TextMDP(Generic[S]):
         }
 
     def action_mask(self, episode: Episode[S], partial: str) -> NDArray[np.bool_]:
-        """The legal next tokens, (V,): those of the task's grammar, or all but padding and its like."""
+        """The legal next tokens, (V,) bool: those of the task's grammar, or all but padding and other specials."""
         allowed = self.task.continuations(episode.state, partial) if self.has_grammar else None
         if allowed is None:
             return self.usable.copy()
@@ -246,7 +289,7 @@ class TextMDP(Generic[S]):
 
 
 class _Openings(dict[str, tuple[int, ...]]):
-    """The tokens of openings, remembered: groups ask for the same problem, and small sets come round again."""
+    """A cache from opening texts to their tokens: groups share a problem, and small data sets repeat."""
 
     def __init__(self, tokenizer: Tokenizer, context_length: int) -> None:
         self.tokenizer, self.context_length = tokenizer, context_length
@@ -258,7 +301,7 @@ class _Openings(dict[str, tuple[int, ...]]):
                 f"a problem's opening takes {len(ids)} tokens, and the context has context_length="
                 f"{self.context_length}, which leaves no room for a response; use a longer context_length"
             )
-        if len(self) >= _MOST_OPENINGS:
+        if len(self) >= _MAX_OPENINGS:
             self.clear()
         self[text] = ids
         return ids

@@ -1,8 +1,8 @@
 """A Gymnasium space of text: any Unicode string up to a length.
 
-`gymnasium.spaces.Text` refuses spaces, newlines and the empty string by default, and with a charset of all of Unicode
-takes a second to build or to compare. Through the shared memory of `AsyncVectorEnv` it gives garbage (Gymnasium 1.4):
-the batch of strings is read once, when the memory is still empty. `UnicodeText` is right there too.
+`gymnasium.spaces.Text` refuses spaces, newlines and the empty string by default, and takes a second to build or to
+compare with a charset of all of Unicode. Through the shared memory of `AsyncVectorEnv` it returns wrong strings
+(Gymnasium 1.4), since the batch is read once, when the memory is still empty. `UnicodeText` has none of these faults.
 """
 
 from __future__ import annotations
@@ -26,28 +26,28 @@ from numpy.typing import NDArray
 #: The characters that `UnicodeText.sample` draws from.
 SAMPLED = string.ascii_letters + string.digits + string.punctuation + " \n"
 
-# No code point is negative, so this can't be mistaken for a character; 0 could: "\0" is valid.
+# No code point is negative. 0 would be ambiguous, since "\0" is a valid character.
 _PADDING = -1
 _LAST_CODE_POINT = 0x10FFFF
 
 
 class UnicodeText(Text):
-    r"""Any Unicode string of at most `max_length` characters, the empty one and newlines included.
+    r"""Any Unicode string of at most `max_length` characters, with newlines, and the empty string.
 
-    Lone surrogates (half of a UTF-16 pair, such as "\ud800") are no Unicode text, and are not in the space.
-    Samples are drawn from a small set of printable characters, which is also what `character_set` and the masks of
-    `sample` are about. Flattened, a text is its code points, followed by -1 up to `max_length`.
+    Lone surrogates (half of a UTF-16 pair, such as "\ud800") are no Unicode text, and are not in the space. `sample`
+    draws from a small set of printable characters, to which `character_set` and the masks of `sample` refer. A text is
+    flattened to its code points, padded with -1 to `max_length`.
 
     Args:
-        max_length: the most characters.
-        seed: for `sample`.
+        max_length: the maximum number of characters.
+        seed: the seed of `sample`.
     """
 
     def __init__(self, max_length: int, *, seed: int | np.random.Generator | None = None) -> None:
         super().__init__(max_length, min_length=0, charset=SAMPLED, seed=seed)
 
     def contains(self, x: Any) -> bool:
-        """Whether `x` is a string, short enough, and Unicode."""
+        """True if `x` is a string of at most `max_length` characters without lone surrogates."""
         return isinstance(x, str) and len(x) <= self.max_length and _is_unicode(x)
 
     def __repr__(self) -> str:
@@ -96,7 +96,7 @@ def _unflatten(space: UnicodeText, x: NDArray[Any]) -> str:  # type: ignore[misc
     return codes[codes >= 0].astype("<i4").tobytes().decode("utf-32-le")
 
 
-# Vector environments. `batch_space`, `iterate`, `concatenate` and `create_empty_array` do the right thing already: they
+# Vector environments. `batch_space`, `iterate`, `concatenate` and `create_empty_array` need no registration: they
 # dispatch on `Text`, and a batch is a tuple of strings.
 
 
@@ -107,11 +107,11 @@ def _is_equivalent(space_1: UnicodeText, space_2: Any) -> bool:
 
 @batch_differing_spaces.register(UnicodeText)
 def _batch_differing(spaces: Sequence[UnicodeText]) -> Any:  # type: ignore[misc]
-    # Registered anew because Gymnasium looks the exact type up here.
+    # Registered again because Gymnasium looks up the exact type here.
     return batch_differing_spaces.dispatch(Text)(spaces)
 
 
-# Shared memory: the number of bytes of each environment's text, and the bytes, UTF-8, in slots of one size.
+# Shared memory: the number of UTF-8 bytes of each environment's text, and the bytes in slots of one size.
 _Memory: TypeAlias = tuple[Any, Any]
 
 
@@ -128,7 +128,7 @@ def _write(space: UnicodeText, index: int, value: str, shared_memory: _Memory) -
     except UnicodeEncodeError as error:
         raise ValueError(
             f"an observation has a lone surrogate, {value[error.start]!r} at position {error.start}: "
-            'it is no Unicode text; make it one with text.encode(errors="replace").decode()'
+            'it is no Unicode text; replace it with text.encode(errors="replace").decode()'
         ) from None
     if len(value) > space.max_length:
         raise ValueError(
@@ -151,24 +151,24 @@ def _views(memory: _Memory) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
 
 
 class SharedTexts(tuple[str, ...]):
-    """The texts that the workers of an `AsyncVectorEnv` wrote last: a view, as arrays of shared memory are.
+    """A view of the texts that the workers of an `AsyncVectorEnv` wrote last.
 
-    `AsyncVectorEnv` reads its shared memory once, at construction, and returns a deep copy after each step: a plain
-    tuple of plain strings. Only with `copy=False` is this view itself seen, and it changes with every step.
+    `AsyncVectorEnv` reads its shared memory once, at construction, and returns a deep copy after each step, a plain
+    tuple of strings. With `copy=False` it returns this view, which changes with every step.
 
-    It is a tuple because the batched space is a `Tuple`; what a tuple keeps inside are placeholders.
+    The class is a tuple because the batched space is a `Tuple`; the items of the tuple itself are placeholders.
     """
 
     _memory: _Memory
 
     def __new__(cls, memory: _Memory) -> SharedTexts:
-        """A view of `memory`, as `create_shared_memory` made it."""
+        """A view of `memory`, the result of `create_shared_memory`."""
         self = super().__new__(cls, [""] * len(memory[0]))
         self._memory = memory
         return self
 
     def texts(self) -> tuple[str, ...]:
-        """The texts as they are now."""
+        """The current texts."""
         sizes, slots = _views(self._memory)
         return tuple(slot[:size].tobytes().decode() for size, slot in zip(sizes.tolist(), slots, strict=True))
 
