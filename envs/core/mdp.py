@@ -1,7 +1,7 @@
 """The Markov decision process of a task at the level of tokens, shared by all views of the task.
 
-Openings, replies, rewards and episode ends are computed here and nowhere else, for one row or for many. The views differ
-in their actions alone, which is why they agree.
+Openings, replies, rewards and episode ends are computed here and nowhere else, for one row or for many. The views
+differ in their actions alone, which is why they agree.
 """
 
 from __future__ import annotations
@@ -45,9 +45,9 @@ class TextMDP(Generic[S]):
     r"""A task as a Markov decision process over tokens; immutable.
 
     ## Description
-    An episode is a row of tokens that only grows. The environment opens it with the tokens of the task's text. The policy
+    An episode is an append-only row of tokens. The environment opens it with the tokens of the task's text. The policy
     appends tokens up to its end-of-turn token, the task grades the response, and the environment appends the tokens of
-    its reply, until the task is over. No text is ever tokenised again.
+    the reply, until the task is over. Texts are tokenised once and never again.
 
     ## Action space
     See the views: one token (`TokenEnv`, `TokenVectorEnv`) or one response (`ResponseEnv`).
@@ -245,8 +245,8 @@ class TextMDP(Generic[S]):
     def append_reply(self, text: str, finish_reason: str, done: bool, room: int) -> tuple[list[int], bool]:
         """The tokens of the environment's reply, at most `room` of them, and True if they truncate the episode.
 
-        An episode that goes on needs the whole reply and a place for the policy's next token. A turn that the budget cut
-        gets its end-of-turn token first, so that later turns look the same however earlier ones ended.
+        An episode that goes on needs the whole reply and a place for the policy's next token. A turn that the budget
+        cut gets its end-of-turn token first, so that later turns look the same however earlier ones ended.
 
         Args:
             text: the reply; "" for none.

@@ -1,4 +1,4 @@
-"""The transcript for a terminal: who said what in colour, and the reward ledger when a turn ends."""
+"""Transcripts for a terminal, with roles in colour and the score after each turn."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from textmdp.envs.core.episode import Episode
 from textmdp.envs.core.task import Score
 
 _ENVIRONMENT, _POLICY, _LEDGER, _RESET = "\x1b[36m", "\x1b[1;33m", "\x1b[2m", "\x1b[0m"
-# What a policy says is not to be trusted with a terminal: control characters and marks that reorder text are shown.
+# A policy's text must not control a terminal: control characters and marks that reorder text are escaped.
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 def visible(text: str) -> str:
-    """The text with everything that a terminal would obey instead of show written as an escape."""
+    """The text with escapes for the characters that would control a terminal."""
     return _UNPRINTABLE.sub(lambda match: f"\\x{ord(match[0]):02x}", text)
 
 
@@ -28,31 +28,31 @@ def ledger(score: Score) -> str:
 
 
 def transcript(episode: Episode[Any], partial: str = "", colour: bool = True) -> str:
-    """All that was said so far, the unfinished response last."""
+    """The transcript of an episode, with the unfinished response `partial` at the end."""
     stream = io.StringIO()
     Printer(stream, colour).update(episode, partial)
     return stream.getvalue()
 
 
 class Printer:
-    """Writes a transcript as it grows, each character once."""
+    """Writes a transcript to a stream as it grows, each character once."""
 
     def __init__(self, stream: TextIO, colour: bool) -> None:
         self._stream = stream
         self._colour = colour
-        self._message = 0  # the first message that is not written to its end
-        self._shown = 0  # how much of it is
+        self._message = 0  # the first message that is not complete
+        self._shown = 0  # the characters of it that are written
 
     def update(self, episode: Episode[Any], partial: str = "") -> None:
-        """Write what is new."""
-        said = episode.messages
-        while self._message < len(said):
-            self._write_message(said[self._message])
+        """Write the new part of an episode and its unfinished response."""
+        messages = episode.messages
+        while self._message < len(messages):
+            self._write_message(messages[self._message])
             by_policy = self._message % 2 == 1
             if by_policy:
                 self._write(f"\n  {ledger(episode.scores[self._message // 2])}\n", _LEDGER)
             self._message, self._shown = self._message + 1, 0
-        # The end of an unfinished response may be half a character.
+        # An unfinished response may end within a character.
         self._write_message(partial.rstrip("\ufffd"))
         self._stream.flush()
 

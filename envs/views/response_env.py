@@ -1,4 +1,4 @@
-"""The response view: one action is a whole response."""
+"""The response view: one action is one response."""
 
 from __future__ import annotations
 
@@ -16,23 +16,34 @@ ACTIONS = ("text", "tokens")
 
 
 class ResponseEnv(TextEnv[S]):
-    """A task, reply by reply: a single-turn task is a one-step MDP.
+    """A task in which one action is one response: a single-turn task is a one-step MDP.
 
-    For the same task, seed and text it shows the prompts, the task's replies, the ends and the undiscounted return of
-    the token view; what changes is the grain at which credit is assigned.
+    ## Description
+    For the same task, seed and text, the prompts, replies, ends and undiscounted return are those of `TokenEnv`. Only
+    the granularity of credit assignment differs.
 
     ## Action space
-    `action="text"`: any Unicode text. `action="tokens"`: `MultiDiscrete([V] * T)`, T being `max_response_tokens`; what
-    follows the first end-of-turn token is ignored.
+    `action="text"`: any Unicode text. `action="tokens"`: `MultiDiscrete([V] * T)` with T = `max_response_tokens`;
+    tokens after the first end-of-turn token are ignored.
 
     ## Observation space
-    The transcript so far, `UnicodeText`; with `action="tokens"` the token view's `Dict` of `tokens` and `roles`.
+    The transcript so far, `UnicodeText`; with `action="tokens"` the `Dict` of `tokens` and `roles` of `TokenEnv`.
 
-    ## Rewards, episode end, info
-    As in the token view. A text longer than the budget is cut there, graded as it stands, and finishes for "length".
-    Characters that the tokenizer doesn't know count one token each.
+    ## Rewards
+    The task's score of the response, and with `reward="dense"` the change of the task's potential.
 
-    Arguments: `action`; for the others see `TextEnv`.
+    ## Starting state
+    As in `TokenEnv`.
+
+    ## Episode end
+    As in `TokenEnv`. A text that reaches the budget is cut there and graded (`finish_reason` "length"). Characters that
+    the tokenizer does not know count as one token each.
+
+    ## Info
+    As in `TokenEnv`.
+
+    ## Arguments
+    - `action`: `"text"` or `"tokens"`; for the others see `TextEnv`.
     """
 
     def __init__(
@@ -49,7 +60,7 @@ class ResponseEnv(TextEnv[S]):
     ) -> None:
         if action not in ACTIONS:
             raise ValueError(f"action={action!r} is not one of {ACTIONS}")
-        self._of_tokens = action == "tokens"
+        self._takes_tokens = action == "tokens"
         super().__init__(
             task,
             tokenizer=tokenizer,
@@ -62,12 +73,17 @@ class ResponseEnv(TextEnv[S]):
 
     def _spaces(self) -> tuple[spaces.Space[Any], spaces.Space[Any]]:
         budget, tokenizer = self.mdp.max_response_tokens, self.mdp.tokenizer
-        if self._of_tokens:
+        if self._takes_tokens:
             return self.mdp.token_observations(), spaces.MultiDiscrete(np.full(budget, tokenizer.vocab_size))
         return self.mdp.text_observations(), UnicodeText(budget * tokenizer.max_token_bytes)
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
-        """Give one response. Raises a `TypeError` or `ValueError` for what is none, and changes nothing."""
+        """Append one response and let the task grade it.
+
+        Raises:
+            ResetNeeded: there is no episode, or it is over.
+            TypeError, ValueError: the action is no response; nothing changes.
+        """
         self._check_ongoing()
         ids, text = self._read(action)
         finish_reason = "length" if len(ids) >= self.mdp.max_response_tokens else "stop"
@@ -80,9 +96,9 @@ class ResponseEnv(TextEnv[S]):
         return self._observation(), reward, self._terminated, self._truncated, self._finish(info)
 
     def _read(self, action: Any) -> tuple[list[int], str]:
-        """The tokens of a response within the budget, without the end of turn, and its text."""
+        """The tokens of a response, at most the budget and without the end of turn, and its text."""
         tokenizer, budget = self.mdp.tokenizer, self.mdp.max_response_tokens
-        if self._of_tokens:
+        if self._takes_tokens:
             row = np.asarray(action)
             if not self.action_space.contains(row.astype(np.int64) if row.dtype.kind in "iu" else row):
                 raise ValueError(f"an action is {budget} token ids below {tokenizer.vocab_size}, got {action!r}")
@@ -98,6 +114,6 @@ class ResponseEnv(TextEnv[S]):
         return ids[:budget], tokenizer.cut(action, budget)
 
     def _observation(self) -> Any:
-        if self._of_tokens:
+        if self._takes_tokens:
             return {"tokens": self._tokens.copy(), "roles": self._roles.copy()}
         return "".join(self.episode.messages) + self.partial

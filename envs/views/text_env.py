@@ -1,4 +1,4 @@
-"""What the two single views share: one row of tokens, resets, snapshots and rendering."""
+"""The base class of the single views: one row of tokens, resets, snapshots and rendering."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from textmdp.envs.views import rendering
 
 
 class TextEnv(gym.Env[Any, Any], Generic[S]):
-    """One episode of a task as a row of tokens. The views decide what an action is: see `TokenEnv`, `ResponseEnv`.
+    """One episode of a task as a row of tokens; `TokenEnv` and `ResponseEnv` define the actions.
 
     Args:
         task: the task.
         tokenizer, max_response_tokens, context_length, reward, shaping_discount: see `TextMDP`.
-        render_mode: "ansi", where `render()` returns the transcript with roles in colour and the ledger below it; or
-            "human", which prints it as it grows.
+        render_mode: "ansi", in which `render()` returns the transcript with roles in colour and the scores below each
+            turn; "human", in which the transcript is printed as it grows; or None.
 
     Attributes:
-        mdp: the rules: the task, its tokenizer, budgets.
-        episode: the textual half of the state; `episode.chat()` gives it as messages.
-        length: tokens so far.
+        mdp: the rules: the task, its tokenizer, the budgets.
+        episode: the textual half of the state; `episode.chat()` returns it as chat messages.
+        length: the number of tokens so far.
     """
 
     metadata: dict[str, Any] = {"render_modes": ["ansi", "human"], "render_fps": 30}  # noqa: RUF012  # as Gymnasium has it
@@ -70,21 +70,21 @@ class TextEnv(gym.Env[Any, Any], Generic[S]):
         """Begin an episode.
 
         Args:
-            seed: seeds `np_random`, and with it this episode and the ones after it.
-            options: `{"problem": i}` for problem i of the split instead of a drawn one.
+            seed: the seed of `np_random`, and so of this episode and the following ones; None to continue.
+            options: `{"problem": i}` for problem i of the split instead of a random one.
 
         Returns:
             The observation, and an info with the number of the `problem`, the `turn` (0) and the opening `message`.
         """
         super().reset(seed=seed)
-        wanted = check_options(options).get("problem")
+        problem = check_options(options).get("problem")
         if seed is not None or self._root is None:
             self._root, self._count = draw_root(self.np_random), 0
         else:
             self._count += 1
         keys = episode_keys(np.array([self._root], np.uint64), np.array([self._count], np.uint64))
         self.episode = Episode()
-        (text,) = self.mdp.begin([self.episode], keys, self.mdp.problem_indices(keys, wanted))
+        (text,) = self.mdp.begin([self.episode], keys, self.mdp.problem_indices(keys, problem))
         self._tokens[:] = 0
         self._roles[:] = 0
         self.length = self._steps = 0
@@ -96,7 +96,7 @@ class TextEnv(gym.Env[Any, Any], Generic[S]):
         return self._observation(), self._finish(info)
 
     def render(self) -> str | None:
-        """The transcript so far: returned in mode "ansi", printed in mode "human"."""
+        """The transcript so far, returned in mode "ansi" and printed in mode "human"."""
         if self.render_mode is None:
             gym.logger.warn('render() needs a render mode: make the environment with render_mode="ansi" or "human"')
             return None
@@ -106,19 +106,19 @@ class TextEnv(gym.Env[Any, Any], Generic[S]):
         return None
 
     def close(self) -> None:
-        """Close the task; the environment may be reset again."""
+        """Close the task; `reset` opens it again."""
         self.mdp.task.close()
 
     # Beyond Gymnasium
 
     @property
     def tokens(self) -> NDArray[np.int64]:
-        """The token ids so far, (length,): a view, not to be changed."""
+        """The token ids so far, (length,): a read-only view."""
         return self._tokens[: self.length]
 
     @property
     def roles(self) -> NDArray[np.int8]:
-        """Whose the tokens are, (length,): 1 environment, 2 policy; a view, not to be changed."""
+        """The roles of the tokens, (length,): 1 environment, 2 policy; a read-only view."""
         return self._roles[: self.length]
 
     @property
@@ -127,15 +127,19 @@ class TextEnv(gym.Env[Any, Any], Generic[S]):
         return self.mdp.tokenizer.decode(self._tokens[self._turn_start : self.length].tolist())
 
     def demonstrate(self) -> str:
-        """What an expert would answer now."""
+        """The response of an expert in the current state."""
         return self.mdp.task.demonstrate(self.episode.state, turn_generator(self.episode.key, self.episode.turn))
 
     def action_masks(self) -> NDArray[np.bool_]:
-        """The legal next tokens, (V,): what the task's grammar allows, or everything but padding and its like."""
+        """The legal next tokens, (V,) bool: those of the task's grammar, or all but padding and other specials."""
         return self.mdp.action_mask(self.episode, self.partial)
 
     def snapshot(self) -> Snapshot[S]:
-        """All that it takes to go on from here, in this or any other view of the task."""
+        """The complete state, for this or any other view of the task.
+
+        Raises:
+            ResetNeeded: there is no episode yet.
+        """
         if self._root is None:
             raise gym.error.ResetNeeded("there is nothing to take a snapshot of: call reset() first")
         return Snapshot(
@@ -151,13 +155,16 @@ class TextEnv(gym.Env[Any, Any], Generic[S]):
         )
 
     def restore(self, snapshot: Snapshot[S], noise: int = 0) -> Any:
-        """Go on from a snapshot; returns the observation.
+        """Continue from a snapshot; returns the observation.
 
         Args:
-            snapshot: of this or another view of the same task, with the same tokenizer.
-            noise: 0 repeats the chance of what followed; any other number draws it afresh, each number its own way.
+            snapshot: a snapshot from any view of the same task with the same tokenizer.
+            noise: 0 repeats the random numbers that followed the snapshot; any other integer replaces them.
+
+        Raises:
+            ValueError: the snapshot does not fit the context or the vocabulary.
         """
-        check_fit(snapshot, self.mdp)
+        check_compatible(snapshot, self.mdp)
         self.episode = snapshot.episode.copy()
         self.episode.key = branch_key(self.episode.key, noise)
         self.length = len(snapshot.tokens)
@@ -174,11 +181,11 @@ class TextEnv(gym.Env[Any, Any], Generic[S]):
 
     @abstractmethod
     def _spaces(self) -> tuple[gym.Space[Any], gym.Space[Any]]:
-        """Of the observations and of the actions."""
+        """The observation space and the action space."""
 
     @abstractmethod
     def _observation(self) -> Any:
-        """What the agent sees now, sharing no memory with what comes later."""
+        """The current observation, which shares no memory with later ones."""
 
     def _append(self, ids: Sequence[int], role: int) -> None:
         stop = self.length + len(ids)
@@ -193,7 +200,7 @@ class TextEnv(gym.Env[Any, Any], Generic[S]):
             raise gym.error.ResetNeeded("the episode is over: call reset() before the next step()")
 
     def _end_turn(self, response: str, finish_reason: str) -> tuple[float, dict[str, Any]]:
-        """Let the task answer: the reward of the turn, and its info."""
+        """Grade the response and append the reply; returns the reward and the info of the turn."""
         answers = self.mdp.answers([self.episode], [response], [finish_reason == "length"])
         (reward,), (self._terminated,), (message,) = answers.rewards, answers.dones, answers.messages
         (success,) = answers.successes
@@ -204,7 +211,7 @@ class TextEnv(gym.Env[Any, Any], Generic[S]):
         return reward, self.mdp.turn_info(self.episode, finish_reason, success)
 
     def _run_out(self) -> tuple[float, dict[str, Any]]:
-        """The context ended within a response: nothing is graded, and the episode is truncated."""
+        """Truncate the episode, since the context is full within a response; nothing is graded."""
         self._truncated = True
         partial = self.partial
         reward = 0.0
@@ -213,7 +220,7 @@ class TextEnv(gym.Env[Any, Any], Generic[S]):
         return reward, {"turn": self.episode.turn, "finish_reason": "context", "response": partial, "is_success": False}
 
     def _finish(self, info: dict[str, Any]) -> dict[str, Any]:
-        """What comes last in every reset and step."""
+        """The last part of every reset and step: the action mask, and rendering."""
         if self.mdp.has_grammar:
             info["action_mask"] = self.action_masks()
         if self.render_mode == "human":
@@ -229,15 +236,15 @@ class TextEnv(gym.Env[Any, Any], Generic[S]):
 
 
 def check_options(options: dict[str, Any] | None) -> dict[str, Any]:
-    """The options of a reset, of which there is one; an unknown one is an error that says so."""
+    """The options of a reset; a `ValueError` for unknown ones."""
     unknown = set(options or ()) - {"problem"}
     if unknown:
         raise ValueError(f'reset options {sorted(unknown)} are unknown; there is {{"problem": number}}')
     return options or {}
 
 
-def check_fit(snapshot: Snapshot[S], mdp: TextMDP[S]) -> None:
-    """Refuse a snapshot that can't go on under these rules."""
+def check_compatible(snapshot: Snapshot[S], mdp: TextMDP[S]) -> None:
+    """Raise a `ValueError` for a snapshot that does not fit the context or the vocabulary."""
     if len(snapshot.tokens) > mdp.context_length:
         raise ValueError(
             f"the snapshot holds {len(snapshot.tokens)} tokens, more than context_length={mdp.context_length}"

@@ -1,4 +1,4 @@
-"""Infos of many rows in the form of Gymnasium's vector environments: an array a key, and a mask `_key` beside it."""
+"""Infos of many rows as Gymnasium's vector environments have them: an array for each key, and a mask `_key`."""
 
 from __future__ import annotations
 
@@ -13,45 +13,52 @@ _DTYPES = {int: np.int64, float: np.float64, bool: np.bool_}
 
 
 def mask_of(rows: NDArray[np.int64], num_envs: int) -> NDArray[np.bool_]:
-    """The mask that says which rows a key is told of; keys that are told together share it."""
-    told = np.zeros(num_envs, bool)
-    told[rows] = True
-    return told
+    """The mask of some rows, (n,) bool; keys with the same rows share it."""
+    mask = np.zeros(num_envs, bool)
+    mask[rows] = True
+    return mask
 
 
-def scatter(info: dict[str, Any], rows: NDArray[np.int64], told: NDArray[np.bool_], columns: Mapping[str, Any]) -> None:
-    """Put `columns` (for each key one value for each of `rows`, or a mapping of such) into `info`."""
+def scatter(info: dict[str, Any], rows: NDArray[np.int64], mask: NDArray[np.bool_], columns: Mapping[str, Any]) -> None:
+    """Add columns to an info.
+
+    Args:
+        info: the info, to which keys are added.
+        rows: the rows that the columns have values for, (m,).
+        mask: the same rows as a mask, (n,) bool.
+        columns: for each key its m values, or a mapping of such columns.
+    """
     for key, values in columns.items():
-        mask = "_" + key
+        mask_key = "_" + key
         if isinstance(values, dict):
-            scatter(info.setdefault(key, {}), rows, told, values)
+            scatter(info.setdefault(key, {}), rows, mask, values)
         else:
             array = values if isinstance(values, np.ndarray) else _array(values)
             if key not in info:
-                info[key] = _empty(len(told), array)
+                info[key] = _empty(len(mask), array)
             info[key][rows] = array
-        info[mask] = info[mask] | told if mask in info else told
+        info[mask_key] = info[mask_key] | mask if mask_key in info else mask
 
 
-def scatter_ledgers(
-    info: dict[str, Any], rows: NDArray[np.int64], told: NDArray[np.bool_], ledgers: Sequence[Mapping[str, float]]
+def scatter_scores(
+    info: dict[str, Any], rows: NDArray[np.int64], mask: NDArray[np.bool_], scores: Sequence[Mapping[str, float]]
 ) -> None:
-    """Put the parts of scores, one ledger for each of `rows`, into `info["score"]`, which nothing has told of yet."""
-    names, count = [*ledgers[0]], len(ledgers)
-    if [*chain.from_iterable(ledgers)] != names * count:  # a task may name other parts at other times
-        for row, ledger in zip(rows, ledgers, strict=True):
-            columns = {"score": {part: [value] for part, value in ledger.items()}}
-            scatter(info, row[None], mask_of(row, len(told)), columns)
+    """Add the parts of m scores to an info without scores, under the key "score"."""
+    names, count = [*scores[0]], len(scores)
+    if [*chain.from_iterable(scores)] != names * count:  # the parts of a task's scores may change from turn to turn
+        for row, parts in zip(rows, scores, strict=True):
+            columns = {"score": {part: [value] for part, value in parts.items()}}
+            scatter(info, row[None], mask_of(row, len(mask)), columns)
         return
-    values = chain.from_iterable([ledger.values() for ledger in ledgers])
-    table = np.zeros((len(names), len(told)))
+    values = chain.from_iterable([parts.values() for parts in scores])
+    table = np.zeros((len(names), len(mask)))
     table[:, rows] = np.fromiter(values, np.float64, count * len(names)).reshape(count, len(names)).T
-    info["score"] = dict(zip(names, table, strict=True)) | {"_" + name: told for name in names}
-    info["_score"] = told
+    info["score"] = dict(zip(names, table, strict=True)) | {"_" + name: mask for name in names}
+    info["_score"] = mask
 
 
 def _array(values: Sequence[Any]) -> NDArray[Any]:
-    # An array of objects is filled from an iterator: numpy would take a list of lists for a matrix.
+    # An array of objects is filled from an iterator: numpy would turn a list of lists into a matrix.
     dtype = _DTYPES.get(type(values[0]))
     return np.fromiter(values, object, len(values)) if dtype is None else np.array(values, dtype)
 
@@ -65,7 +72,14 @@ def _empty(num_envs: int, like: NDArray[Any]) -> NDArray[Any]:
 def split_finals(
     num_envs: int, rows: NDArray[np.int64], info: dict[str, Any], arrays: Mapping[str, NDArray[Any]]
 ) -> dict[str, Any]:
-    """Move what is told of `rows`, whose episodes ended, to `final_info`, their observations to `final_obs`."""
+    """The info of a step after which some rows, (m,), are reset: their part moves to `final_info`.
+
+    Args:
+        num_envs: the number of rows (n).
+        rows: the rows whose episodes ended.
+        info: the info of the step.
+        arrays: the observations, (n, …) each, whose ended rows go to `final_obs`.
+    """
     finals = np.empty(num_envs, object)
     blocks = {key: list(array[rows]) for key, array in arrays.items()}  # copies, since rows are picked
     for i, row in enumerate(rows.tolist()):
@@ -77,13 +91,13 @@ def split_finals(
 
 
 def _part(info: Mapping[str, Any], ended: NDArray[np.bool_]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """An info in two: that of the rows that go on, and that of the ended ones. Keys that nobody has are left out."""
+    """The infos of the rows that go on and of the ended ones, (n,) bool; keys without rows are left out."""
     parts: tuple[dict[str, Any], dict[str, Any]] = ({}, {})
     for key, values in info.items():
         if key.startswith("_"):
             continue
-        told = info[f"_{key}"]
-        goes_on, is_final = told & ~ended, told & ended
+        mask = info[f"_{key}"]
+        goes_on, is_final = mask & ~ended, mask & ended
         for part, rows, others in ((parts[0], goes_on, is_final), (parts[1], is_final, goes_on)):
             if not rows.any():
                 continue

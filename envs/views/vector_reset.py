@@ -1,4 +1,4 @@
-"""What `reset` of a vector environment is asked for: some rows, their seeds and their problems, checked."""
+"""The arguments of a vector environment's `reset`: rows, seeds and problems, checked."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 
 def masked_rows(mask: Any, num_envs: int) -> NDArray[np.int64]:
-    """The rows of `options["reset_mask"]`; all where it is None."""
+    """The rows of `options["reset_mask"]`, (m,); all if it is None."""
     if mask is None:
         return np.arange(num_envs)
     if not isinstance(mask, np.ndarray) or mask.shape != (num_envs,) or mask.dtype != bool or not mask.any():
@@ -18,17 +18,17 @@ def masked_rows(mask: Any, num_envs: int) -> NDArray[np.int64]:
     return np.flatnonzero(mask)
 
 
-def row_problems(wanted: Any, rows: NDArray[np.int64], num_envs: int) -> Any:
-    """The problems of `options["problem"]` for `rows`: one for all, or theirs out of one for each environment."""
-    if wanted is None or np.ndim(wanted) != 1:
-        return wanted
-    if len(wanted) != num_envs:
-        raise ValueError(f"options['problem'] has {len(wanted)} numbers for {num_envs} environments")
-    return np.asarray(wanted)[rows]
+def row_problems(problem: Any, rows: NDArray[np.int64], num_envs: int) -> Any:
+    """The part of `options["problem"]` for some rows, (m,): one number for all, or (m,) out of (n,) numbers."""
+    if problem is None or np.ndim(problem) != 1:
+        return problem
+    if len(problem) != num_envs:
+        raise ValueError(f"options['problem'] has {len(problem)} numbers for {num_envs} environments")
+    return np.asarray(problem)[rows]
 
 
 def row_seeds(seed: int | Sequence[int | None] | None, num_envs: int) -> list[int | None]:
-    """A seed for each row, None where its seeding goes on: `seed + row` for one number."""
+    """A seed for each row, `seed + row` for one number; None for rows that continue without one."""
     if seed is None:
         return [None] * num_envs
     if isinstance(seed, (int, np.integer)):

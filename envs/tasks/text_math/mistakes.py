@@ -1,4 +1,4 @@
-"""What somebody careless would answer: sums without the carry, differences without the sign."""
+"""Common mistakes in arithmetic: sums without the carry, differences without the sign."""
 
 from __future__ import annotations
 
@@ -9,17 +9,23 @@ _LAST_DIGIT = re.compile(r"[0-9](?=[^0-9]*\Z)")
 
 
 def common_mistake(question: str, answer: str) -> str:
-    """The answer of somebody who forgets to carry and to borrow, and the minus sign.
+    """The answer without the carry, the borrow and the minus sign.
 
-    It is right where there is nothing to forget. Of questions that are no plain sum, the last digit is one too high.
+    It is right if there are none. For questions other than a sum of two numbers, the last digit is one too high.
 
-    >>> common_mistake("37+45=", "82"), common_mistake("37+42=", "79"), common_mistake("52-17=", "35"), common_mistake("12-45=", "-33"), common_mistake("7*(2+3)=", "35")
-    ('72', '79', '45', '33', '36')
+    Args:
+        question: a question of arithmetic, such as "37+45=".
+        answer: its answer.
+
+    >>> common_mistake("37+45=", "82"), common_mistake("37+42=", "79"), common_mistake("52-17=", "35")
+    ('72', '79', '45')
+    >>> common_mistake("12-45=", "-33"), common_mistake("7*(2+3)=", "35")
+    ('33', '36')
     """
     operands = _SUM.fullmatch(question)
     if operands is None:
         careless = _LAST_DIGIT.sub(lambda digit: str((int(digit[0]) + 1) % 10), answer.removeprefix("-"))
-        # 0/1 and the like: the digit of a denominator may not become zero, nor leave the value as it was.
+        # A denominator must not become zero, and 0/1 must not become 0/2.
         return careless if not re.search(r"/0*\Z", careless) else f"{careless[:-1]}2"
     low, high = sorted((int(operands[1]), int(operands[3])))
     places = range(len(str(high)))

@@ -33,7 +33,7 @@ from textmdp.envs.tasks.text_code.problem import CodeProblem
 #: The name of the function that is to be written.
 ENTRY = "f"
 #: Tests that the reward counts, and most of them that are chosen for the borders of the cases.
-HIDDEN, MOST_EDGES = 10, 6
+HIDDEN, MAX_EDGES = 10, 6
 #: Functions are compared, and told apart, by what they return for so many arguments.
 _PROBES = 24
 
@@ -282,10 +282,8 @@ def _exercise(level: Level, spec: ProgramSpec, rng: CounterRNG) -> Exercise:
     hidden: dict[str, Arguments] = {}
     edges = list(spec.edges)
     while len(hidden) < HIDDEN:
-        if edges and len(hidden) < MOST_EDGES:
-            arguments = edges.pop()
-        else:
-            arguments = level.arguments(rng, len(spec.parameters))
+        take_edge = edges and len(hidden) < MAX_EDGES
+        arguments = edges.pop() if take_edge else level.arguments(rng, len(spec.parameters))
         if repr(arguments) not in shown:
             hidden[repr(arguments)] = arguments
     signature = f"def {ENTRY}({', '.join(spec.parameters)}):\n"
