@@ -1,4 +1,4 @@
-"""What Gymnasium's checker can't see: that a text environment is the MDP that it says it is.
+"""Checks that a text environment is the MDP that it claims to be, beyond Gymnasium's own checker.
 
 ```python
 from textmdp.envs.env_checker import check_text_env
@@ -13,10 +13,8 @@ from __future__ import annotations
 import pickle
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
-import gymnasium as gym
 import numpy as np
 from gymnasium.utils.env_checker import check_env
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
@@ -24,55 +22,41 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from textmdp.envs.core.episode import ENVIRONMENT, POLICY
 from textmdp.envs.core.randomness import turn_generator
 from textmdp.envs.core.task import Task
-from textmdp.envs.registration import make_task
+from textmdp.envs.env_checker_tools import (
+    SEEDS,
+    Subject,
+    difference,
+    episodes,
+    play_expert,
+    same,
+    subject_of,
+    without_mask,
+)
 from textmdp.envs.views.response_env import ResponseEnv
 from textmdp.envs.views.token_env import TokenEnv
-from textmdp.envs.views.vector_env import TokenVectorEnv
-
-_SEEDS = range(8)
-
-
-@dataclass(frozen=True)
-class Subject:
-    """What is checked: a task, and the options of its views."""
-
-    task: Task[Any]
-    options: dict[str, Any]
-
-    def token(self) -> TokenEnv[Any]:
-        """A token view."""
-        return TokenEnv(self.task, **self.options)
-
-    def response(self) -> ResponseEnv[Any]:
-        """A response view."""
-        return ResponseEnv(self.task, **self.options)
-
-    def vector(self, num_envs: int, **options: Any) -> TokenVectorEnv[Any]:
-        """A vector view."""
-        return TokenVectorEnv(self.task, num_envs, **self.options, **options)
 
 
 def check_text_env(env: str | Task[Any], **kwargs: Any) -> None:
-    """Check that the views of a task agree, and that each keeps its word.
+    """Check that the views of a task agree with each other and with the rules of `textmdp.envs.core.mdp`.
 
     Args:
         env: a registered id of either view, or a task.
-        **kwargs: what `gym.make` would be given with the id; for a task, options of the views (`tokenizer`, …).
+        **kwargs: the arguments of `gym.make` for an id; options of the views (`tokenizer`, …) for a task.
 
     Raises:
-        AssertionError: names the check that failed, the seed, and what differed.
+        AssertionError: a check failed; the message names the check, the seed and the difference.
     """
     for _ in run_checks(env, **kwargs):
         pass
 
 
 def run_checks(env: str | Task[Any], **kwargs: Any) -> Iterator[str]:
-    """The checks of `check_text_env` one by one: yields what each one assured, raises at the first that fails."""
-    subject = _subject(env, kwargs)
+    """Run the checks of `check_text_env` one by one; yields a sentence for each, raises at the first that fails."""
+    subject = subject_of(env, kwargs)
     for check in CHECKS:
         try:
             check(subject)
-        except Exception as error:  # whatever a task does wrong, the check that met it is named
+        except Exception as error:  # a task may raise anything; the message names the check
             kind = "" if isinstance(error, AssertionError) else f"{type(error).__name__}: "
             raise AssertionError(f"{check.__name__.replace('_', ' ')}: {kind}{error}") from error
         yield (check.__doc__ or "").partition("\n")[0].rstrip(".")
@@ -87,14 +71,14 @@ def gymnasium_is_content(subject: Subject) -> None:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             env = view(subject.task, **subject.options)
-            # The renders are made from a spec, which a task of one's own has none of: see `renders_are_text`.
+            # Gymnasium renders from a spec, which an unregistered task does not have: see `renders_are_text`.
             check_env(env, skip_render_check=True)
 
 
 def views_are_equivalent(subject: Subject) -> None:
     """For the same task, seed and text, both views show the same texts, ends and undiscounted return."""
     token, response = subject.token(), subject.response()
-    for seed, policy in _episodes(subject):
+    for seed, policy in episodes(subject):
         _, info = token.reset(seed=seed)
         _, other = response.reset(seed=seed)
         assert info["problem"] == other["problem"], f"seed {seed}: problem {info['problem']} and {other['problem']}"
@@ -113,11 +97,11 @@ def views_are_equivalent(subject: Subject) -> None:
             total_response += reward
             where = f"seed {seed}, response {text!r}"
             assert (terminated, truncated) == (terminated_too, truncated_too), f"{where}: the views end differently"
-            differs = difference(_told(info), _told(info_too))
+            differs = difference(without_mask(info), without_mask(info_too))
             assert not differs, f"{where}: token view and response view: info{differs}"
             assert token.episode.messages == response.episode.messages, f"{where}: the views show different texts"
         if token.mdp.dense and token.mdp.shaping_discount != 1.0:
-            continue  # the shaping of a response counts its tokens' discounts as one: equal in policy, not in sum
+            continue  # a response is discounted as one action: the optimal policies agree, the returns do not
         assert abs(total - total_response) <= 1e-9 * max(1.0, abs(total)), (
             f"seed {seed}: return {total} token by token, {total_response} as responses"
         )
@@ -147,7 +131,7 @@ def vector_is_singles(subject: Subject) -> None:
 
 def snapshots_are_complete(subject: Subject) -> None:
     """A restored snapshot goes on as the episode did, in any view, after pickling too."""
-    for seed, policy in _episodes(subject):
+    for seed, policy in episodes(subject):
         env, twin, vector = subject.token(), subject.token(), subject.vector(2)
         rng = np.random.default_rng(seed)
         env.reset(seed=seed)
@@ -168,13 +152,13 @@ def snapshots_are_complete(subject: Subject) -> None:
             action = int(rng.integers(env.mdp.tokenizer.vocab_size))
             now = env.snapshot()
             if now.terminated or now.truncated:
-                assert _same(env.reset(), twin.reset()), f"seed {seed}: the episode after a snapshot is another one"
+                assert same(env.reset(), twin.reset()), f"seed {seed}: the episode after a snapshot is another one"
                 break
             expected, got, rows = env.step(action), twin.step(action), vector.step(np.array([action, action]))
-            assert _same(expected, got), f"seed {seed}, {step} steps after a snapshot: {got} instead of {expected}"
+            assert same(expected, got), f"seed {seed}, {step} steps after a snapshot: {got} instead of {expected}"
             for row in range(2):
-                seen = ({name: values[row] for name, values in rows[0].items()}, *(part[row] for part in rows[1:4]))
-                assert _same(expected[:4], seen), f"seed {seed}, row {row}: {seen} instead of {expected[:4]}"
+                in_row = ({name: values[row] for name, values in rows[0].items()}, *(part[row] for part in rows[1:4]))
+                assert same(expected[:4], in_row), f"seed {seed}, row {row}: {in_row} instead of {expected[:4]}"
         env.restore(snapshot)
         assert env.snapshot() == snapshot, f"seed {seed}: stepping changed a snapshot that was taken before"
 
@@ -182,7 +166,7 @@ def snapshots_are_complete(subject: Subject) -> None:
 def tokens_are_append_only(subject: Subject) -> None:
     """Tokens are never tokenised again: each step appends, the policy's tokens stand as they were chosen."""
     env = subject.token()
-    for seed, policy in _episodes(subject):
+    for seed, policy in episodes(subject):
         env.reset(seed=seed)
         rng, ended, chosen = np.random.default_rng(seed), False, []
         while not ended:
@@ -207,9 +191,9 @@ def texts_round_trip(subject: Subject) -> None:
     """Prompts, replies and an expert's responses come back from their tokens as they were."""
     tokenizer = subject.token().mdp.tokenizer
     env = subject.response()
-    for seed in _SEEDS:
+    for seed in SEEDS:
         env.reset(seed=seed)
-        _play_expert(env)
+        play_expert(env)
         for text in env.episode.messages:
             again = tokenizer.decode(tokenizer.encode(text))
             assert again == text, f"seed {seed}: {text!r} comes back from its tokens as {again!r}"
@@ -218,9 +202,9 @@ def texts_round_trip(subject: Subject) -> None:
 def expert_has_full_marks(subject: Subject) -> None:
     """The expert's answers earn full marks, and the episode terminates."""
     env = ResponseEnv(subject.task, **{**subject.options, "reward": "sparse"})
-    for seed in range(4 * len(_SEEDS)):
+    for seed in range(4 * len(SEEDS)):
         env.reset(seed=seed)
-        total = _play_expert(env)
+        total = play_expert(env)
         # Penalties, such as one for length, may cost an expert something.
         penalties = sum(
             min(0.0, score.parts[name] * weight)
@@ -238,16 +222,16 @@ def ends_are_right(subject: Subject) -> None:
     """Turns end by the end token or the budget, episodes terminate or are truncated, never both."""
     env = subject.token()
     end_id, budget = env.mdp.tokenizer.end_id, env.mdp.max_response_tokens
-    for seed, policy in _episodes(subject):
+    for seed, policy in episodes(subject):
         env.reset(seed=seed)
         rng, ended, turn = np.random.default_rng(seed), False, 0
         while not ended:
-            for spoken, action in enumerate(policy(env, rng), start=1):
+            for count, action in enumerate(policy(env, rng), start=1):
                 _, _, terminated, truncated, info = env.step(action)
                 assert {type(terminated), type(truncated)} == {bool}, f"seed {seed}: ends must be Python bools"
                 assert not (terminated and truncated), f"seed {seed}: terminated and truncated at once"
                 ended = terminated or truncated
-                reason = "stop" if action == end_id else "length" if spoken == budget else None
+                reason = "stop" if action == end_id else "length" if count == budget else None
                 if reason is None and truncated:
                     reason = "context"
                 got = info.get("finish_reason")
@@ -258,16 +242,16 @@ def ends_are_right(subject: Subject) -> None:
                 if ended or reason:
                     break
             assert turn <= subject.task.max_turns, f"seed {seed}: more than max_turns={subject.task.max_turns} turns"
-        said = sum(len(text.encode()) for text in env.episode.messages[::2])
-        assert said <= subject.task.max_text_bytes, (
-            f"seed {seed}: the task said {said} bytes, and max_text_bytes={subject.task.max_text_bytes}"
+        written = sum(len(text.encode()) for text in env.episode.messages[::2])
+        assert written <= subject.task.max_text_bytes, (
+            f"seed {seed}: the task said {written} bytes, and max_text_bytes={subject.task.max_text_bytes}"
         )
 
 
 def grading_is_pure(subject: Subject) -> None:
     """Grading the same response again gives the same, one by one or together, and changes nothing."""
     task = subject.task
-    for seed, policy in _episodes(subject):
+    for seed, policy in episodes(subject):
         env = subject.token()
         env.reset(seed=seed)
         state, key = env.episode.state, env.episode.key
@@ -283,19 +267,19 @@ def grading_is_pure(subject: Subject) -> None:
         assert replies == submitted, f"seed {seed}: submit gives {submitted}, reply gives {replies}"
         assert pickle.dumps(state) == before, f"seed {seed}: grading changed the hidden state"
         for hidden in (state, *(reply.state for reply in replies)):
-            same = hash(hidden) == hash(pickle.loads(pickle.dumps(hidden)))
-            assert same, f"seed {seed}: the hidden state {hidden!r} hashes by identity"
+            by_value = hash(hidden) == hash(pickle.loads(pickle.dumps(hidden)))
+            assert by_value, f"seed {seed}: the hidden state {hidden!r} hashes by identity"
         index = env.episode.problem
-        same = task.problem(index) == task.problems([index, index])[1]
-        assert same, f"problem {index} differs when drawn with others"
+        alone = task.problem(index)
+        assert alone == task.problems([index, index])[1], f"problem {index} differs when drawn with others"
 
 
 def problems_are_repeatable(subject: Subject) -> None:
     """The same seed gives the same episode, and a numbered problem is the same from any seed."""
     env, twin = subject.token(), subject.token()
-    for seed in _SEEDS:
+    for seed in SEEDS:
         observation, info = env.reset(seed=seed)
-        assert _same((observation, info), twin.reset(seed=seed)), f"seed {seed} gives two different episodes"
+        assert same((observation, info), twin.reset(seed=seed)), f"seed {seed} gives two different episodes"
         opening = twin.reset(seed=seed + 100, options={"problem": info["problem"]})
         assert opening[1]["message"] == info["message"], f"problem {info['problem']} depends on the seed"
 
@@ -322,86 +306,3 @@ CHECKS: tuple[Callable[[Subject], None], ...] = (
     renders_are_text,
     gymnasium_is_content,
 )
-
-# What they are built of
-
-
-def _subject(env: str | Task[Any], kwargs: dict[str, Any]) -> Subject:
-    if isinstance(env, Task):
-        return Subject(env, kwargs)
-    spec = gym.spec(env)
-    if "task" not in spec.kwargs:
-        raise ValueError(f"{env} is no view of a textmdp task: register it with textmdp.envs.register_task")
-    arguments = {**spec.kwargs, **kwargs}
-    task, options = make_task(arguments.pop("task"), TokenEnv, arguments)
-    return Subject(task, options)
-
-
-Policy = Callable[[TokenEnv[Any], np.random.Generator], list[int]]
-
-
-def _episodes(subject: Subject) -> Iterator[tuple[int, Policy]]:
-    for seed in _SEEDS:
-        for policy in (_expert, _random, _endless, _silent):
-            yield seed, policy
-
-
-def _expert(env: TokenEnv[Any], rng: np.random.Generator) -> list[int]:
-    return env.actions_for(env.demonstrate())
-
-
-def _random(env: TokenEnv[Any], rng: np.random.Generator) -> list[int]:
-    """Tokens that text can say: what a text can't, no response view can be given."""
-    usable = np.flatnonzero(env.mdp.usable)
-    ids = rng.choice(usable, size=int(rng.integers(1, env.mdp.max_response_tokens + 1))).tolist()
-    ids = ids[: ids.index(env.mdp.tokenizer.end_id)] if env.mdp.tokenizer.end_id in ids else ids
-    said = env.mdp.tokenizer.encode(env.mdp.tokenizer.decode(ids), errors="replace")
-    return [*said, env.mdp.tokenizer.end_id][: env.mdp.max_response_tokens]
-
-
-def _endless(env: TokenEnv[Any], rng: np.random.Generator) -> list[int]:
-    """A response that runs into the budget."""
-    ids = env.mdp.tokenizer.encode(env.demonstrate()) or [int(np.flatnonzero(env.mdp.usable)[0])]
-    return (ids * env.mdp.max_response_tokens)[: env.mdp.max_response_tokens]
-
-
-def _silent(env: TokenEnv[Any], rng: np.random.Generator) -> list[int]:
-    return [env.mdp.tokenizer.end_id]
-
-
-def _play_expert(env: ResponseEnv[Any]) -> float:
-    total, ended = 0.0, False
-    while not ended:
-        _, reward, terminated, truncated, _ = env.step(env.demonstrate())
-        total += reward
-        ended = terminated or truncated
-    return total
-
-
-def _told(info: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in info.items() if key != "action_mask"}
-
-
-def _same(a: Any, b: Any) -> bool:
-    return not difference(a, b)
-
-
-def difference(a: Any, b: Any, where: str = "") -> str:
-    """Where two results first differ, to the bit and to the type, through tuples, dicts and arrays; "" if nowhere."""
-    if isinstance(a, dict) and isinstance(b, dict):
-        if a.keys() != b.keys():
-            return f"{where} has the keys {sorted(a)} and {sorted(b)}"
-        return next(filter(None, (difference(a[key], b[key], f"{where}[{key!r}]") for key in a)), "")
-    if isinstance(a, (tuple, list)) and isinstance(b, (tuple, list)):
-        if len(a) != len(b):
-            return f"{where} has the lengths {len(a)} and {len(b)}"
-        return next(
-            filter(None, (difference(x, y, f"{where}[{i}]") for i, (x, y) in enumerate(zip(a, b, strict=True)))), ""
-        )
-    if isinstance(a, np.ndarray) and isinstance(b, np.ndarray):
-        if a.dtype != b.dtype or a.shape != b.shape:
-            return f"{where} is {a.dtype} {a.shape} and {b.dtype} {b.shape}"
-        if a.dtype == object:
-            return difference(a.ravel().tolist(), b.ravel().tolist(), where)
-        return "" if np.array_equal(a, b) else f"{where} is {a.tolist()} and {b.tolist()}"
-    return "" if bool(a == b) else f"{where} is {a!r} and {b!r}"
