@@ -4,9 +4,9 @@
 import gymnasium as gym
 import textmdp.envs
 
-env = gym.make("TextMath-v0")                  # token by token
-env = gym.make("TextMathResponse-v0")          # reply by reply
-envs = gym.make_vec("TextMath-v0", 1024)       # token by token, many at once
+env = gym.make("TextMath-v0")                  # one action is a token
+env = gym.make("TextMathResponse-v0")          # one action is a response
+envs = gym.make_vec("TextMath-v0", 1024)       # many episodes at once, token by token
 ```
 """
 
@@ -38,21 +38,21 @@ __all__ = [
     "register_task",
 ]
 
-#: The registered tasks: a name, and where the class is. Each gives two ids, `NAME-v0` and `NAMEResponse-v0`.
+#: The registered tasks, from names to classes "module:Class". Each has two ids, `NAME-v0` and `NAMEResponse-v0`.
 TASKS: dict[str, str] = {}
 
 
 def register_task(name: str, task: str, reward_threshold: float | None = None) -> None:
-    """Register the views of a task: `NAME-v0`, token by token, and `NAMEResponse-v0`, reply by reply.
+    """Register the views of a task: `NAME-v0`, token by token, and `NAMEResponse-v0`, response by response.
 
     Args:
-        name: what the ids begin with.
-        task: where the class is, "module:Class": a string, so that nothing is imported before it is used.
+        name: the beginning of the ids.
+        task: the class as "module:Class", which is imported when an environment is made.
         reward_threshold: the mean return at which the task counts as solved.
     """
     TASKS[name] = task
     for env_id in (f"{name}-v0", f"{name}Response-v0"):
-        registry.pop(env_id, None)  # importing twice, or registering again, replaces
+        registry.pop(env_id, None)  # registering again replaces
     register(
         f"{name}-v0",
         entry_point="textmdp.envs.registration:token_env",

@@ -1,4 +1,4 @@
-"""Views of a task by its name: what the registered ids call."""
+"""The entry points of the registered ids: views of a task by the name of its class."""
 
 from __future__ import annotations
 
@@ -14,35 +14,43 @@ from textmdp.envs.views.vector_env import TokenVectorEnv
 
 
 def token_env(task: str, **options: Any) -> TokenEnv[Any]:
-    """The token view of the task at `task`, "module:Class"; `options` are the task's arguments and the view's."""
+    """The token view of a task.
+
+    Args:
+        task: the task's class, "module:Class".
+        **options: arguments of the task and of `TokenEnv`.
+
+    Raises:
+        TypeError: neither has an argument of that name.
+    """
     made, rest = make_task(task, TokenEnv, options)
     return TokenEnv(made, **rest)
 
 
 def response_env(task: str, **options: Any) -> ResponseEnv[Any]:
-    """The response view of the task at `task`, "module:Class"; `options` are the task's arguments and the view's."""
+    """The response view of a task; arguments as in `token_env`."""
     made, rest = make_task(task, ResponseEnv, options)
     return ResponseEnv(made, **rest)
 
 
 def token_vector_env(num_envs: int, task: str, **options: Any) -> TokenVectorEnv[Any]:
-    """The token view of `num_envs` episodes at once of the task at `task`, "module:Class"."""
+    """The token view of `num_envs` episodes of a task at once; arguments as in `token_env`."""
     made, rest = make_task(task, TokenVectorEnv, options)
     return TokenVectorEnv(made, num_envs, **rest)
 
 
-# gym.make looks here for the render modes.
+# gym.make reads the render modes here.
 token_env.metadata = TokenEnv.metadata  # type: ignore[attr-defined]
 response_env.metadata = ResponseEnv.metadata  # type: ignore[attr-defined]
 
 
 def task_arguments(task: str) -> list[str]:
-    """The names of the arguments that the task at `task` takes."""
+    """The names of the arguments of the task "module:Class"."""
     return _parameters(_load(task))
 
 
 def make_task(path: str, view: type, options: dict[str, Any]) -> tuple[Task[Any], dict[str, Any]]:
-    """The task, made with its share of the options, and the rest of them for the view."""
+    """The task "module:Class" with its part of the options, and the remaining options, which are the view's."""
     task_class = _load(path)
     task_names, view_names = _parameters(task_class), [n for n in _parameters(view) if n not in ("task", "num_envs")]
     for name in options:

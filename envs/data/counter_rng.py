@@ -1,7 +1,8 @@
-"""Chance for problems: number k of a stream is a hash, the same on every platform, in every order and in every process.
+"""Counter-based random numbers for generated problems: number k of a stream is a hash of the stream and k.
 
-A stream's 128-bit key is a hash of names (seed, split, level), so that two seeds share nothing systematic: with
-`seed + index` as a key, seeds 0 and 1 would share all problems but one.
+The numbers are the same on every platform, in every order and in every process. The 128-bit key of a family of streams
+is a hash of names (seed, split, level), so different seeds are unrelated: with `seed + index` as a key, seeds 0 and 1
+would share all problems but one.
 """
 
 from __future__ import annotations
@@ -18,15 +19,18 @@ from textmdp.envs.core.randomness import mix
 T = TypeVar("T")
 Words = NDArray[np.uint64]
 
-#: Indices of problems have so many bits: they run from 0 to 2**62 - 1.
+#: The number of bits of a problem's index, which is from 0 to 2**62 - 1.
 _BITS = np.array(62)
-#: A stream is hashed so many words at a time.
+#: The number of words of a stream that are hashed at once.
 _BLOCK = 32
 _STEPS: Words = np.arange(1, _BLOCK + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
 
 
 class CounterStreams:
-    """A family of independent streams, told apart by names and numbered by an index.
+    """A family of independent streams, identified by names and numbered by an index.
+
+    Args:
+        *names: any values with a stable `repr`.
 
     >>> streams = CounterStreams("words", 0)
     >>> bool(streams.starts(np.array([7], np.uint64))[0] == streams.starts(np.array([3, 7], np.uint64))[1])
@@ -35,16 +39,16 @@ class CounterStreams:
 
     def __init__(self, *names: object):
         digest = blake2b(repr(names).encode(), digest_size=16).digest()
-        # Two words and two rounds: with one, all families would be shifts of each other.
+        # Two words and two rounds: with one of each, all families would be shifts of each other.
         first, second = np.frombuffer(digest, dtype="<u8").astype(np.uint64)
-        self._first, self._second = np.array(first), np.array(second)  # arrays are faster than numbers
+        self._first, self._second = np.array(first), np.array(second)  # arrays are faster than scalars
 
     def starts(self, indices: Words) -> Words:
-        """The first word of each numbered stream, `(n,)` to `(n,)`."""
+        """The first words, (n,), of the streams with these numbers, (n,)."""
         return mix(mix(indices ^ self._first) + self._second)
 
     def of_problems(self, indices: Sequence[int]) -> Words:
-        """The first words of the streams of numbered problems, `(n,)`; IndexError beyond 0 to 2**62 - 1."""
+        """The first words, (n,), of the streams of problems; an `IndexError` for indices outside 0 to 2**62 - 1."""
         numbers = np.asarray(indices, dtype=np.int64)
         if np.count_nonzero(numbers >> _BITS):
             raise IndexError(f"problems are numbered from 0 to 2**62 - 1; got {numbers.min()} to {numbers.max()}")
@@ -52,7 +56,10 @@ class CounterStreams:
 
 
 class CounterRNG:
-    """CounterRNG one after the other from the stream that starts with the word `start`.
+    """Random numbers from a stream, one after the other.
+
+    Args:
+        start: the first word of the stream, see `CounterStreams`.
 
     >>> rng = CounterRNG(1)
     >>> 0 <= rng.below(10) < 10, 10 <= rng.between(10, 99) <= 99, rng.choice("+-*") in "+-*"
@@ -64,7 +71,7 @@ class CounterRNG:
         self._words: list[int] = []
 
     def below(self, bound: int) -> int:
-        """An integer from 0 to `bound` - 1; the bias is below `bound` / 2**64."""
+        """A random integer from 0 to `bound` - 1, with a bias below `bound` / 2**64."""
         if not self._words:
             words = self._next + _STEPS
             self._next = words[-1:]
@@ -72,14 +79,14 @@ class CounterRNG:
         return self._words.pop() % bound
 
     def between(self, low: int, high: int) -> int:
-        """An integer from `low` to `high`, both included."""
+        """A random integer from `low` to `high`, both included."""
         return low + self.below(high - low + 1)
 
     def choice(self, items: Sequence[T]) -> T:
-        """One of the items."""
+        """A random item."""
         return items[self.below(len(items))]
 
     def sample(self, items: Sequence[T], count: int) -> list[T]:
-        """`count` different items, in random order."""
+        """`count` random items without replacement, in random order."""
         left = list(items)
         return [left.pop(self.below(len(left))) for _ in range(count)]

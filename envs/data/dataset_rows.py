@@ -1,7 +1,7 @@
-"""Rows of data sets: from files, from folders, and from the Hugging Face hub.
+"""Rows of data sets from files, from folders, and from the Hugging Face hub.
 
-Files hold JSON lines, or one JSON array of rows where they are called `.json`; either may be compressed (`.gz`). No row
-is ever skipped: what cannot be read is a `DataError` with file, line and field.
+A file contains JSON lines, or one JSON array of rows if its name ends in `.json`; either may be compressed (`.gz`). No
+row is skipped: an unreadable one raises a `DataError` with file, line and field.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 SPLITS = ("train", "test", "all")
-#: One problem in so many is held out for the test split.
+#: One problem in this many is held out for the test split.
 HELD_OUT = 5
 
 Row = Mapping[str, Any]
@@ -26,12 +26,12 @@ _SUFFIXES = (".jsonl", ".json", ".jsonl.gz", ".json.gz")
 
 
 def held_out(content: str) -> bool:
-    """Whether a problem of this content belongs to the test split: one in five does, whatever its place or the seed."""
+    """True if a problem of this content belongs to the test split: one in five, independent of index and seed."""
     return int.from_bytes(blake2b(content.encode(), digest_size=8).digest(), "little") % HELD_OUT == 0
 
 
 class DataError(ValueError):
-    """A row that cannot be read: the message names the file, the line, the field and, where there is one, the fix."""
+    """A row cannot be read; the message names the file, the line, the field and, if there is one, the fix."""
 
 
 def load_rows(
@@ -41,19 +41,19 @@ def load_rows(
 
     Args:
         dataset: a `.jsonl` or `.json` file, also with `.gz`; a folder with such a file called `train` and one called
-            `test`; or a name on the Hugging Face hub, with a configuration behind a colon where the data set has
+            `test`; or a name on the Hugging Face hub, followed by a colon and a configuration if the data set has
             several: `"openai/gsm8k:main"`.
         split: "train", "test" or "all". A folder and the hub have files for them (None is "train"; "all" is train,
-            then test). A file called `train*` or `test*` is that split, and None or "all" gives all of it. Any other
-            file is taken whole by None and "all", and is split by content for "train" and "test".
-        read: makes of a row what is returned. It gets the row's place, to begin a `DataError` with, and the row.
-        in_test: whether what was read belongs to the test split, where a file is split by content.
+            then test). A file called `train*` or `test*` is that split, and None or "all" reads all of it. Any other
+            file is read completely with None and "all", and is split by content with "train" and "test".
+        read: converts a row. Its arguments are the row's place, with which a `DataError` begins, and the row.
+        in_test: True for converted rows of the test split, if a file is split by content.
 
     Raises:
         DataError: a row cannot be read.
         FileNotFoundError: there is no such file.
         ValueError: there is no such split.
-        ImportError: a hub name, and `datasets` is not installed.
+        ImportError: `dataset` is a name of the hub, and `datasets` is not installed.
     """
     if split is not None and split not in SPLITS:
         raise ValueError(f"split={split!r} is none of {', '.join(map(repr, SPLITS))}")
@@ -92,7 +92,7 @@ def _from_file(path: Path, split: str | None, read: Callable[[str, Row], T], in_
 
 
 def _rows_of_file(path: Path) -> Iterator[tuple[str, Row]]:
-    """Rows of a file, each with its place for messages."""
+    """The rows of a file, each with its place for messages."""
     count = 0
     compressed = path.suffix == ".gz"
     try:
@@ -114,7 +114,7 @@ def _rows_of_file(path: Path) -> Iterator[tuple[str, Row]]:
 
 
 def _lines(path: Path, lines: Iterable[bytes]) -> Iterator[tuple[str, object]]:
-    """What each line holds, with its place; lines of white space hold nothing."""
+    """The values of the lines with their places, without blank lines."""
     for line_number, line in enumerate(lines, start=1):
         place = f"{path}, line {line_number}"
         text = _decoded(place, line, first=line_number == 1)
@@ -131,7 +131,7 @@ def _items(path: Path, content: bytes) -> Iterator[tuple[str, object]]:
 
 
 def _decoded(place: str, content: bytes, *, first: bool) -> str:
-    """The text; a byte order mark may stand in front of the first."""
+    """The text of UTF-8 bytes; the first may begin with a byte order mark."""
     try:
         return content.decode("utf-8-sig" if first else "utf-8")
     except UnicodeDecodeError as error:
@@ -139,7 +139,7 @@ def _decoded(place: str, content: bytes, *, first: bool) -> str:
 
 
 def _loaded(place: str, text: str, expected: str) -> object:
-    """The JSON value."""
+    """The value of a JSON text."""
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -147,7 +147,7 @@ def _loaded(place: str, text: str, expected: str) -> object:
 
 
 def _rows_of_hub(name: str, split: str | None) -> Iterable[tuple[str, Row]]:
-    """Rows of a data set of the Hugging Face hub."""
+    """The rows of a data set on the Hugging Face hub, with their places."""
     try:
         import datasets
     except ImportError as error:
@@ -159,7 +159,7 @@ def _rows_of_hub(name: str, split: str | None) -> Iterable[tuple[str, Row]]:
     wanted = "train+test" if split == "all" else split or "train"
     try:
         table = datasets.load_dataset(repository, configuration or None, split=wanted)
-    except Exception as error:  # the library raises a dozen kinds, from network to builder errors
+    except Exception as error:  # the library raises many kinds, from network to builder errors
         raise ValueError(
             f"dataset={name!r}: there is no such file, and the hub gave no split {wanted!r} of it "
             f"({type(error).__name__}: {error})"
@@ -176,7 +176,7 @@ def names_of(row: Row) -> str:
 
 
 def kind_of(value: object) -> str:
-    """What a JSON value is, in words, for messages."""
+    """The kind of a JSON value in words, for messages."""
     for kinds, name in (((int, float), "a number"), (list, "a list"), (dict, "an object"), (str, "text")):
         if isinstance(value, kinds) and not isinstance(value, bool):
             return name

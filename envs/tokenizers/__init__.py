@@ -1,4 +1,4 @@
-"""Tokenizers: compact ones of a task's own words or of bytes, and pretrained ones from transformers."""
+"""Tokenizers: compact ones of a task's own vocabulary or of bytes, and pretrained ones from transformers."""
 
 from __future__ import annotations
 
@@ -8,18 +8,22 @@ from os import PathLike
 from typing import Any
 
 from textmdp.envs.tokenizers.base import Tokenizer
-from textmdp.envs.tokenizers.compact import ByteTokenizer, LexiconTokenizer
+from textmdp.envs.tokenizers.compact import ByteTokenizer
+from textmdp.envs.tokenizers.lexicon import LexiconTokenizer
 
 __all__ = ["ByteTokenizer", "LexiconTokenizer", "Tokenizer", "make_tokenizer"]
 
 
 def make_tokenizer(source: Any, vocabulary: Sequence[str] | None) -> Tokenizer:
-    """The tokenizer that the argument `tokenizer=` of an environment stands for.
+    """The tokenizer for the argument `tokenizer=` of an environment.
 
     Args:
-        source: None for the task's own compact one, "bytes", a `Tokenizer`, or a pretrained tokenizer by its name or
+        source: None for the task's own compact tokenizer, "bytes", a `Tokenizer`, or a pretrained tokenizer by name or
             path, or as a transformers object.
-        vocabulary: the tokens of the task's own; None for bytes.
+        vocabulary: the tokens of the task's own tokenizer; None for bytes.
+
+    Raises:
+        TypeError: `source` is none of these.
     """
     if isinstance(source, Tokenizer):
         return source
@@ -41,5 +45,5 @@ def make_tokenizer(source: Any, vocabulary: Sequence[str] | None) -> Tokenizer:
 
 @lru_cache(maxsize=64)
 def _lexicon(tokens: tuple[str, ...]) -> LexiconTokenizer:
-    # Shared by the environments of a task: tokenizers are immutable.
+    # The environments of a task share a tokenizer, which is immutable.
     return LexiconTokenizer(tokens)
