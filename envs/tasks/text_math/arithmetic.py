@@ -1,7 +1,7 @@
-"""An endless supply of arithmetic problems: difficulties by name, splits that share no problem, any index at any time.
+"""A generator of arithmetic problems, with named difficulties and disjoint splits.
 
-Problem `index` is a function of the seed, the split, the difficulty and the index alone. Whether a problem may be seen
-in training is a function of its content alone, whatever the seed: 45+37 is held out wherever 37+45 is.
+Problem `index` is a function of the seed, the split, the difficulty and the index. The split of a problem is a function
+of its content alone, for every seed: 45+37 is held out if 37+45 is.
 """
 
 from __future__ import annotations
@@ -22,23 +22,23 @@ from textmdp.envs.tasks.text_math.datasets import Problem
 from textmdp.envs.tasks.text_math.expressions import Term, brackets, decimals, expressions, fractions
 from textmdp.envs.tasks.text_math.word_problems import lexicon, words
 
-#: Everything that can be said about numbers, and the two markers of a final answer.
+#: The characters of numbers and expressions, and the two markers of a final answer.
 SYMBOLS = (*"0123456789", *"+-*/().=,", " ", "\n", "#### ", "A: ")
 
-#: Splits of so many problems are made whole, and later only looked up.
-_SMALL = 1 << 15
+#: Splits of at most this many problems are generated completely and then looked up.
+_MAX_CACHED = 1 << 15
 
 _APPLY: dict[str, Callable[[int, int], int]] = {"+": operator.add, "-": operator.sub, "*": operator.mul}
 
 
 @dataclass(frozen=True, slots=True)
 class Enumerated:
-    """All problems `a+b=` with both operands in a range, by number: a hash picks the number, arrays at a time.
+    """All problems `a+b=` with operands in a range, enumerated, so that a hash can choose many at a time.
 
     Attributes:
-        operators: signs out of `+-*`.
-        low: the least operand.
-        high: the greatest operand.
+        operators: some of the signs `+-*`.
+        low: the smallest operand.
+        high: the largest operand.
     """
 
     operators: str
@@ -46,7 +46,7 @@ class Enumerated:
     high: int
 
     def draw(self, starts: Words, split: str) -> list[Problem]:
-        """One problem for each word of chance, (n,)."""
+        """One problem of the split for each random word, (n,)."""
         numbers, count, problems = _pool(self, split)
         picked = (starts % count).view(np.int64)
         if problems is not None:
@@ -54,14 +54,14 @@ class Enumerated:
         return [self.problem(number) for number in numbers[picked].tolist()]
 
     def problem(self, number: int) -> Problem:
-        """The problem of a number."""
+        """The problem with this number."""
         sign, left, right = self._operands(number)
         symbol = self.operators[sign]
         answer = str(_APPLY[symbol](left, right))
         return Problem(f"{left}{symbol}{right}=", answer, answer)
 
     def _operands(self, numbers: Any) -> tuple[Any, Any, Any]:
-        """The index of the sign and both operands, of a number or of an array of numbers."""
+        """The index of the sign and both operands of a number, or of an array of numbers."""
         span = self.high - self.low + 1
         rest, b = numbers // span, numbers % span
         return rest // span, rest % span + self.low, b + self.low
@@ -69,13 +69,13 @@ class Enumerated:
 
 @lru_cache(maxsize=32)
 def _pool(level: Enumerated, split: str) -> tuple[Words, Words, NDArray[np.object_] | None]:
-    """The numbers of a split's problems, their count, and the problems of a small one, made once.
+    """The numbers of a split's problems, (n,), their count, and the problems themselves if they are few.
 
-    Two-digit sums take 10 ms and 3 MB; the numbers of three-digit sums, the largest level, 50 ms and 10 MB.
+    They are computed once: 10 ms and 3 MB for two-digit sums, 50 ms and 10 MB for three-digit sums, the largest level.
     """
     numbers = _numbers(level, split)
-    count = np.array(len(numbers), np.uint64)  # an array is faster than a number
-    if len(numbers) > _SMALL:
+    count = np.array(len(numbers), np.uint64)  # an array is faster than a scalar
+    if len(numbers) > _MAX_CACHED:
         return numbers, count, None
     return numbers, count, np.fromiter(map(level.problem, numbers.tolist()), object, len(numbers))
 
@@ -95,18 +95,18 @@ def _numbers(level: Enumerated, split: str) -> Words:
 
 @dataclass(frozen=True, slots=True)
 class Sampled:
-    """Problems that are drawn piece by piece, and drawn again until they are fit to be set and belong to the split.
+    """Problems that are sampled piece by piece, and rejected until they are suitable and belong to the split.
 
     Attributes:
-        compose: makes a question, the term whose content decides the split, and the answer; or None, to try again.
-        max_bytes: longer questions are drawn again.
+        compose: samples a question, the term whose content decides the split, and the answer; None to reject.
+        max_bytes: the maximum length of a question in bytes.
     """
 
     compose: Callable[[CounterRNG], tuple[str, Term, str] | None]
     max_bytes: int
 
     def draw(self, starts: Words, split: str) -> list[Problem]:
-        """One problem for each word of chance, (n,)."""
+        """One problem of the split for the stream of each first word, (n,)."""
         return [self._draw(CounterRNG(start), split) for start in starts.tolist()]
 
     def _draw(self, rng: CounterRNG, split: str) -> Problem:
@@ -122,7 +122,7 @@ class Sampled:
 def _to_solve(
     generator: Callable[[CounterRNG], tuple[Term, str] | None],
 ) -> Callable[[CounterRNG], tuple[str, Term, str] | None]:
-    """The question that a bare expression is."""
+    """A `compose` that asks for the value of an expression."""
 
     def compose(rng: CounterRNG) -> tuple[str, Term, str] | None:
         drawn = generator(rng)
@@ -136,11 +136,11 @@ class Level:
     """A difficulty.
 
     Attributes:
-        example: one of its problems.
-        generator: where its problems come from.
-        max_text_bytes: the longest question.
-        max_response_tokens: the budget of a response: room for a line of thought before the answer.
-        vocabulary: the tokens that its questions and answers are written in.
+        example: one of its questions.
+        generator: the source of its problems.
+        max_text_bytes: the maximum length of a question in bytes.
+        max_response_tokens: the budget of a response, with room for a line of reasoning before the answer.
+        vocabulary: the tokens of its questions and answers.
     """
 
     example: str
@@ -175,9 +175,9 @@ class Arithmetic:
     """The problems of one difficulty, split and seed.
 
     Args:
-        difficulty: a name out of `LEVELS`.
+        difficulty: a key of `LEVELS`.
         split: "train", "test" (one problem in five, by content) or "all".
-        seed: any integer; another seed gives another order of the same problems.
+        seed: any integer; it decides the order of the problems.
 
     >>> generator = Arithmetic("two-digit", "train", seed=0)
     >>> generator.problems([5]) == [generator.problems([3, 4, 5])[2]]
@@ -194,5 +194,5 @@ class Arithmetic:
         self._streams = CounterStreams(int(seed), split, difficulty)
 
     def problems(self, indices: Sequence[int]) -> list[Problem]:
-        """The numbered problems, each from its index alone."""
+        """The problems with these indices."""
         return self.level.generator.draw(self._streams.of_problems(indices), self.split)

@@ -1,15 +1,13 @@
-r"""Problems from files and from the Hugging Face hub: a question and an answer in each row.
+r"""Problems from files and from the Hugging Face hub, with a question and an answer in each row.
 
 Two formats are recognised:
 
 - **GSM8K**: `question`, and `answer`, a worked solution whose last line is `#### 18`. Calculator notes `<<9*2=18>>`
-  are taken out.
-- **MATH**: `problem`, and `solution` with the answer in its last `\boxed{...}`; the field `answer` counts where it is
-  there.
+  are removed.
+- **MATH**: `problem`, and `solution` with the answer in its last `\boxed{...}`; a field `answer` takes precedence.
 
-Any other names are given as `question_field=` and `answer_field=`; that answer may be the bare answer, or a worked
-solution with either of the two markers. No row is ever skipped: what cannot be read is a `DataError` with file, line
-and field.
+Other names are given as `question_field=` and `answer_field=`; that answer may be the bare answer, or a worked solution
+with either of the two markers. No row is skipped: an unreadable one raises a `DataError` with file, line and field.
 """
 
 from __future__ import annotations
@@ -25,14 +23,14 @@ _BOX = re.compile(r"\\f?box(?:ed)?\s*\{")
 
 
 class Problem(NamedTuple):
-    """A question, its answer, and a response that an expert would give to it."""
+    """A question, its answer, and the response of an expert."""
 
     question: str
-    """The text that is asked, as it is shown."""
+    """The question as the environment shows it."""
     answer: str
     """The reference answer."""
     solution: str
-    """A worked solution that ends in the answer; or the answer alone."""
+    """A worked solution that ends in the answer, or the answer alone."""
 
 
 def load_problems(
@@ -42,20 +40,20 @@ def load_problems(
     question_field: str | None = None,
     answer_field: str | None = None,
 ) -> list[Problem]:
-    """Read a data set, in its order.
+    """Read the problems of a data set, in its order.
 
     Args:
         dataset: a file, a folder, or a name on the hub, see `textmdp.envs.data.dataset_rows.load_rows`.
         split: "train", "test", "all" or None, see there; a file is split by the content of its questions (one in
             five is held out for "test").
-        question_field: the name of the field that is asked.
-        answer_field: the name of the field with the answer.
+        question_field: the name of the field with the question; None for the names of GSM8K and MATH.
+        answer_field: the name of the field with the answer; None for the same.
 
     Raises:
         DataError: a row cannot be read.
         FileNotFoundError: there is no such file.
         ValueError: there is no such split.
-        ImportError: a hub name, and `datasets` is not installed.
+        ImportError: `dataset` is a name of the hub, and `datasets` is not installed.
     """
     return load_rows(
         dataset,
@@ -66,7 +64,7 @@ def load_problems(
 
 
 def _problem(place: str, row: Row, question_field: str | None, answer_field: str | None) -> Problem:
-    """One row as a problem; `place` says where it stands."""
+    """The problem of one row; `place` begins the message of an error."""
     asked = question_field or next((name for name in ("question", "problem") if name in row), None)
     if asked is None:
         raise DataError(
@@ -83,13 +81,13 @@ def _problem(place: str, row: Row, question_field: str | None, answer_field: str
     if answer is None:
         raise DataError(
             f"{place}, field 'answer': no final answer '#### ...' found; "
-            'where the field is the bare answer, say answer_field="answer"'
+            'if the field is the bare answer, use answer_field="answer"'
         )
     return Problem(question, answer, solution)
 
 
 def _text(place: str, row: Row, name: str, *, numbers: bool = False) -> str:
-    """A field as text; numbers are written out where they are allowed."""
+    """A field as text, numbers included if they are allowed."""
     if name not in row:
         raise DataError(
             f"{place}: the field {name!r} is missing; the row has {names_of(row)}; "
@@ -106,7 +104,7 @@ def _text(place: str, row: Row, name: str, *, numbers: bool = False) -> str:
 
 
 def _after_hashes(text: str) -> str | None:
-    """The answer behind the last `####`, thousands commas removed from numbers; None where there is none."""
+    """The answer after the last `####`, with thousands commas removed from numbers; None if there is none."""
     _, marker, answer = text.rpartition("####")
     answer = answer.strip().partition("\n")[0].strip()
     if re.fullmatch(r"-?\d{1,3}(,\d{3})+(\.\d+)?", answer):
@@ -115,7 +113,7 @@ def _after_hashes(text: str) -> str | None:
 
 
 def _answer_of(text: str) -> tuple[str, str]:
-    """The answer and a solution from a field of any kind: with `####`, with a box, or bare."""
+    """The answer and a solution from a field with `####`, with a box, or with the bare answer."""
     text = _NOTE.sub("", text).strip()
     hashed = _after_hashes(text)
     if hashed is not None:
@@ -127,7 +125,7 @@ def _answer_of(text: str) -> tuple[str, str]:
 
 
 def _math(place: str, row: Row) -> tuple[str, str]:
-    """Answer and solution of a row in the format of MATH."""
+    """The answer and the solution of a row in the format of MATH."""
     answer = _text(place, row, "answer", numbers=True).strip() if row.get("answer") is not None else None
     if answer is not None and "solution" not in row:
         return answer, rf"\boxed{{{answer}}}"
@@ -139,7 +137,7 @@ def _math(place: str, row: Row) -> tuple[str, str]:
 
 
 def _boxes(text: str) -> list[tuple[int, int, str]]:
-    r"""Start, end and content of each `\boxed{...}`, braces matched, outermost only."""
+    r"""Start, end and content of each outermost `\boxed{...}`, with braces matched."""
     found: list[tuple[int, int, str]] = []
     for match in _BOX.finditer(text):
         if found and match.start() < found[-1][1]:
@@ -155,7 +153,7 @@ def _boxes(text: str) -> list[tuple[int, int, str]]:
 
 
 def last_boxed(text: str) -> str | None:
-    r"""The content of the last `\boxed{...}` (or `\boxed 5`), braces matched; None where there is none.
+    r"""The content of the last `\boxed{...}` (or `\boxed 5`), with braces matched; None if there is none.
 
     >>> last_boxed(r"first \boxed{1}, so $x = \boxed{\frac{1}{2}}$.")
     '\\frac{1}{2}'
@@ -166,7 +164,7 @@ def last_boxed(text: str) -> str | None:
 
 
 def one_box(solution: str, answer: str) -> str:
-    r"""The solution with one box only, the last, around the answer: several boxes that differ are no final answer.
+    r"""The solution with its last box only, around the answer, since different boxes are no final answer.
 
     >>> one_box(r"We get \boxed{1} or \boxed{2}. So \boxed{2}.", "2")
     'We get 1 or 2. So \\boxed{2}.'

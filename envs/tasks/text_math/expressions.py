@@ -1,4 +1,4 @@
-"""Arithmetic expressions with exact values: how they are written, and which of them are the same problem."""
+"""Arithmetic expressions with exact values and a normal form that identifies equal problems."""
 
 from __future__ import annotations
 
@@ -15,7 +15,13 @@ _INVERSE = {"+": "-", "-": "+", "*": "/", "/": "*"}
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """An expression: its text, its value, and its parts in an order that no rewriting by commutativity changes.
+    """An expression with its value and its normal form under commutativity.
+
+    Attributes:
+        text: the expression as it is written.
+        value: its exact value.
+        rank: its precedence: sums 1, products 2, numbers 3.
+        parts: its signed summands or factors in normal form, sorted; empty for numbers.
 
     >>> seven, two = number(7), number(2)
     >>> ((seven - two) * two).text, ((seven - two) * two).value, (seven - two - seven).text
@@ -31,7 +37,7 @@ class Term:
 
     @property
     def content(self) -> str:
-        """The same text for all terms that differ by the order of summands or factors alone."""
+        """The normal form: equal for terms that differ only in the order of summands or factors."""
         return f"({' '.join(self.parts)})" if self.parts else self.text
 
     def __add__(self, other: Term) -> Term:
@@ -48,7 +54,7 @@ class Term:
 
 
 def _combine(sign: str, left: Term, right: Term, value: Fraction) -> Term:
-    """`left sign right` with the brackets that it needs and no others."""
+    """`left sign right` with the necessary brackets only."""
     rank = _SUM if sign in "+-" else _PRODUCT
     inverse = sign in "-/"
     before = f"({left.text})" if left.rank < rank else left.text
@@ -73,12 +79,12 @@ def decimal(units: int, places: int) -> Term:
 
 
 def write_fraction(value: Fraction) -> str:
-    """`-3`, `5/4`: an integer, or a fraction in lowest terms."""
+    """A number as an integer or a fraction in lowest terms: `-3`, `5/4`."""
     return str(value)
 
 
 def write_decimal(value: Fraction) -> str:
-    """`-3`, `0.25`: a terminating decimal, without needless zeros."""
+    """A number as a terminating decimal without trailing zeros: `-3`, `0.25`."""
     places = 0
     while (value * 10**places).denominator != 1:
         places += 1
@@ -90,7 +96,7 @@ def write_decimal(value: Fraction) -> str:
 
 
 def tree(rng: CounterRNG, leaves: int, operators: str, leaf: Callable[[CounterRNG], Term]) -> Term | None:
-    """A random expression of so many leaves; None where it would divide by zero."""
+    """A random expression with a number of leaves; None if it would divide by zero."""
     if leaves == 1:
         return leaf(rng)
     sign = rng.choice(operators)
@@ -121,7 +127,7 @@ def _small_decimal(rng: CounterRNG) -> Term:
 
 
 def brackets(rng: CounterRNG) -> tuple[Term, str] | None:
-    """`7*(12-45)`: three or four numbers and at least one pair of brackets; an integer."""
+    """A term such as `7*(12-45)`, of three or four numbers with brackets, and its value, an integer; None to reject."""
     term = tree(rng, rng.between(3, 4), "+-*", _one_or_two_digits)
     if term is None or "(" not in term.text or abs(term.value) > 99_999:
         return None
@@ -129,19 +135,19 @@ def brackets(rng: CounterRNG) -> tuple[Term, str] | None:
 
 
 def decimals(rng: CounterRNG) -> tuple[Term, str] | None:
-    """`3.7-12.45`, `0.6*1.5`: two decimals; a decimal."""
+    """A term such as `3.7-12.45` of two decimals, and its value, a decimal; None to reject."""
     term = tree(rng, 2, "+-*", _small_decimal)
     return None if term is None or "." not in term.text else (term, write_decimal(term.value))
 
 
 def fractions(rng: CounterRNG) -> tuple[Term, str] | None:
-    """`1/2+3/4`, `2/3/(4/5)`: two fractions; a fraction in lowest terms."""
+    """A term such as `1/2+3/4` of two fractions, and its value in lowest terms; None to reject."""
     term = tree(rng, 2, "+-*/", _fraction)
     return None if term is None else (term, write_fraction(term.value))
 
 
 def expressions(rng: CounterRNG) -> tuple[Term, str] | None:
-    """`(12-45)/6+7*2`: four to six numbers with all four operations; an integer or a fraction."""
+    """A term such as `(12-45)/6+7*2` of four to six numbers, and its value, a fraction; None to reject."""
     term = tree(rng, rng.between(4, 6), "+-*/", _one_or_two_digits)
     if term is None or abs(term.value.numerator) > 9_999 or term.value.denominator > 99:
         return None

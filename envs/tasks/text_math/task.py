@@ -1,4 +1,4 @@
-"""TextMath: answer a question with a number (or, on data sets, with any mathematics)."""
+"""TextMath: answer a question with a number or, on data sets, with any mathematical expression."""
 
 from __future__ import annotations
 
@@ -21,28 +21,28 @@ from textmdp.envs.tasks.text_math.mistakes import common_mistake
 from textmdp.envs.tokenizers import ByteTokenizer, Tokenizer
 
 _NUMBER = r"[+-]?(?:[0-9]{1,3}(?:,[0-9]{3})+(?:\.[0-9]+)?|(?:[0-9]+ )?[0-9]+/[0-9]+|[0-9]+(?:\.[0-9]*)?|\.[0-9]+)"
-#: What the compact vocabulary can write, with U+FFFD for padding and the like; what may stand behind a final answer.
+#: The characters of the compact vocabulary, with U+FFFD for special tokens; those that may follow a final answer.
 _SIGNS, _CLOSING = "0123456789+-*/().=, \n#A:\ufffd", " \n*)."
 _OTHER = re.compile(rf"[^{re.escape(_SIGNS)}]")
-#: A response in signs alone may end in its final answer; what stands before that ends in a marker, or is nothing.
+#: The end of a response in signs alone, with its final answer; the part before it, which is empty or ends in a marker.
 _FINAL = re.compile(rf"[ *(]*({_NUMBER})[{re.escape(_CLOSING)}]*")
 _MARKED = re.compile(rf"(?:[{re.escape(_SIGNS)}]*(?:####|=|^[ *]{{0,4}}A ?:))?", re.MULTILINE)
 _QUESTION = operator.attrgetter("question")
 _LONGEST_NUMBER = 40
 _LONGEST_SHARED = 4096
-#: Where a final answer begins, as `potential` sees it.
+#: The markers of a final answer for `potential`.
 _MARKER = re.compile(
     r"####[ \t]*|\\boxed\s*\{|^[ \t>*]{0,4}A[ \t]?:[ \t]*|\banswer(?: is)?:?[ \t]*", re.MULTILINE | re.IGNORECASE
 )
 
 
 class TextMath(Task[Problem]):
-    r"""Answer a question: arithmetic without end, or the problems of a data set.
+    r"""Answer a mathematical question, from an arithmetic generator or a data set.
 
     ## Description
-    The environment asks, the policy answers once, thinking first or not. Only the final answer counts: `#### x`,
-    `\boxed{x}`, `A: x` (on a line of its own), else the whole response where that is an answer by itself; the
-    conventions are those of `textmdp.envs.answers`. Final answers that differ earn nothing.
+    The environment asks a question, and the policy responds once, with or without reasoning. Only the final answer
+    counts: `#### x`, `\boxed{x}`, `A: x` on a line of its own, or else the whole response if it is an answer. The
+    conventions are those of `textmdp.envs.answers`. A response with different final answers is wrong.
 
     | difficulty | a question | budget in tokens |
     |---|---|---|
@@ -56,27 +56,31 @@ class TextMath(Task[Problem]):
     | `expressions` | `(12-45)/6+7*2=` | 96 |
     | `words` | `Ann has 12 coins and gives 5 to Ben. How many coins does Ann have now? ` | 96 |
 
-    ## Actions
-    Text. The compact tokenizer of the arithmetic levels has the digits, `+-*/().=,`, a blank, a line break, and the
-    markers `#### ` and `A: `; the word problems add a lexicon of words. Data sets are written in bytes.
+    The budget of a data set is the number of tokens, in the tokenizer in use, of its longest solution and of 2,048
+    characters of reasoning (`textmdp.envs.data.response_budget`).
 
-    ## Observations
-    The question: an expression and `=`, a story, or a row's question and a line break.
+    ## Action space
+    Text. The compact tokenizer of the arithmetic levels has the digits, `+-*/().=,`, a blank, a line break, and the
+    markers `#### ` and `A: `; the word problems add a lexicon of words. The default tokenizer of data sets is bytes.
+
+    ## Observation space
+    Text, the question: an expression and `=`, a story, or a row's question and a line break.
 
     ## Rewards
-    `correct`, 1 or 0, is the reward. `format` (1 where a final answer could be read: for arithmetic, a number) and
-    `length` (of the response, in characters) are metrics. With `reward="dense"`, shaping adds the potential: the part
-    of the answer's characters that the response has right so far.
+    `correct`, 1 or 0, is the reward and decides the success. `format` (1 if the response has a final answer, for
+    arithmetic a number) and `length` (of the response, in characters) are metrics. The potential of `reward="dense"` is
+    the fraction of the answer's characters that the final answer so far has right.
 
-    Arithmetic answers are numbers, compared exactly: `5/4`, `10/8` and `1.25` are one answer. A response in nothing but
-    digits, signs and markers is read strictly: it is its answer, or ends in it behind `####`, `A:` or `=` (a full stop,
-    stars and brackets around it are fine). Repeating the question earns nothing. Data sets are also compared by
-    algebra, in a worker process of math-verify, unless `symbolic=False`.
+    Arithmetic answers are numbers, compared exactly: `5/4`, `10/8` and `1.25` are equal. A response of digits, signs
+    and markers alone is parsed strictly: it is its answer, or ends in it after `####`, `A:` or `=`, with an optional
+    full stop, stars and brackets. Repeating the question is wrong. Answers of data sets are also compared by algebra,
+    in a worker process with math-verify, unless `symbolic=False`. If the budget cuts a response to a data set's
+    question, a final answer that touches the cut is wrong, since it may be incomplete.
 
     ## Starting state
-    Arithmetic problem `index` is a function of seed, split, difficulty and index (any integer from 0 below 2**62).
-    Which split it may appear in is a function of its content alone: one in five, whatever the order of summands and
-    factors, is held out. Problem `index` of a data set is its row `index`.
+    Arithmetic problem `index` is a function of seed, split, difficulty and index (an integer from 0 to 2**62 - 1). Its
+    split is a function of its content: one problem in five is held out, regardless of the order of summands and
+    factors. Problem `index` of a data set is its row `index`.
 
     ## Episode end
     Every episode terminates with the first response.
@@ -85,11 +89,12 @@ class TextMath(Task[Problem]):
     - `difficulty`: a name from the table.
     - `split`: `"train"`, `"test"` or `"all"`. None is `"train"` for arithmetic; for files, see
       `textmdp.envs.tasks.text_math.datasets.load_problems`.
-    - `seed`: which order of the arithmetic problems; other seeds give other orders.
+    - `seed`: the order of the arithmetic problems.
     - `dataset`: a `.jsonl` file, a folder with `train.jsonl` and `test.jsonl`, or a name on the Hugging Face hub.
-    - `question_field`, `answer_field`: where the rows are neither in GSM8K's nor in MATH's format.
-    - `symbolic`: whether a data set's answers are compared by algebra where exact comparison cannot tell; True by
-      default, and never for arithmetic, where it would take the question for its answer.
+    - `question_field`, `answer_field`: the names of the fields, if the rows are neither in GSM8K's nor in MATH's
+      format.
+    - `symbolic`: True (the default) to compare a data set's answers by algebra if exact comparison does not decide.
+      Arithmetic is never compared by algebra, which would find the question equal to its answer.
 
     ## Version history
     - v0: first release.
@@ -134,11 +139,11 @@ class TextMath(Task[Problem]):
         self.max_response_tokens = self.response_budget(ByteTokenizer())
 
     def problem(self, index: int) -> tuple[Problem, str]:
-        """Problem `index`: its state is the problem with its answer, the text is the question."""
+        """Problem `index`: the state is the problem with its answer, the text is the question."""
         return self.problems([index])[0]
 
     def problems(self, indices: Sequence[int]) -> list[tuple[Problem, str]]:
-        """Many problems, 0.3 µs each at the default difficulty."""
+        """`problem` for each index; about 0.3 µs each at the default difficulty."""
         if self._generator is not None:
             problems = self._generator.problems(indices)
             return [*zip(problems, map(_QUESTION, problems), strict=True)]
@@ -149,26 +154,26 @@ class TextMath(Task[Problem]):
 
     def reply(self, state: Problem, response: str, rng: np.random.Generator) -> Reply[Problem]:
         """The score of the response; the episode ends."""
-        return Reply(state, "", self._judge(state.answer, response)[len(response)], True)
+        return Reply(state, "", self._grade(state.answer, response)[len(response)], True)
 
     def reply_many(
         self, states: Sequence[Problem], responses: Sequence[str], rngs: Sequence[np.random.Generator]
     ) -> list[Reply[Problem]]:
-        """Many scores, no generator made: about 0.5 µs each for short responses at the default difficulty."""
-        # What else is in a response is looked for once, in all of them together.
+        """`reply` for each response; about 0.5 µs each for short responses at the default difficulty."""
+        # One search for other characters, in all responses together.
         signs_alone = self._generator is not None and not _OTHER.search("".join(responses))
-        judge = _judge_signs if signs_alone else self._judge
+        scores_of = _grade_signs if signs_alone else self._grade
         scores = [
-            judge(state.answer, response)[len(response)] for state, response in zip(states, responses, strict=True)
+            scores_of(state.answer, response)[len(response)] for state, response in zip(states, responses, strict=True)
         ]
-        # What Reply(…) does, without a Python frame for each.
+        # Reply(…) without a Python frame for each.
         return [*map(tuple.__new__, repeat(Reply), zip(states, repeat(""), scores, repeat(True)))]
 
-    def _judge(self, answer: str, response: str) -> _Scores:
-        """The scores of what the response is: correct, wrong, or no answer at all."""
+    def _grade(self, answer: str, response: str) -> _Scores:
+        """The scores of correct, wrong or unreadable responses, whichever the response is."""
         if self._generator is not None and not _OTHER.search(response):
-            return _judge_signs(answer, response)
-        # Something else is in it, or may be: prose, or mathematics.
+            return _grade_signs(answer, response)
+        # The response may contain prose or mathematics.
         verdict = grade(answer, response, symbolic=self._symbolic)
         readable = verdict.answer is not None and (self._generator is None or is_number(verdict.answer))
         return _CORRECT if verdict.correct else _WRONG if readable else _UNREADABLE
@@ -196,33 +201,33 @@ class TextMath(Task[Problem]):
         return response_budget(tokenizer, (row.solution for row, _ in self._rows))
 
     def demonstrate(self, state: Problem, rng: np.random.Generator) -> str:
-        """The answer; for a data set, the worked solution that ends in it."""
+        """The answer; for a data set, the worked solution."""
         return state.solution
 
     def mistake(self, state: Problem, rng: np.random.Generator) -> str:
-        """The answer without the carry, the borrow or the sign; for a data set, behind the marker `####`."""
+        """The answer without the carry, the borrow or the sign; for a data set, after the marker `####`."""
         careless = common_mistake(state.question, state.answer)
         return careless if self._generator is not None else f"#### {careless}"
 
     def potential(self, state: Problem, partial: str) -> float:
-        """The part of the answer's characters that stand right, from the first on, in the final answer so far.
+        """The fraction of the answer's characters, from the first on, that the final answer so far has right.
 
-        It is from 0 to 1, and 1 just where the final answer so far is the answer. The final answer begins behind the
-        last marker, or with the response where there is none.
+        It is 1 if and only if the final answer so far is the answer. The final answer begins after the last marker, or
+        at the beginning of a response without markers.
         """
         start = 0
         for marker in _MARKER.finditer(partial):
             start = marker.end()
-        answer, said = state.answer, partial[start:].lstrip(" ")
+        answer, written = state.answer, partial[start:].lstrip(" ")
         if "," not in answer:  # 1,450 is 1450
-            said = said.replace(",", "")
+            written = written.replace(",", "")
         right = 0
-        for one, other in zip(answer, said, strict=False):
+        for one, other in zip(answer, written, strict=False):
             if one != other:
                 break
             right += 1
-        # Brackets and full stops may close the answer: 82}$. is right, 827 is not any more.
-        if right == len(answer) and said[right:].partition("\n")[0].strip(" }$.*)"):
+        # Brackets and full stops may follow the answer: 82}$. is right, 827 is not.
+        if right == len(answer) and written[right:].partition("\n")[0].strip(" }$.*)"):
             right -= 1
         return right / len(answer)
 
@@ -231,27 +236,28 @@ class TextMath(Task[Problem]):
         return None if self._generator is None else self._generator.level.vocabulary
 
 
-def _judge_signs(answer: str, response: str) -> _Scores:
-    """What a response in signs alone is."""
+def _grade_signs(answer: str, response: str) -> _Scores:
+    """The scores of a response of digits, signs and markers alone."""
     if response == answer:
         return _CORRECT
-    # What ends in no digit, or has no marker before its last number, is noise: told apart at a tenth of the cost.
-    said = response.rstrip(_CLOSING)
-    if not said[-1:].isdigit():
+    # A response without a digit at its end, or without a marker before its last number, is rejected at a tenth of the
+    # cost of the regular expressions.
+    stripped = response.rstrip(_CLOSING)
+    if not stripped[-1:].isdigit():
         return _UNREADABLE
-    before = said.rstrip("0123456789,./ ").rstrip(" *(+-")
+    before = stripped.rstrip("0123456789,./ ").rstrip(" *(+-")
     if before and before[-1] not in "=#:":
         return _UNREADABLE
     start = len(before)
     final = _FINAL.fullmatch(response, start)
     if not final or not _MARKED.fullmatch(response, 0, start):
         return _UNREADABLE
-    # Most are told apart here; what looks right may still contradict itself further up.
+    # Most wrong answers are rejected here; a response that looks right may contradict itself further up.
     return _CORRECT if _may_be_equal(answer, final[1]) and _grade_exactly(answer, response) else _WRONG
 
 
 def _may_be_equal(answer: str, written: str) -> bool:
-    """False only for different numbers: equal ones round to the same float, since Python rounds correctly."""
+    """False if two numbers differ: equal numbers round to the same float, since Python rounds correctly."""
     if len(written) > _LONGEST_NUMBER or len(answer) > _LONGEST_NUMBER:
         return True
     return _rounded(answer) == _rounded(written)
@@ -273,12 +279,12 @@ def _rounded(number: str) -> float:
 
 @lru_cache(maxsize=4096)
 def _grade_exactly(answer: str, response: str) -> bool:
-    """Whether the response is correct without algebra; remembered, since a policy that has learnt repeats itself."""
+    """True if the response is correct without algebra; cached, since a trained policy repeats itself."""
     return grade(answer, response, symbolic=False).correct
 
 
 class _Scores(dict[int, Score]):
-    """One shared score a length, for all responses of a verdict; a plain look-up, since every reply makes one."""
+    """The scores of one verdict by the length of the response; cached, since every reply needs one."""
 
     def __init__(self, correct: bool, readable: bool) -> None:
         self._parts = {"correct": float(correct), "format": float(readable)}

@@ -1,4 +1,4 @@
-"""Word problems: stories of one to three steps in a small lexicon, each with the expression that answers it."""
+"""Word problems: stories of one to three steps in a small lexicon, each with the expression of its answer."""
 
 from __future__ import annotations
 
@@ -15,13 +15,14 @@ HOLDERS = ("bags", "boxes", "cases", "crates")
 
 
 class Story(NamedTuple):
-    """A text with places for names, things and the numbers a, b, c, d, and what is asked of the numbers."""
+    """A template for a story with the numbers a, b, c, d."""
 
     text: str
+    """The text, with fields for names (x, y), things (t), holders (h) and numbers."""
     answer: Callable[[Term, Term, Term, Term], Term]
-    """The expression that answers it."""
-    enough: Callable[[int, int, int, int], bool] = lambda a, b, c, d: True
-    """Whether the numbers make sense on the way: nobody gives away what they do not have."""
+    """The expression of the answer."""
+    is_possible: Callable[[int, int, int, int], bool] = lambda a, b, c, d: True
+    """True if the numbers make sense at every step: nobody gives away more than they have."""
 
 
 STORIES = (
@@ -66,13 +67,13 @@ _TOKEN = re.compile(r" ?[A-Za-z]+|[^A-Za-z]")
 
 
 def words(rng: CounterRNG) -> tuple[str, Term, str] | None:
-    """A story, its expression and its answer, a natural number; None where the numbers give no sensible one."""
+    """A random story, its expression and its answer, a natural number; None to reject."""
     story = rng.choice(STORIES)
     a, b, c, d = (rng.between(2, 60) for _ in range(4))
     term = story.answer(number(a), number(b), number(c), number(d))
-    if term.value.denominator != 1 or not 0 <= term.value <= 999 or not story.enough(a, b, c, d):
+    if term.value.denominator != 1 or not 0 <= term.value <= 999 or not story.is_possible(a, b, c, d):
         return None
-    if term.value in (a, b, c, d):  # saying the story again would end in its answer
+    if term.value in (a, b, c, d):  # a response that repeats the story would contain the answer
         return None
     x, y = rng.sample(NAMES, 2)
     text = story.text.format(x=x, y=y, t=rng.choice(THINGS), h=rng.choice(HOLDERS), a=a, b=b, c=c, d=d)
@@ -80,9 +81,9 @@ def words(rng: CounterRNG) -> tuple[str, Term, str] | None:
 
 
 def lexicon() -> tuple[str, ...]:
-    """The words of all stories as tokens, with the blank before them where there is one; no digits."""
-    told = " ".join(story.text for story in STORIES)
-    found = {token for token in _TOKEN.findall(re.sub(r"\{\w\}", "0", told)) if token[-1].isalpha()}
+    """The words of all stories as tokens, with the blank before them if there is one; no digits."""
+    text = " ".join(story.text for story in STORIES)
+    found = {token for token in _TOKEN.findall(re.sub(r"\{\w\}", "0", text)) if token[-1].isalpha()}
     found |= {blank + name for name in NAMES for blank in ("", " ")}
     found |= {f" {thing}" for thing in THINGS + HOLDERS}
     return tuple(sorted(found))
