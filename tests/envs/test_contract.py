@@ -13,7 +13,7 @@ from stable_baselines3.common.env_checker import check_env as sb3_check_env
 
 from textmdp.envs import TASKS, TokenVectorEnv
 from textmdp.envs.env_checker import run_checks
-from textmdp.envs.tasks.text_code.generator import generate as supply
+from textmdp.envs.tasks.text_code.generator import generate
 from textmdp.envs.tasks.text_math.arithmetic import LEVELS
 
 IDS = [f"{name}{view}-v0" for name in TASKS for view in ("", "Response")]
@@ -25,7 +25,7 @@ VARIANTS = [
     ("TextGuess-v0", {}),
     ("TextGuess-v0", {"low": 0, "high": 99, "guesses": 9}),
     ("TextGuess-v0", {"reward": "dense"}),
-    *[("TextCode-v0", {"difficulty": level}) for level in supply.LEVELS],
+    *[("TextCode-v0", {"difficulty": level}) for level in generate.LEVELS],
     ("TextCode-v0", {"reward": "dense", "credit": "all"}),
     ("TextCode-v0", {"split": "test", "seed": 3, "grammar": True}),
     ("TextCode-v0", {"tokenizer": "bytes", "max_response_tokens": 64}),

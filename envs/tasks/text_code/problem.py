@@ -1,4 +1,4 @@
-"""A programming problem, and the one rule what of a response is the program."""
+"""A programming problem, and the rule that extracts the program from a response."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from textmdp.envs.judge import Suite
 
-#: Texts that are longer, or have more operators, are not parsed.
-LONGEST, MOST_OPERATORS = 65_536, 4_000
-#: Characters that are parsed for one response, its readings together: 0.2 s.
-BUDGET = 262_144
-#: So many fenced blocks are read, from the last one up, and a text is cut at so many places.
-MOST_BLOCKS, MOST_CUTS = 16, 16
+#: The maximum number of characters and of operators of a text that is parsed.
+MAX_LENGTH, MAX_OPERATORS = 65_536, 4_000
+#: The maximum number of characters that are parsed for one response, in all its readings: 0.2 s.
+MAX_PARSED = 262_144
+#: The maximum number of fenced blocks that are read, from the last one up, and of places at which a text is cut.
+MAX_BLOCKS, MAX_CUTS = 16, 16
 
-# What nests the syntax tree without brackets: on a long chain the parser of an older CPython may exhaust the stack.
+# Operators that nest the syntax tree without brackets: a long chain may exhaust the stack of an older CPython's parser.
 _OPERATOR = re.compile(r"[-+*/%@&|^~<>.(\[]|\b(?:not|lambda|elif|else|await|yield)\b")
 #: The marks that close a block of code.
 FENCES = ("```", "~~~", "[DONE]")
@@ -34,42 +34,42 @@ class CodeProblem(NamedTuple):
     """A programming problem with its tests."""
 
     prompt: str
-    """What is shown to the agent."""
+    """The text that the environment shows."""
     preamble: str
-    """Code put in front of a response that is a whole program: the imports and helpers of the prompt."""
+    """Code before a response that is a whole program: the imports and helpers of the prompt."""
     stub: str
-    """Code that a bare function body continues; "" where the response must be a whole program."""
+    """Code that a bare function body continues; "" if the response must be a whole program."""
     entry: str
     """The name of the function under test; "" for a program that reads standard input."""
     visible: Suite | None
-    """The examples that the prompt shows; None where it shows none that can be graded."""
+    """The examples in the prompt; None if it has none that can be graded."""
     hidden: Suite
-    """The tests that the reward counts; none of them is shown where there are others."""
+    """The tests that the reward counts; the prompt shows none of them if there are others."""
     solution: str
-    """A response that earns full marks; "" where the data set has none."""
+    """A response that earns full marks; "" if the data set has none."""
     epilogue: str = ""
-    """Code put behind the program: for tests whose inputs only the program can build, of classes that it defines."""
+    """Code after the program, for tests whose inputs are objects of classes that the program defines."""
 
 
 def program_of(problem: CodeProblem, response: str) -> str:
-    """What of a response is the program. Nothing is executed, and 0.3 s is the most that it takes.
+    """Extract the program from a response. Nothing is executed, and it takes at most 0.3 s.
 
-    What stands before the last `</think>` is not read. Texts that may hold the program are the fenced blocks of Python,
-    from the last one up, and then what stands before the first fence. Fences are lines of three or more backticks or
-    tildes, or `[BEGIN]` and `[DONE]`; a block that never closes goes on to the end. The program is the first text that
-    can be read
+    Text before the last `</think>` is ignored. The candidates are the fenced blocks of Python, from the last one up,
+    and then the text before the first fence. Fences are lines of three or more backticks or tildes, or `[BEGIN]` and
+    `[DONE]`; a block without an end extends to the end of the response. The program is the first candidate that can be
+    read
 
-    1. as a whole program: it is Python that defines the entry at its top level (any Python where there is no entry).
-       The preamble is put in front of it;
+    1. as a whole program: valid Python that defines the entry at its top level (any valid Python if there is no entry).
+       The preamble is put before it;
     2. else as a body, which begins with an indented line and continues the stub: it ends before the first line in the
-       first column where stub and body are Python, which is where completions are stopped;
+       first column at which stub and body are valid Python, as completions are usually stopped;
     3. else in part: the whole program that begins with the first `def`, `class`, `import`, `from` or `@` in the first
-       column, and ends before the statement there that is no Python;
-    4. else as a body all of whose lines lost their indentation, else one whose first line did.
+       column, and ends before the first statement that is not valid Python;
+    4. else as a body that lost the indentation of all its lines, else one that lost that of its first line.
 
-    What can be read in none of these ways is left for the judge to refuse: the last block, else the text, behind the
-    stub or, where there is none, behind the preamble. A method of a class `Solution` counts as the entry: it is bound
-    to the entry's name.
+    A response that cannot be read in any of these ways is left to the judge, which rejects it: the last block, else the
+    text, after the stub or, if there is none, after the preamble. A method of a class `Solution` counts as the entry,
+    and is bound to the entry's name.
     """
     text = response.rpartition("</think>")[2].replace("\r\n", "\n").replace("\r", "\n")
     before, blocks = _blocks(text)
@@ -107,20 +107,20 @@ def _blocks(text: str) -> tuple[str, list[str]]:
             lines.append(line)
     if fence and is_python:
         blocks.append("".join(lines))
-    return "".join(before), [block for block in reversed(blocks) if block.strip()][:MOST_BLOCKS]
+    return "".join(before), [block for block in reversed(blocks) if block.strip()][:MAX_BLOCKS]
 
 
 class _Reader:
-    """The ways to read a text as a program; each gives the program, or None. They share the budget of one response."""
+    """The ways to read a text as a program. Each returns the program or None; they share `MAX_PARSED` characters."""
 
     def __init__(self, problem: CodeProblem):
         self._problem = problem
-        self._left = BUDGET
+        self._left = MAX_PARSED
 
     def _parsed(self, text: str) -> ast.Module | SyntaxError | None:
-        """The syntax tree; the error of what is not Python; None for what is too large, too deep or over the budget."""
+        """The syntax tree, or the error of an invalid text; None if it is too long, too deep or over the budget."""
         self._left -= len(text)
-        if self._left < 0 or len(text) > LONGEST or len(_OPERATOR.findall(text)) > MOST_OPERATORS:
+        if self._left < 0 or len(text) > MAX_LENGTH or len(_OPERATOR.findall(text)) > MAX_OPERATORS:
             return None
         try:
             with warnings.catch_warnings():
@@ -142,7 +142,7 @@ class _Reader:
         if binding is None:
             return None
         imports = [node for node in tree.body if isinstance(node, ast.ImportFrom) and node.module == "__future__"]
-        # These must stay in front of everything.
+        # These must come before everything else.
         end = (imports[-1].end_lineno or 0) if imports and self._problem.preamble else 0
         lines = _LINE.findall(text)
         return "".join(lines[:end]) + _joined(self._problem.preamble, "".join(lines[end:])) + binding
@@ -152,7 +152,7 @@ class _Reader:
         stub = self._problem.stub
         if not stub or (stub.endswith("\n") and not text.lstrip("\n")[:1].isspace()):
             return None
-        ends = [line.start() for line, _ in zip(_TOP.finditer(text), range(MOST_CUTS), strict=False)]
+        ends = [line.start() for line, _ in zip(_TOP.finditer(text), range(MAX_CUTS), strict=False)]
         for end in (*ends, len(text)):
             tree = self._parsed(stub + text[:end]) if text[:end].strip() else None
             binding = _binding(tree.body, self._problem.entry) if isinstance(tree, ast.Module) else None
@@ -161,7 +161,7 @@ class _Reader:
         return None
 
     def unindented(self, text: str) -> str | None:
-        """The text as a body that lost its indentation."""
+        """The text as a body without its indentation."""
         text = text.lstrip("\n")
         if not self._problem.stub.endswith("\n") or text[:1].isspace():
             return None
@@ -171,15 +171,15 @@ class _Reader:
         return self.body(indent + text) if program is None else program
 
     def part(self, text: str) -> str | None:
-        """The whole program that is a part of the text."""
+        """The whole program within the text."""
         start = _CODE.search(text)
         part = text[start.start() :] if start else "" if self._problem.entry else text
-        for _ in range(MOST_CUTS):
+        for _ in range(MAX_CUTS):
             program = self.whole(part)
             error = self._parsed(part) if program is None else None
             if not isinstance(error, SyntaxError):
                 return program
-            # Up to the line in the first column where the statement begins that is no Python.
+            # Up to the line in the first column at which the invalid statement begins.
             lines = _LINE.findall(part)
             end = min(error.lineno or 1, len(lines)) - 1
             while end > 0 and (not lines[end].strip() or lines[end][:1].isspace()):
@@ -189,7 +189,7 @@ class _Reader:
 
 
 def _binding(body: Sequence[ast.stmt], entry: str) -> str | None:
-    """What is put behind a program so that it defines the entry: mostly nothing; None where it does not define it."""
+    """Code after a program that binds the entry's name, mostly ""; None if the program does not define the entry."""
     if not entry or entry in _defined(body):
         return ""
     solutions = (node for node in body if isinstance(node, ast.ClassDef) and node.name == "Solution")
@@ -213,6 +213,6 @@ def _joined(preamble: str, text: str) -> str:
 
 
 def _indentation(stub: str) -> str:
-    """The indentation of a body: that of the stub's last line, and four blanks more where this begins a block."""
+    """The indentation of a body: that of the stub's last line, and four more blanks if that line begins a block."""
     last = stub.rstrip().rpartition("\n")[2]
     return last[: len(last) - len(last.lstrip())] + ("    " if last.endswith(":") else "")

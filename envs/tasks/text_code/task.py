@@ -1,4 +1,4 @@
-"""TextCode: write a function (or, on data sets, a program) that passes hidden tests."""
+"""TextCode: write a function or, on data sets, a program that passes hidden tests."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ if TYPE_CHECKING:
     from textmdp.envs.judge.engine import Pending
 
 CREDITS = ("fraction", "all")
-#: Seconds of wall-clock and of processor time, where none are given.
+#: The default limits in seconds of wall-clock and of processor time.
 WALL, CPU = 3.0, 2.0
-#: What every test of a program that is no Python ends in.
+#: The reasons of the tests of a program that is not valid Python.
 _NO_PYTHON = ("error: SyntaxError", "error: IndentationError", "error: TabError")
 
 
 class TextCode(Task[Exercise]):
-    r'''Write a program that passes tests that it does not see: small functions without end, or a data set's problems.
+    r'''Write a program that passes hidden tests, for generated functions or the problems of a data set.
 
     ## Description
-    The environment shows a signature and a docstring, the policy answers once, with the body. The judge
-    (`textmdp.envs.judge`) runs the program in a sandbox; only what it returns counts.
+    The environment shows a signature and a docstring, and the policy responds once, with the body. The judge
+    (`textmdp.envs.judge`) runs the program in a sandbox and compares its results with the expected ones.
 
         def f(x, y):
             """Subtract x from 3, then subtract it from y.
@@ -48,7 +48,7 @@ class TextCode(Task[Exercise]):
             """
             return y - (3 - x)
 
-    | difficulty | a statement | tokens of a body | budget |
+    | difficulty | a statement | tokens of a body | budget in tokens |
     |---|---|---|---|
     | `one-step` | Add 3 to x. | 5 | 12 |
     | `two-step` (default) | Add 3 to x, then multiply by y. | 7–9 | 16 |
@@ -58,34 +58,37 @@ class TextCode(Task[Exercise]):
     | `loops` | Add up i times 3 for every i from 1 to n that is a multiple of 2. | 23–33 | 48 |
     | `lists` | Take x times 3 for every x in xs that is at least 4, in reverse. | 24–30 | 48 |
 
-    ## Actions
-    Text: the body, with its indentation; or a whole program; or prose with a fenced block: see
-    `textmdp.envs.tasks.text_code.problem.program_of` for how the program is found. The compact tokenizer of the
-    difficulties has the lexemes of their programs (`return `, ` + `, a line break with its indentation), digits, and
-    the phrases of their statements; the budgets are in these, so other tokenizers want a larger
-    `max_response_tokens`. Data sets are written in bytes.
+    The budget of a data set is the number of tokens, in the tokenizer in use, of its longest solution as a whole
+    program and of 2,048 characters of reasoning (`textmdp.envs.data.response_budget`).
 
-    ## Observations
-    The prompt: a signature, a statement and one or two examples; or a data set's.
+    ## Action space
+    Text: the body with its indentation, a whole program, or prose with a fenced block; see
+    `textmdp.envs.tasks.text_code.problem.program_of`. The compact tokenizer of a difficulty has the lexemes of its
+    programs (`return `, ` + `, a line break with its indentation), digits, and the phrases of its statements. The
+    budgets count these tokens, so other tokenizers need a larger `max_response_tokens`. The default tokenizer of data
+    sets is bytes.
+
+    ## Observation space
+    Text, the prompt: a signature, a statement and one or two examples, or the prompt of a data set.
 
     ## Rewards
-    `passed`, the fraction of the hidden tests that the program passes, is the reward; with `credit="all"` it is
-    `solved`, 1 where it passes them all and 0 otherwise. The other of the two is a metric, and so are `compiles` (0 for
-    what is no Python), `passes_examples` (1 where the examples shown are passed, too) and, with
-    `measure_runtime=True`, `runtime` in seconds of processor time. With `reward="dense"`, shaping adds the potential:
-    the characters v of the response up to where it stops being the beginning of a program, as v / (v + n), n being
-    those of the reference.
+    `passed`, the fraction of hidden tests that the program passes, is the reward; with `credit="all"` the reward is
+    `solved`, 1 if it passes all of them and 0 otherwise. `solved` decides the success. The part that is not the reward
+    is a metric, and so are `compiles` (0 for invalid Python), `passes_examples` (1 if the program also passes the
+    examples of the prompt) and, with `measure_runtime=True`, `runtime` in seconds of processor time. The potential of
+    `reward="dense"` is v / (v + n) for a response whose first v characters may begin a program, and a reference of n
+    characters. If the budget cuts a response to a data set's problem, a program that touches the cut earns nothing,
+    since it may be incomplete.
 
-    A verdict is a function of program and tests, but for two things: what takes about as long as the limits may or may
-    not be done in time, and a runtime is never the same twice. So `runtime` is left out unless it is asked for, and
-    with it grading is not repeatable to the bit.
+    The score is a function of program and tests, with two exceptions: a program that takes about as long as the limits
+    may or may not finish in time, and runtimes vary. `runtime` is therefore left out by default.
 
     ## Starting state
-    Problem `index` is a function of seed, split, difficulty and index (any integer from 0 below 2**62), tests included.
-    Which split it may appear in is a function of what its program computes: one function in five is held out, whatever
-    the words. There are ten hidden tests, none of which is shown, at the borders of the cases where there are any. They
-    catch more than 99 % of the programs that one slip makes of the reference. Problem `index` of a data set is its
-    row `index`.
+    Problem `index`, with its tests, is a function of seed, split, difficulty and index (an integer from 0 up to `2**62
+    - 1`). Its split is a function of what its program computes: one function in five is held out, whatever its
+    statement. There are ten hidden tests, at the borders of the cases if there are cases; the prompt shows none of
+    them. They catch more than 99 % of the mutants of the reference (`textmdp.envs.tasks.text_code.generator.mutants`).
+    Problem `index` of a data set is its row `index`.
 
     ## Episode end
     Every episode terminates with the first response.
@@ -94,18 +97,19 @@ class TextCode(Task[Exercise]):
     - `difficulty`: a name from the table.
     - `split`: `"train"`, `"test"` or `"all"`. None is `"train"` for the difficulties; for files, see
       `textmdp.envs.tasks.text_code.formats.datasets.load_code_problems`.
-    - `seed`: which order of the problems; other seeds give other orders.
+    - `seed`: the order of the generated problems.
     - `dataset`: a file or folder, or a name on the Hugging Face hub: HumanEval, MBPP, their plus versions, APPS.
-    - `skip_untested`: leave out a data set's rows that hold no test, which are errors otherwise.
+    - `skip_untested`: True to leave out a data set's rows without tests, which are errors otherwise.
     - `credit`: `"fraction"` or `"all"`.
-    - `grammar`: offer the grammar of the difficulty's programs (`continuations`, the action mask): what it allows
-      compiles, reads no unknown name, and can be finished within the budget. It needs the compact tokenizer.
-    - `wall`, `cpu`: seconds that all tests of a program may take together.
-    - `isolation`: how programs are confined, see `textmdp.envs.judge.Judge`. All tasks of a process that ask for the
-      same share one judge, which is started by the first response, and closed with the last of their environments.
-    - `judge`: a judge of your own instead, yours to close. Of generated problems, programs that are plain functions may
-      be graded one after the other in one process (`sharing` of `Judge.grade`); of data sets each has its own.
-    - `measure_runtime`: see above.
+    - `grammar`: True for the grammar of the difficulty's programs (`continuations`, the action mask). It allows
+      programs that compile, read no unknown name, and can be finished within the budget. It needs the compact
+      tokenizer.
+    - `wall`, `cpu`: the limits for all tests of a program together, in seconds of wall-clock and of processor time.
+    - `isolation`: the confinement of programs, see `textmdp.envs.judge.Judge`. All tasks of a process with the same
+      value share one judge. The first response starts it, and closing the last of their environments closes it.
+    - `judge`: a judge of your own instead, which you close. For generated problems, programs that are plain functions
+      may be graded one after the other in one process (`sharing` of `Judge.grade`); for data sets each has its own.
+    - `measure_runtime`: True for the metric `runtime`.
 
     ## Version history
     - v0: first release.
@@ -134,7 +138,7 @@ class TextCode(Task[Exercise]):
             if not 0 < seconds < math.inf:
                 raise ValueError(f"{name}={seconds} must be a positive number of seconds")
         if judge is None:
-            share(isolation, self)  # which starts nothing yet, and refuses what is no isolation
+            share(isolation, self)  # starts nothing yet, and refuses an unknown isolation
         elif isolation != "best":
             raise ValueError(f"isolation={isolation!r} is for a judge that is made here; judge= has its own")
         self._weights = {"passed" if credit == "fraction" else "solved": 1.0}
@@ -162,11 +166,11 @@ class TextCode(Task[Exercise]):
         self.max_response_tokens = self.response_budget(ByteTokenizer())
 
     def problem(self, index: int) -> tuple[Exercise, str]:
-        """Problem `index`: its state is the problem with its tests, the text is the prompt."""
+        """Problem `index`: the state is the problem with its tests, the text is the prompt."""
         return self.problems([index])[0]
 
     def problems(self, indices: Sequence[int]) -> list[tuple[Exercise, str]]:
-        """Many problems; at the default difficulty 0.2 ms each when they are new, 1 µs when they come again."""
+        """`problem` for each index; at the default difficulty 0.2 ms each if they are new, 1 µs if they are cached."""
         if self._generator is not None:
             return [(exercise, exercise.problem.prompt) for exercise in self._generator.exercises(indices)]
         if any(not 0 <= index < len(self._rows) for index in indices):
@@ -181,9 +185,9 @@ class TextCode(Task[Exercise]):
     def submit(
         self, states: Sequence[Exercise], responses: Sequence[str], rngs: Sequence[np.random.Generator]
     ) -> list[GradedReply]:
-        """Futures of the scores; the judge grades the programs side by side, equal ones of a problem once.
+        """Futures of the replies; the judge grades the programs in parallel, equal ones of a problem once.
 
-        Several threads may share the task. If the judge is closed before a program was graded, `result` raises.
+        Several threads may share the task. If the judge is closed before a program is graded, `result` raises.
         """
         keys = list(zip(states, responses, strict=True))
         new = [key for key in dict.fromkeys(keys) if not self._is_reference(*key)]
@@ -194,7 +198,7 @@ class TextCode(Task[Exercise]):
                 [(program_of(state.problem, response), suite) for suite in _suites(state.problem)]
                 for state, response in new
             ]
-            sharing = self._generator is not None  # a few operations and names are all that such programs are made of
+            sharing = self._generator is not None  # such programs consist of a few operations and names
             pending = dict(zip(new, judge.submit_each(groups, self._wall, self._cpu, sharing=sharing), strict=True))
         return [GradedReply(self, key[0], pending.get(key)) for key in keys]
 
@@ -259,33 +263,33 @@ class TextCode(Task[Exercise]):
         return state.problem.solution
 
     def mistake(self, state: Exercise, rng: np.random.Generator) -> str:
-        """What somebody careless writes: no brackets, operands in the order of reading, borders off by one.
+        """A common mistake: missing brackets, operands in the order of reading, borders off by one.
 
-        For a data set, the reference with one slip of the pen, see `textmdp.envs.tasks.text_code.generator.mutants`.
+        For a data set, the first mutant of the reference (`textmdp.envs.tasks.text_code.generator.mutants`).
         """
         if state.mistake:
             return state.mistake
         return first_mutant(program_of(state.problem, state.problem.solution))
 
     def potential(self, state: Exercise, partial: str) -> float:
-        """v / (v + n): v characters of the response may begin a program, and the reference has n; nothing is run.
+        """v / (v + n): the first v characters of the response may begin a program, and the reference has n.
 
-        It is from 0 to 1, and never less for more of the same response. Where there are fenced blocks, v is that of
-        the best of them.
+        It is in [0, 1), and never decreases as a response grows. If there are fenced blocks, v is the largest of the
+        response and the blocks. Nothing is executed.
         """
         blocks = [block.partition("\n")[2] for block in partial.split("```")[1::2]]
         valid = max(map(valid_prefix, [partial, *blocks]))
         return valid / (valid + max(1, len(state.problem.solution)))
 
     def continuations(self, state: Exercise, partial: str) -> Collection[str] | None:
-        """With `grammar=True`, the tokens that keep the body one that compiles and can be finished in the budget."""
+        """With `grammar=True`, the tokens after which the body still compiles and can be finished in the budget."""
         if not self._grammar or self._generator is None:
             return None
         return grammar(self._generator.difficulty, state.problem.stub).following(partial, self.max_response_tokens)
 
     @property
     def has_grammar(self) -> bool:
-        """With `grammar=True`."""
+        """True with `grammar=True`."""
         return self._grammar
 
     def vocabulary(self) -> Sequence[str] | None:
@@ -306,7 +310,7 @@ class GradedReply:
         self._task, self._state, self._pending = task, state, pending
 
     def result(self) -> Reply[Exercise]:
-        """The reply. Raises what `Pending.result` raises where the program could not be graded."""
+        """Wait for the verdicts and return the reply; raises like `Pending.result` if there are none."""
         if self._pending is None:
             score = self._task.reference_score()
         else:
@@ -320,7 +324,7 @@ class GradedReply:
 
 
 def _suites(problem: CodeProblem) -> tuple[Suite, ...]:
-    """The tests of a problem, the hidden ones first: in one suite where that can be, which saves a run."""
+    """The tests of a problem, the hidden ones first; in one suite if possible, which saves a run."""
     hidden, visible = problem.hidden, problem.visible
     if visible is None:
         return (hidden,)
@@ -331,7 +335,7 @@ def _suites(problem: CodeProblem) -> tuple[Suite, ...]:
 
 @lru_cache(maxsize=1 << 12)
 def _score(passed: float, compiles: float, examples: float, runtime: float | None, weighted: str) -> Score:
-    """A shared score for all responses that earned the same."""
+    """The score of these parts, cached."""
     parts = {"passed": passed, "solved": float(passed == 1.0), "compiles": compiles, "passes_examples": examples}
     if runtime is not None:
         parts["runtime"] = runtime

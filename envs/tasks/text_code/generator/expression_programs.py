@@ -1,7 +1,7 @@
-"""Programs of one expression: steps of arithmetic, or of work on a text, one after the other.
+"""Programs of one expression: a sequence of steps of arithmetic, or of operations on a string.
 
-A statement names the steps in their order: "Add 3 to x, then multiply by y." There is one function that does so, and
-code that is written in the order of reading is often another: `x + 3 * y`.
+A statement names the steps in their order: "Add 3 to x, then multiply by y." It defines one function, and code in the
+order of reading often computes another one: `x + 3 * y`.
 """
 
 from __future__ import annotations
@@ -22,13 +22,14 @@ from textmdp.envs.tasks.text_code.generator.program_spec import (
     suffix,
 )
 
-#: Arithmetic with whole numbers; the last two only with a number on the right.
+#: Operations on integers; the last two only with a constant on the right.
 _SIGNS = ("+", "-", "*", "//", "%")
 _DIVIDING = ("//", "%")
-#: Large numbers tell `x // 9` from `x // 10`, long texts `s[:5]` from `s[:6]`, short ones `(s + t)[:4]` from `s[:4]`.
+#: Large numbers distinguish `x // 9` from `x // 10`, long strings `s[:5]` from `s[:6]`, and short ones `(s + t)[:4]`
+#: from `s[:4]`.
 _LARGE, _LONG, _SHORT = (97, -58, 89, 75), ("abcdeabd", "edcbaacb", "bdacebee"), ("a", "bc", "deb")
 
-#: What their statements are made of, beside names and numbers.
+#: The phrases of their statements, other than names and numbers.
 STEP_WORDS = (
     *("Add ", " to ", "Subtract ", " from ", "Multiply ", " by ", "Divide ", ", rounding down", "Take ", " modulo "),
     *(", then ", "add ", "subtract ", "subtract it from ", "multiply by ", "divide by ", "take it modulo ", "."),
@@ -41,7 +42,7 @@ TEXT_WORDS = (
 
 
 def arithmetic(rng: CounterRNG, steps: int) -> ProgramSpec | None:
-    """`Add 3 to x, then multiply by y.`: so many steps with `+ - * // %`."""
+    """A specification such as `Add 3 to x, then multiply by y.`, with a number of steps; None to reject."""
     sign = rng.choice(_SIGNS)
     left, right = (_operand(rng, "xy") for _ in range(2))
     if sign in _DIVIDING:
@@ -60,16 +61,16 @@ def arithmetic(rng: CounterRNG, steps: int) -> ProgramSpec | None:
         before = sign
         sign, value, then = _then(rng, value)
         if sign == before and sign != "-":
-            return None  # add 3, then add 4: that is one step
+            return None  # "add 3, then add 4" is one step
         text = f"{text}, then {then}"
     if "x" not in value.code or (value.careless == value.code and rng.below(2)):
-        return None  # most problems want care
+        return None  # in most problems, carelessness changes the result
     parameters = ("x", "y") if "y" in value.code else ("x",)
     return returning(parameters, f"{text}.", value, _edges(_LARGE, len(parameters)))
 
 
 def _edges(values: Sequence[Any], count: int) -> tuple[tuple[Any, ...], ...]:
-    """Arguments made of these values, so many, each beginning with another."""
+    """Tuples of `count` of these values, each beginning with another one."""
     return tuple(tuple(values[(first + place) % len(values)] for place in range(count)) for first in range(len(values)))
 
 
@@ -78,20 +79,20 @@ def _operand(rng: CounterRNG, names: str) -> Expr:
 
 
 def _then(rng: CounterRNG, value: Expr) -> tuple[str, Expr, str]:
-    """A further step: its sign, what it makes of the value, and how it is said."""
+    """A further step: its sign, the new value, and its phrase."""
     sign = rng.choice(_SIGNS)
     operand = constant(rng.between(2, 9)) if sign in _DIVIDING else _operand(rng, "xy")
     e = operand.code
     if sign == "-" and rng.below(2):
         return sign, infix("-", operand, value, swapped=True), f"subtract it from {e}"
-    said = {
+    phrase = {
         "+": f"add {e}",
         "-": f"subtract {e}",
         "*": f"multiply by {e}",
         "//": f"divide by {e}, rounding down",
         "%": f"take it modulo {e}",
     }[sign]
-    return sign, infix(sign, value, operand), said
+    return sign, infix(sign, value, operand), phrase
 
 
 _TEXT_STEPS: tuple[tuple[str, Callable[[str], str], str], ...] = (
@@ -103,8 +104,8 @@ _TEXT_STEPS: tuple[tuple[str, Callable[[str], str], str], ...] = (
 
 
 def texts(rng: CounterRNG) -> ProgramSpec | None:
-    """`Take s, append t, then reverse it, then repeat it 2 times.`: two to four steps with the texts s and t."""
-    value, said, last = name("s"), "Take s", ""
+    """A specification such as `Take s, then append t, then reverse it.`, of two to four steps; None to reject."""
+    value, statement, last = name("s"), "Take s", ""
     for _ in range(rng.between(2, 4)):
         kind = rng.below(8)
         if kind < len(_TEXT_STEPS):
@@ -123,8 +124,8 @@ def texts(rng: CounterRNG) -> ProgramSpec | None:
             value, words = suffix(value, f"[:{count}]", cut), f"keep its first {count} characters"
         if words == last:
             return None
-        said, last = f"{said}, then {words}", words
+        statement, last = f"{statement}, then {words}", words
     if rng.below(4) == 0:
-        value, said = call("len", value, len), f"{said}, then count its characters"
+        value, statement = call("len", value, len), f"{statement}, then count its characters"
     edges = _edges(_LONG, 2) + _edges(_SHORT, 2)
-    return returning(("s", "t"), f"{said}.", value, edges) if "t" in value.code else None
+    return returning(("s", "t"), f"{statement}.", value, edges) if "t" in value.code else None

@@ -1,8 +1,7 @@
-"""An endless supply of programming problems: difficulties by name, splits that share no function, any index.
+"""A generator of programming problems, with named difficulties and splits that share no function.
 
-Problem `index` is a function of the seed, the split, the difficulty and the index alone. Whether a problem may be seen
-in training is a function of what its program computes, whatever its words and the seed: `x + 3 + y` is held out
-wherever `y + 3 + x` is.
+Problem `index` is a function of the seed, the split, the difficulty and the index. The split of a problem is a function
+of what its program computes, for every statement and seed: `x + 3 + y` is held out if `y + 3 + x` is.
 """
 
 from __future__ import annotations
@@ -30,33 +29,34 @@ from textmdp.envs.tasks.text_code.generator.statement_programs import (
 )
 from textmdp.envs.tasks.text_code.problem import CodeProblem
 
-#: The name of the function that is to be written.
+#: The name of the function to write.
 ENTRY = "f"
-#: Tests that the reward counts, and most of them that are chosen for the borders of the cases.
+#: The number of hidden tests, and the maximum number of them at the borders of the cases.
 HIDDEN, MAX_EDGES = 10, 6
-#: Functions are compared, and told apart, by what they return for so many arguments.
+#: The number of arguments on which functions are compared.
 _PROBES = 24
 
 Arguments = tuple[Any, ...]
-Drawing = Callable[[CounterRNG, int], Arguments]
+#: Samples the arguments of a call, given their number.
+ArgumentSampler = Callable[[CounterRNG, int], Arguments]
 
 
 class Exercise(NamedTuple):
-    """A problem, and what somebody careless answers."""
+    """A problem, and a common mistake."""
 
     problem: CodeProblem
     """The problem with its tests."""
     mistake: str
-    """A response that looks right; it may be right."""
+    """A plausible response that is mostly wrong."""
 
 
-def _numbers(low: int, high: int) -> Drawing:
-    """Whole numbers for so many parameters."""
+def _numbers(low: int, high: int) -> ArgumentSampler:
+    """Integers in a range."""
     return lambda rng, count: tuple(rng.between(low, high) for _ in range(count))
 
 
-def _strings(low: int, high: int) -> Drawing:
-    """Texts of so many letters."""
+def _strings(low: int, high: int) -> ArgumentSampler:
+    """Strings with a number of letters in a range."""
     return lambda rng, count: tuple(
         "".join(rng.choice("abcde") for _ in range(rng.between(low, high))) for _ in range(count)
     )
@@ -72,20 +72,20 @@ class Level:
 
     Attributes:
         example: the statement of one of its problems.
-        compose: draws a problem; None, to try again.
-        arguments: draws the arguments of a test, so many.
-        shown: draws the arguments of an example, which is to be read.
-        examples: how many the docstring shows.
-        max_text_bytes: the longest prompt.
+        compose: samples a specification; None to reject.
+        arguments: samples the arguments of a test.
+        shown: samples the arguments of an example, which should be easy to read.
+        examples: the number of examples in the docstring.
+        max_text_bytes: the maximum length of a prompt in bytes.
         max_response_tokens: the budget of a response.
-        words: what its statements are made of, beside names and numbers.
-        lexemes: what its programs and examples are made of, beside digits.
+        words: the phrases of its statements, other than names and numbers.
+        lexemes: the lexemes of its programs and examples, other than digits.
     """
 
     example: str
     compose: Callable[[CounterRNG], ProgramSpec | None]
-    arguments: Drawing
-    shown: Drawing
+    arguments: ArgumentSampler
+    shown: ArgumentSampler
     examples: int
     max_text_bytes: int
     max_response_tokens: int
@@ -94,11 +94,11 @@ class Level:
 
     @property
     def vocabulary(self) -> tuple[str, ...]:
-        """The tokens that prompts and programs are written in."""
+        """The tokens of prompts and programs."""
         return tuple(dict.fromkeys((*_FRAME, *DIGITS, *self.lexemes, *self.words)))
 
 
-#: What every prompt and every program has.
+#: The tokens of every prompt and program.
 _FRAME = (
     *(f"def {ENTRY}(", ", ", '):\n    """', f"\n\n    >>> {ENTRY}(", f"\n    >>> {ENTRY}(", '\n    """\n'),
     *(INDENT, LINES[1], "return ", "(", ")", "-"),
@@ -199,9 +199,9 @@ class Programs:
     """The problems of one difficulty, split and seed.
 
     Args:
-        difficulty: a name out of `LEVELS`.
+        difficulty: a key of `LEVELS`.
         split: "train", "test" (one function in five, by what it computes) or "all".
-        seed: any integer; another seed gives another order of the problems.
+        seed: any integer; it decides the order of the problems.
 
     >>> generator = Programs("two-step", "train", seed=0)
     >>> generator.exercises([5]) == [generator.exercises([3, 4, 5])[2]]
@@ -219,23 +219,23 @@ class Programs:
     @property
     def level(self) -> Level:
         """The difficulty."""
-        return LEVELS[self.difficulty]  # not kept: a task is pickled, and a level has functions
+        return LEVELS[self.difficulty]  # not an attribute: a task is pickled, and a level contains functions
 
     def exercises(self, indices: Sequence[int]) -> list[Exercise]:
-        """The numbered problems, each from its index alone."""
+        """The problems with these indices."""
         starts = self._streams.of_problems(indices).tolist()
-        return [_drawn(self.difficulty, self.split, start) for start in starts]
+        return [_sampled(self.difficulty, self.split, start) for start in starts]
 
 
 @cache
 def grammar(difficulty: str, stub: str) -> ProgramGrammar:
-    """The bodies that a signature can have in the vocabulary of a difficulty."""
+    """The grammar of the bodies of a signature in the vocabulary of a difficulty."""
     parameters = stub.partition("(")[2].partition(")")[0].split(", ")
     return ProgramGrammar(LEVELS[difficulty].vocabulary, parameters, ("total", "out", "i", "x"))
 
 
 @lru_cache(maxsize=1 << 12)
-def _drawn(difficulty: str, split: str, start: int) -> Exercise:
+def _sampled(difficulty: str, split: str, start: int) -> Exercise:
     """The first problem of the split in the stream that starts with the word `start`."""
     rng, level = CounterRNG(start), LEVELS[difficulty]
     while True:
@@ -253,7 +253,7 @@ def _finished(difficulty: str, spec: ProgramSpec) -> tuple[bool, Exercise | None
     level = LEVELS[difficulty]
     probes = _probes(difficulty, len(spec.parameters))
     results = [repr(spec.run(*arguments)) for arguments in probes]
-    # What is the same for all arguments, or one of them, is no task; nor is what can't be read.
+    # A constant function, a function that returns an argument, and one with a long prompt are no problems.
     given = [[repr(arguments[place]) for arguments in probes] for place in range(len(spec.parameters))]
     content = f"{difficulty} {' '.join(results)}"
     if len(set(results)) == 1 or results in given:
@@ -264,7 +264,7 @@ def _finished(difficulty: str, spec: ProgramSpec) -> tuple[bool, Exercise | None
 
 @cache
 def _probes(difficulty: str, count: int) -> list[Arguments]:
-    """Arguments that functions of a difficulty, with so many parameters, are compared by."""
+    """The arguments on which functions of a difficulty with `count` parameters are compared."""
     rng = CounterRNG(_word(difficulty))
     return [LEVELS[difficulty].arguments(rng, count) for _ in range(_PROBES)]
 
@@ -274,7 +274,7 @@ def _word(text: str) -> int:
 
 
 def _exercise(level: Level, spec: ProgramSpec, rng: CounterRNG) -> Exercise:
-    """The problem that a sketch makes, with tests drawn for it."""
+    """The problem of a specification, with random tests."""
     shown: dict[str, Arguments] = {}
     while len(shown) < level.examples:
         arguments = level.shown(rng, len(spec.parameters))

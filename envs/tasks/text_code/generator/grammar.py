@@ -1,8 +1,8 @@
-"""What may come next in a small Python function, token by token: a program that is begun so can always be finished.
+"""A grammar of small Python functions that yields the allowed next tokens; every allowed beginning can be finished.
 
-A pushdown automaton of the kind that predictive parsers are (Aho, Sethi & Ullman 1986, section 4.4): a stack of symbols
-that are still to be written. Two things are added to it: names may be read only where they have been bound for
-certain, and the tokens that are left bound what may be begun.
+It is a predictive parser (Aho, Sethi & Ullman 1986, "Compilers", section 4.4): a pushdown automaton with a stack of
+symbols still to be written. It has two additions: names may be read only after they are certainly bound, and the number
+of remaining tokens limits the rules that may begin.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from typing import NamedTuple
 from textmdp.envs.core.task import END_OF_TURN
 
 DIGITS = tuple("0123456789")
-#: The indentation of the first line, and the line breaks before the others with theirs, by the depth of blocks.
+#: The indentation of the first line, and the line breaks with the indentation of the others, by the depth of blocks.
 INDENT, LINES = "    ", ("", "\n    ", "\n        ", "\n            ")
 OPERATORS = (" + ", " - ", " * ", " // ", " % ", " / ")
 COMPARED = (" > ", " < ", " >= ", " <= ", " == ", " != ")
 CALLS = ("len(", "sum(", "sorted(")
-#: What may stand right behind a name or a bracket.
+#: The suffixes of a name or a bracket.
 ENDINGS = ("[::-1]", "[1:]", "[:-1]", ".upper()")
 
-# What is still to be written: a token; the name of a rule in pointed brackets; or a tuple: an action that happens when
-# it is reached, or a rule for what follows a name that is stored in it.
+# A symbol is a token, the name of a rule in pointed brackets, or a tuple: an action that is executed when it is
+# reached, or a rule for the text after a name, which the tuple stores.
 Symbol = str | tuple[str | int, ...]
 Rules = dict[Symbol, list[tuple[Symbol, ...]]]
 
@@ -34,7 +34,7 @@ _ACTIONS = ("bind", "enter", "leave")
 
 
 def _rules() -> Rules:
-    """The grammar, whatever the vocabulary; the rules of a symbol differ in their first token."""
+    """The grammar for every vocabulary; the rules of a symbol differ in their first token."""
     rules: Rules = {
         "<value>": [("<term>", "<more>")],
         "<more>": [(), *((sign, "<term>", "<more>") for sign in OPERATORS)],
@@ -74,22 +74,22 @@ def _rules() -> Rules:
 
 
 class State(NamedTuple):
-    """A program that is begun."""
+    """The state of the automaton after the beginning of a program."""
 
     stack: tuple[Symbol, ...]
-    """What is still to be written, the next symbol last."""
+    """The symbols still to be written, the next one last."""
     scopes: tuple[frozenset[str], ...]
-    """The names that are bound for certain: the outermost block's first."""
+    """The names that are certainly bound, those of the outermost block first."""
 
 
 class ProgramGrammar:
-    """The bodies of functions with these parameters that can be written in this vocabulary.
+    """The function bodies with given parameters that can be written in a vocabulary.
 
-    Every body is Python that compiles, and reads no name before it is bound; it may still fail in other ways, such as
-    a division by zero, and return nothing.
+    Every body compiles and reads no unbound name. It may still fail in other ways, such as a division by zero, or
+    return nothing.
 
     Args:
-        vocabulary: tokens; what needs others is not part of the grammar.
+        vocabulary: the tokens; rules that need others are left out.
         parameters: the names of the function's arguments.
         names: other names that may be bound.
 
@@ -104,22 +104,22 @@ class ProgramGrammar:
         rules, known = _rules(), {*vocabulary}
         self._targets = tuple(sorted({*parameters, *names} & known))
         self._shortest = _shortest(rules, known)
-        self._rules = {  # without what can't be finished in this vocabulary
+        self._rules = {  # without the rules that cannot be finished in this vocabulary
             symbol: [rule for rule in choices if self._length(rule) < math.inf] for symbol, choices in rules.items()
         }
         tokens = {part for choices in self._rules.values() for rule in choices for part in rule if part in known}
         longest = sorted({str(token) for token in tokens} | {*self._targets, INDENT}, key=len, reverse=True)
         self._lexeme = re.compile("|".join(map(re.escape, longest)))
         self._start = State(("<block 1>", INDENT), (frozenset(parameters),))
-        # Rows that sample the same problem begin alike, and different beginnings leave the same to be written.
+        # Rows with the same problem have common beginnings, and different beginnings lead to the same state.
         self._begun = lru_cache(maxsize=1 << 14)(self._parse)
         self._next = lru_cache(maxsize=1 << 11)(self._options)
 
     def following(self, text: str, budget: int) -> tuple[str, ...]:
-        """The tokens that may follow `text`, so that the whole and the end of the turn take at most `budget` tokens.
+        """The tokens after which `text` can become a body with its end of turn in at most `budget` tokens.
 
-        `END_OF_TURN` is among them where the text is a body; behind a text that is no beginning of one, it is alone.
-        A beginning that was met before takes 3 µs, a new one some 50.
+        `END_OF_TURN` is included if the text is a body, and is the only one if the text is no beginning of a body.
+        A cached text takes 3 µs, a new one about 50 µs.
         """
         begun = self._begun(text)
         if begun is None:
@@ -132,12 +132,12 @@ class ProgramGrammar:
         return tuple(found)
 
     def accepts(self, text: str) -> bool:
-        """Whether a text is a body of the grammar."""
+        """True if a text is a body of the grammar."""
         begun = self._begun(text)
         return begun is not None and self._length(begun[0].stack) == 0
 
     def _parse(self, text: str) -> tuple[State, int] | None:
-        """The state after a text, and of how many tokens it is; None where it is no beginning."""
+        """The state after a text, and its number of tokens; None if it is no beginning of a body."""
         state, position, count = self._start, 0, 0
         while position < len(text):
             lexeme = self._lexeme.match(text, position)
@@ -148,11 +148,11 @@ class ProgramGrammar:
         return state, count
 
     def _options(self, state: State) -> dict[str, tuple[State, float]]:
-        """What may be next: the state after it, and how many tokens it takes from there at least."""
+        """The possible next tokens, each with the state after it and the fewest tokens from there to the end."""
         return {token: (after, self._length(after.stack)) for token, after in self._expanded(*state)}
 
     def _expanded(self, stack: tuple[Symbol, ...], scopes: tuple[frozenset[str], ...]) -> Iterator[tuple[str, State]]:
-        """The tokens that the next symbol can begin with, and those behind it where it can be nothing."""
+        """The first tokens of the next symbol, and of the symbols after it if it can be empty, with their states."""
         while stack:
             top, stack = stack[-1], stack[:-1]
             if isinstance(top, tuple) and top[0] in _ACTIONS:
@@ -161,9 +161,9 @@ class ProgramGrammar:
             if top == _KNOWN:
                 yield from ((name, State(stack, scopes)) for name in sorted(frozenset().union(*scopes)))
                 return
-            if top == _TARGET:  # the symbol behind it is told the name
-                rest, behind = stack[:-1], stack[-1]
-                yield from ((name, State((*rest, (*behind, name)), scopes)) for name in self._targets)
+            if top == _TARGET:  # the symbol after it stores the name
+                rest, after = stack[:-1], stack[-1]
+                yield from ((name, State((*rest, (*after, name)), scopes)) for name in self._targets)
                 return
             rules = self._choices(top, scopes)
             if rules is None:
@@ -176,7 +176,7 @@ class ProgramGrammar:
                 return
 
     def _choices(self, symbol: Symbol, scopes: tuple[frozenset[str], ...]) -> list[tuple[Symbol, ...]] | None:
-        """What a symbol can be written as; None for a token."""
+        """The rules of a symbol; None for a token."""
         if isinstance(symbol, str) or len(symbol) == 2:
             return self._rules.get(symbol)
         name = symbol[2]
@@ -188,17 +188,17 @@ class ProgramGrammar:
         ]
 
     def _length(self, symbols: tuple[Symbol, ...]) -> float:
-        """The fewest tokens that symbols are written in, whatever names are stored in them."""
+        """The fewest tokens of symbols; the names that they store do not matter."""
         return sum([self._shortest[part if isinstance(part, str) else _bare(part)] for part in symbols])
 
 
 def _bare(symbol: tuple[str | int, ...]) -> tuple[str | int, ...]:
-    """A symbol without the name that is stored in it."""
+    """A symbol without the name that it stores."""
     return symbol[:1] if symbol[0] in _ACTIONS else symbol[:2]
 
 
 def _shortest(rules: Rules, vocabulary: Collection[str]) -> dict[Symbol, float]:
-    """The fewest tokens that each symbol is written in; infinity where the vocabulary lacks some."""
+    """The fewest tokens of each symbol; infinity if the vocabulary lacks some of them."""
     lengths: dict[Symbol, float] = {_KNOWN: 1, _TARGET: 1, **{(action,): 0 for action in _ACTIONS}}
     for part in [part for choices in rules.values() for rule in choices for part in rule] + [INDENT]:
         if part not in lengths and part not in rules:
@@ -215,7 +215,7 @@ def _shortest(rules: Rules, vocabulary: Collection[str]) -> dict[Symbol, float]:
 
 
 def _act(action: tuple[str | int, ...], scopes: tuple[frozenset[str], ...]) -> tuple[frozenset[str], ...]:
-    """The scopes after an action: a name is bound, or a block is entered or left."""
+    """The scopes after an action, which binds a name, or enters or leaves a block."""
     if action[0] == "leave":
         return scopes[:-1]
     names = frozenset(str(name) for name in action[1:])

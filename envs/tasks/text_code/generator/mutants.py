@@ -1,6 +1,7 @@
-"""Mutants: programs that differ from a right one by a slip of the pen, as programmers make them.
+"""Mutants: programs that differ from a correct one by a single small change of the kind that programmers make.
 
-What tests are worth is how many of them they catch (DeMillo, Lipton & Sayward 1978). Nothing is executed here.
+The quality of tests is the fraction of mutants that they catch (DeMillo, Lipton & Sayward 1978, "Hints on test data
+selection", Computer 11:34-41). Nothing is executed here.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ import ast
 import copy
 from collections.abc import Callable, Iterator
 
-#: What each sign is mistaken for.
+#: The replacements of each operator.
 _BINARY: dict[type[ast.operator], tuple[type[ast.operator], ...]] = {
     ast.Add: (ast.Sub, ast.Mult),
     ast.Sub: (ast.Add, ast.Mult),
@@ -30,11 +31,11 @@ _COMPARED: dict[type[ast.cmpop], tuple[type[ast.cmpop], ...]] = {
 
 
 def mutants(program: str) -> list[str]:
-    """The programs that one slip makes of this one: all of them, each once, in a fixed order.
+    """All mutants of a program, each once, in a fixed order.
 
-    The slips: other constants (by one; another text), other signs, swapped or forgotten operands, other and negated
-    comparisons, another argument's name, a forgotten index, method or call, an early return, a branch that is missing
-    or always taken, a step that is left out. Some of them change nothing that can be told from outside.
+    The changes: other constants (by one; the empty string), other operators, swapped or missing operands, other and
+    negated comparisons, another argument's name, a missing index, method or call, an early return, a branch that is
+    missing or always taken, a missing step. Some mutants are equivalent to the program.
 
     >>> for mutant in mutants("def f(x, y):\\n    return x - 2"):
     ...     print(mutant.partition("return ")[2])
@@ -54,7 +55,7 @@ def mutants(program: str) -> list[str]:
 
 
 def first_mutant(program: str) -> str:
-    """The first mutant of a program, its docstrings left out; the program itself where it has no mutant."""
+    """The first mutant of a program without its docstrings; the program itself if it has no mutant."""
     tree = ast.parse(program)
     for node in ast.walk(tree):
         if (
@@ -76,12 +77,12 @@ def _mutants(tree: ast.Module) -> Iterator[str]:
             yield ast.unparse(ast.fix_missing_locations(twin))
 
 
-#: What a slip makes of a node of the copied tree: another node, or several statements.
+#: A change replaces a node of the copied tree by another node, or by several statements.
 Change = Callable[..., "ast.AST | list[ast.stmt]"]
 
 
 def _changes(node: ast.AST, tree: ast.Module) -> Iterator[Change]:
-    """The slips that can happen at a node."""
+    """The possible changes of a node."""
     if isinstance(node, ast.BinOp):
         yield lambda it: ast.BinOp(it.right, it.op, it.left)
         yield lambda it: it.left
@@ -132,12 +133,12 @@ def _constants(node: ast.Constant) -> Iterator[Change]:
 
 
 def _with(**fields: object) -> Change:
-    """The same node with other fields."""
+    """A change of some fields of a node."""
     return lambda it: type(it)(**{**dict(ast.iter_fields(it)), **fields})
 
 
 def _put(tree: ast.AST, target: ast.AST, new: ast.AST | list[ast.stmt]) -> None:
-    """Put something in the place of a node of a tree."""
+    """Replace a node of a tree."""
     for parent in ast.walk(tree):
         for name, value in ast.iter_fields(parent):
             if value is target:

@@ -1,8 +1,7 @@
-"""How much of a text may be the beginning of a Python program: a scan from left to right that executes nothing.
+"""The longest beginning of a text that may begin a Python program, from one scan that executes nothing.
 
-It knows lexemes, brackets, indentation, and where operands and operators may stand; it is more lenient than Python (it
-lets `def 3` pass, and keywords in places where they make no sense) and takes time in proportion to the text, however
-hostile that is.
+The scan checks lexemes, brackets, indentation, and the order of operands and operators. It is more lenient than Python
+(it accepts `def 3`, and keywords in meaningless places), and takes time proportional to the length of any text.
 """
 
 from __future__ import annotations
@@ -28,16 +27,16 @@ _LEXEME = re.compile(
 _CLOSING = {"(": ")", "[": "]", "{": "}"}
 #: Keywords that may follow an operand.
 _BETWEEN = {"and", "or", "in", "is", "not", "if", "else", "for", "as", "from", "import", "async"}
-#: Keywords that may stand where an operand or a statement begins, and those that may be the end of one.
+#: Keywords at which an operand or a statement may begin, and those at which one may end.
 _BEFORE = {
     *("not", "lambda", "await", "return", "if", "elif", "else", "for", "while", "def", "class", "with", "try", "yield"),
     *("except", "finally", "raise", "assert", "del", "import", "from", "global", "nonlocal", "async"),
     *("pass", "break", "continue"),
 }
 _ENDS = {"pass", "break", "continue", "return", "raise", "yield"}
-#: What a colon may follow although no operand has ended; and what a line may end in.
+#: Lexemes that a colon may follow although no operand has ended; lexemes that may end a line.
 _BARE, _LINE_ENDS = {"else", "try", "finally", "except", "lambda", "*", "/"}, {":", ",", ";", *_ENDS}
-#: Signs that an operand may begin with anywhere, and those that begin one where a new expression does.
+#: Signs that may begin any operand, and those that may begin one at the start of an expression.
 _UNARY, _STARRED = {"+", "-", "~", "..."}, {"*", "**", "@", "/"}
 _FRESH = {",", "=", "return", "yield", "for", ":", "import", "in", "lambda", "except", "", *_CLOSING}
 _DOTTED = {"from", "import", ".", "..."}
@@ -46,7 +45,7 @@ _SOFT = {"match", "case", "type"}
 
 
 class _Scan:
-    """The state of a scan: the open brackets, the blocks, and what the last lexeme leaves to be said."""
+    """The state of a scan: the open brackets, the blocks, and the last lexeme."""
 
     def __init__(self) -> None:
         self.brackets: list[str] = []
@@ -57,7 +56,7 @@ class _Scan:
         self.last = ""
 
     def takes(self, kind: str, lexeme: str) -> bool:
-        """Whether a lexeme may come next; if so, the state moves on."""
+        """True if a lexeme may come next; the state then advances."""
         if kind == "line":
             return self._line()
         fits = self._fits(kind, lexeme)
@@ -65,7 +64,7 @@ class _Scan:
         return fits
 
     def indents(self, width: int) -> bool:
-        """Whether a line of code may begin in this column."""
+        """True if a line of code may begin in this column."""
         if not self.blocks or (self.deeper and width > self.blocks[-1]):
             self.blocks.append(width)
             self.deeper = False
@@ -87,7 +86,7 @@ class _Scan:
             return self._keyword(lexeme)
         operand, self.operand = self.operand, kind != "open"
         if kind in ("name", "number", "text"):
-            # Texts side by side are one.
+            # Adjacent string literals are one operand.
             return not operand or (kind == "text" and self.last == "text") or self.last in _SOFT
         if kind == "open":
             self.brackets.append(lexeme)
@@ -123,7 +122,7 @@ class _Scan:
 
 
 def valid_prefix(text: str) -> int:
-    r"""How many characters of a text may begin a program, or the body of a function.
+    r"""The number of characters at the start of a text that may begin a program, or the body of a function.
 
     >>> valid_prefix("return x + 2"), valid_prefix("return x + ("), valid_prefix("return x + ) * 2")
     (12, 12, 11)
@@ -145,5 +144,5 @@ def valid_prefix(text: str) -> int:
 
 
 def _width(text: str, position: int) -> int:
-    """The column of a place in a text, tabs counting as up to eight blanks."""
+    """The column of a position in a text, with tab stops at multiples of eight."""
     return len(text[text.rfind("\n", 0, position) + 1 : position].expandtabs())

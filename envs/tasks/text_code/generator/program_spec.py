@@ -1,7 +1,7 @@
-"""What a programming problem is before its tests are drawn: a statement, a reference, a careless body, the function.
+"""Specifications of programming problems: a statement, a reference, a careless body, and the function itself.
 
-Expressions carry three things through every step of their making: the code that is right, the code that somebody
-careless would write, and the function that both are measured against. So a reference is never executed to be known.
+An expression carries the right code, the code with common mistakes, and the function that both are compared with. The
+expected results therefore come from functions of this package, and generated code is never executed to find them.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _SIGNS: dict[str, tuple[int, Callable[[Any, Any], Any]]] = {
     "%": (_PRODUCT, mod),
 }
 
-#: What a statement compares, and the sign of the comparison.
+#: The phrases of comparisons, with their signs and functions.
 COMPARISONS: dict[str, tuple[str, Callable[[Any, Any], bool]]] = {
     "is greater than": (">", lambda a, b: a > b),
     "is less than": ("<", lambda a, b: a < b),
@@ -33,15 +33,15 @@ COMPARISONS: dict[str, tuple[str, Callable[[Any, Any], bool]]] = {
 
 @dataclass(frozen=True, slots=True)
 class ProgramSpec:
-    """A programming problem without its tests; those that say the same are one.
+    """A programming problem without its tests; specifications with equal texts are equal.
 
     Attributes:
         parameters: the names of the function's arguments.
-        statement: what the function does, in sentences that leave no choice.
+        statement: an unambiguous description of the function.
         body: the reference: the indented lines below the signature, without a line break at the end.
-        careless: what somebody careless writes instead.
+        careless: a body with common mistakes.
         run: the function itself, of positional arguments.
-        edges: arguments that tell this function from its neighbours: the borders of its cases.
+        edges: arguments at the borders of its cases, which distinguish it from similar functions.
     """
 
     parameters: tuple[str, ...]
@@ -57,10 +57,10 @@ class Expr:
     """An expression of a program.
 
     Attributes:
-        code: how it is written.
-        careless: how somebody writes it who puts no brackets.
-        rank: how strongly it binds: sums least, then products, then names, numbers and calls.
-        run: its value, where the names have these values.
+        code: its code.
+        careless: its code without brackets.
+        rank: its precedence: sums 1, products 2, names, numbers and calls 3.
+        run: its value, given the values of the names.
 
     >>> x, y = name("x"), name("y")
     >>> both = infix("*", infix("+", x, constant(3)), y)
@@ -75,7 +75,7 @@ class Expr:
 
     @property
     def tight(self) -> str:
-        """The code with brackets around it where something is to be put behind it, such as an index."""
+        """The code, in brackets if a suffix such as an index needs them."""
         return self.code if self.rank == _ATOM else f"({self.code})"
 
 
@@ -85,14 +85,14 @@ def name(text: str) -> Expr:
 
 
 def constant(value: Any) -> Expr:
-    """A number or a text."""
+    """A number or a string."""
     return Expr(repr(value), repr(value), _ATOM, lambda values: value)
 
 
 def infix(sign: str, left: Expr, right: Expr, swapped: bool = False) -> Expr:
-    """`left sign right` with the brackets that it needs.
+    """`left sign right` with the necessary brackets.
 
-    Somebody careless writes no brackets, divides without rounding, and where it is read `swapped`, swaps.
+    The careless code has no brackets, divides without rounding, and has the operands in the other order if `swapped`.
     """
     rank, apply = _SIGNS[sign]
     before = left.code if left.rank >= rank else f"({left.code})"
@@ -104,7 +104,7 @@ def infix(sign: str, left: Expr, right: Expr, swapped: bool = False) -> Expr:
 
 
 def suffix(inner: Expr, text: str, apply: Callable[[Any], Any]) -> Expr:
-    """`inner` and what is put right behind it: a slice, a method; somebody careless puts no brackets if it can be."""
+    """`inner` with a suffix, such as a slice or a method; the careless code has no brackets if that is valid."""
     run = inner.run
     careless = f"({inner.careless})" if inner.careless[-1].isdigit() else inner.careless
     return Expr(f"{inner.tight}{text}", f"{careless}{text}", _ATOM, lambda values: apply(run(values)))
@@ -119,7 +119,7 @@ def call(function: str, inner: Expr, apply: Callable[[Any], Any]) -> Expr:
 def returning(
     parameters: tuple[str, ...], statement: str, expr: Expr, edges: tuple[tuple[Any, ...], ...] = ()
 ) -> ProgramSpec:
-    """The problem to return an expression."""
+    """The specification of a function that returns an expression."""
     run = expr.run
     return ProgramSpec(
         parameters,

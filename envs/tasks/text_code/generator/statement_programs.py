@@ -1,4 +1,4 @@
-"""Programs of several lines: choices between two cases, loops over numbers, loops over lists."""
+"""Programs of several statements: choices between two cases, loops over numbers, loops over lists."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from textmdp.envs.tasks.text_code.generator.program_spec import (
     name,
 )
 
-#: What somebody careless writes, who has the border on the wrong side.
+#: The comparison with the border on the wrong side, a common mistake.
 OFF_BY_ONE = {">=": ">", "<=": "<", ">": ">=", "<": "<="}
 
 Test = Callable[[Values], bool]
 
 _TERM_WORDS = (" plus ", " minus ", " times ", ".")
 _MULTIPLES = (" that is a multiple of ", " that is not a multiple of ")
-#: What their statements are made of, beside names and numbers.
+#: The phrases of their statements, other than names and numbers.
 CHOICE_WORDS = ("If ", *(f" {words} " for words in COMPARISONS), ", return ", "; otherwise, return ", *_TERM_WORDS)
 LOOP_WORDS = ("Add up ", "Multiply ", "Count", " for", " every i from ", " to n", *_MULTIPLES, *_TERM_WORDS)
 LIST_WORDS = (
@@ -35,12 +35,12 @@ LIST_WORDS = (
 
 
 def choices(rng: CounterRNG) -> ProgramSpec | None:
-    """`If x is at least y, return x plus 3; otherwise, return y minus x.`: two cases, and the border between them."""
+    """A specification such as `If x is at least y, return x plus 3; otherwise, return y.`; None to reject."""
     left = name(rng.choice("xy"))
     right = constant(rng.between(2, 9)) if rng.below(2) else name("y" if left.code == "x" else "x")
     words = rng.choice(list(COMPARISONS))
     sign, holds = COMPARISONS[words]
-    (one, said), (other, told) = _term(rng, "xy"), _term(rng, "xy")
+    (one, one_phrase), (other, other_phrase) = _term(rng, "xy"), _term(rng, "xy")
     if one.code == other.code or "x" not in left.code + one.code + other.code:
         return None
 
@@ -51,7 +51,7 @@ def choices(rng: CounterRNG) -> ProgramSpec | None:
     def body(sign: str, first: str, second: str) -> str:
         return f"    if {left.code} {sign} {right.code}:\n        return {first}\n    return {second}"
 
-    # Just below, on and just above the border, more than once: one case may give what the other does by chance.
+    # Just below, on and just above the border, twice, since both cases may return the same by chance.
     edges = []
     for at, away in ((6, 13), (9, -4)) if right.code in "xy" else ((int(right.code), 13), (int(right.code), -4)):
         for shift in (-1, 0, 1):
@@ -59,7 +59,7 @@ def choices(rng: CounterRNG) -> ProgramSpec | None:
             edges.append((border, free) if left.code == "x" else (free, border))
     return ProgramSpec(
         ("x", "y"),
-        f"If {left.code} {words} {right.code}, return {said}; otherwise, return {told}.",
+        f"If {left.code} {words} {right.code}, return {one_phrase}; otherwise, return {other_phrase}.",
         body(sign, one.code, other.code),
         body(OFF_BY_ONE[sign], one.careless, other.careless),
         run,
@@ -68,13 +68,13 @@ def choices(rng: CounterRNG) -> ProgramSpec | None:
 
 
 def loops(rng: CounterRNG) -> ProgramSpec | None:
-    """`Add up i times 3 for every i from 1 to n that is not a multiple of 2.`: a loop over numbers with one result."""
+    """A specification such as `Add up i times 3 for every i from 1 to n.`: a loop over numbers; None to reject."""
     kind = rng.choice(("Add up", "Multiply", "Count"))
     first = rng.below(3)
     _, condition, test, which = _divisibility(rng, "i") if kind == "Count" or rng.below(2) else (0, "", None, "")
-    value, said = (constant(1), "") if kind == "Count" else _term(rng, "i" if kind == "Multiply" else "in")
+    value, phrase = (constant(1), "") if kind == "Count" else _term(rng, "i" if kind == "Multiply" else "in")
     if kind != "Count" and ("i" not in value.code or (kind == "Multiply" and "-" in value.code)):
-        return None  # a product with a zero in it is no task
+        return None  # a product with a factor of zero is no problem
 
     def run(n: int) -> int:
         passing = [{"i": i, "n": n} for i in range(first, n + 1) if test is None or test({"i": i})]
@@ -90,7 +90,7 @@ def loops(rng: CounterRNG) -> ProgramSpec | None:
         )
 
     start = int(kind == "Multiply")
-    numbers = "" if kind == "Count" else f" {said} for"
+    numbers = "" if kind == "Count" else f" {phrase} for"
     return ProgramSpec(
         ("n",),
         f"{kind}{numbers} every i from {first} to n{which}.",
@@ -102,8 +102,8 @@ def loops(rng: CounterRNG) -> ProgramSpec | None:
 
 
 def lists(rng: CounterRNG) -> ProgramSpec | None:
-    """`Take x times 3 for every x in xs that is at least 4, in reverse.`: a loop over a list that makes another."""
-    value, said = _term(rng, "x") if rng.below(4) else (name("x"), "x")
+    """A specification such as `Take x times 3 for every x in xs that is at least 4.`: a loop over a list."""
+    value, phrase = _term(rng, "x") if rng.below(4) else (name("x"), "x")
     if "x" not in value.code:
         return None
     if rng.below(2):
@@ -127,7 +127,7 @@ def lists(rng: CounterRNG) -> ProgramSpec | None:
 
     return ProgramSpec(
         ("xs",),
-        f"Take {said} for every x in xs{which}{words}.",
+        f"Take {phrase} for every x in xs{which}{words}.",
         body(condition, value.code, code),
         body(off_by_one, value.careless, "out"),
         run,
@@ -146,7 +146,7 @@ _FINISHES: tuple[tuple[str, str, Callable[[list[int]], Any]], ...] = (
 
 
 def _term(rng: CounterRNG, names: str) -> tuple[Expr, str]:
-    """`x plus 3`, `y minus x`, `x times 2` or `y`: an expression of one sign at most, and how it is said."""
+    """An expression with at most one sign, and its phrase: `x plus 3`, `y minus x`, `x times 2` or `y`."""
     first = name(rng.choice(names))
     kind = rng.below(7)
     if kind == 0:
@@ -160,12 +160,12 @@ def _term(rng: CounterRNG, names: str) -> tuple[Expr, str]:
 
 
 def _beyond(holds: Callable[[Any, Any], bool], limit: int) -> Test:
-    """A comparison of x with a number."""
+    """A test that compares x with a number."""
     return lambda values: holds(values["x"], limit)
 
 
 def _divisibility(rng: CounterRNG, letter: str) -> tuple[int, str, Test, str]:
-    """A condition on a number: the divisor, the condition's code, the test, and how it is said."""
+    """A condition on a number: the divisor, the condition's code, the test, and its phrase."""
     divisor, wanted = rng.between(2, 5), rng.below(2) == 0
     sign, words = ("==", "is") if wanted else ("!=", "is not")
     return (

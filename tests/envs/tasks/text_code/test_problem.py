@@ -8,7 +8,7 @@ import time
 import pytest
 
 from textmdp.envs.judge import calls, stdio
-from textmdp.envs.tasks.text_code.problem import BUDGET, LONGEST, CodeProblem, program_of
+from textmdp.envs.tasks.text_code.problem import MAX_LENGTH, MAX_PARSED, CodeProblem, program_of
 
 PREAMBLE = "from typing import List\n\n\ndef helper(x):\n    return x\n\n\n"
 STUB = f'{PREAMBLE}def total(xs: List[int]) -> int:\n    """The sum.\n\n    >>> total([1, 2])\n    3\n    """\n'
@@ -202,10 +202,10 @@ def test_what_is_parsed_is_bounded(monkeypatch):
     for response in HOSTILE.values():
         parsed.clear()
         program_of(FUNCTION, response)
-        assert sum(parsed) <= BUDGET
-        assert max(parsed, default=0) <= LONGEST
+        assert sum(parsed) <= MAX_PARSED
+        assert max(parsed, default=0) <= MAX_LENGTH
 
 
 def test_a_program_too_long_to_be_read_is_left_as_it_is():
-    response = TYPED + "# " + "x" * LONGEST
+    response = TYPED + "# " + "x" * MAX_LENGTH
     assert program_of(WHOLE, response) == response
