@@ -92,7 +92,10 @@ class ResponseEnv(TextEnv[S]):
         room = self.mdp.context_length - self.length
         self._append(ids[:room], POLICY)
         self._steps += 1
-        reward, info = self._run_out() if len(ids) > room else self._end_turn(text, finish_reason)
+        if len(ids) > room:
+            reward, info = self._run_out()
+        else:
+            reward, info = self._end_turn_or_undo(text, finish_reason, len(ids))
         return self._observation(), reward, self._terminated, self._truncated, self._finish(info)
 
     def _read(self, action: Any) -> tuple[list[int], str]:

@@ -193,6 +193,17 @@ class TextEnv(gym.Env[Any, Any], Generic[S]):
         self._roles[self.length : stop] = role
         self.length = stop
 
+    def _end_turn_or_undo(self, response: str, finish_reason: str, count: int) -> tuple[float, dict[str, Any]]:
+        """`_end_turn`; if grading raises, the last `count` tokens are taken back, and the step may be repeated."""
+        try:
+            return self._end_turn(response, finish_reason)
+        except BaseException:
+            self.length -= count
+            self._tokens[self.length : self.length + count] = 0
+            self._roles[self.length : self.length + count] = 0
+            self._steps -= 1
+            raise
+
     def _check_ongoing(self) -> None:
         if self._root is None:
             raise gym.error.ResetNeeded("the environment has no episode yet: call reset() before step()")

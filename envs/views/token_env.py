@@ -68,9 +68,9 @@ class TokenEnv(TextEnv[S]):
         reward = 0.0
         info: dict[str, Any] = {}
         if token == self._end_id:
-            reward, info = self._end_turn(self.partial, "stop")
+            reward, info = self._end_turn_or_undo(self.partial, "stop", 1)
         elif self.length - self._turn_start == self._budget:
-            reward, info = self._end_turn(self.partial, "length")
+            reward, info = self._end_turn_or_undo(self.partial, "length", 1)
         elif self.length == self.mdp.context_length:
             reward, info = self._run_out()
         elif self.mdp.dense:

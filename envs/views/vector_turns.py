@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from textmdp.envs.core.episode import ENVIRONMENT
-from textmdp.envs.core.mdp import TextMDP
+from textmdp.envs.core.mdp import Answers, TextMDP
 from textmdp.envs.core.randomness import episode_keys
 from textmdp.envs.core.task import Future, Reply, S
 from textmdp.envs.views.vector_actions import check_ongoing
@@ -69,32 +69,59 @@ class TurnRows(TokenRows[S]):
         pending = self._pending(rows, responses)
         self._submitted.update(zip(rows.tolist(), zip(responses, pending, strict=True), strict=True))
 
-    def _settle(self, going: NDArray[np.bool_], stopped: NDArray[np.bool_], rewards: Any, info: Any) -> None:
-        """End turns and episodes after tokens were appended.
+    def _settle(self, added: NDArray[np.int64], stopped: NDArray[np.bool_], rewards: Any, info: Any) -> None:
+        """Advance rows by the tokens that were written after them, and end turns and episodes.
+
+        If grading raises, all rows are as before, and the step may be repeated.
 
         Args:
-            going: the rows that were stepped, (n,) bool.
+            added: the number of new tokens of each row, (n,); 0 for rows that are left.
             stopped: the rows whose last token is the end-of-turn token, (n,) bool.
             rewards: the rewards of the step, (n,), to fill in.
             info: the info of the step, to fill in.
         """
+        going = added > 0
+        self.lengths += added
+        self._steps += added
         ended = (stopped | (self.lengths - self.turn_starts == self._budget)) & going
         out = (self.lengths == self._context_length) & going & ~ended
-        if self.mdp.dense:
-            self._shape(np.flatnonzero(going & ~ended), rewards)
         rows = ended.nonzero()[0]
         if len(rows):
-            self._end_turns(rows, stopped[rows], rewards, info)
+            answers, responses = self._grade(rows, ~stopped[rows], added)
+            self._end_turns(rows, stopped[rows], answers, responses, rewards, info)
+        if self.mdp.dense:
+            self._shape(np.flatnonzero(going & ~ended), rewards)
         if np.count_nonzero(out):  # a third of the time of any()
             self._run_out(np.flatnonzero(out), info)
         if self.max_episode_steps is not None:
             self._truncated |= going & (self._steps >= self.max_episode_steps) & ~self._terminated
 
-    def _end_turns(self, rows: NDArray[np.int64], stopped: NDArray[np.bool_], rewards: Any, info: Any) -> None:
-        responses = self.partials(rows)
-        pending = self._pending(rows, responses) if self._submitted else None
-        episodes = [self.episodes[row] for row in rows.tolist()]
-        answers = self.mdp.answers(episodes, responses, (~stopped).tolist(), pending)
+    def _grade(
+        self, rows: NDArray[np.int64], cut: NDArray[np.bool_], added: NDArray[np.int64]
+    ) -> tuple[Answers, list[str]]:
+        """The answers to the responses of some rows, (m,), and the responses; an error takes the new tokens back."""
+        try:
+            responses = self.partials(rows)
+            pending = self._pending(rows, responses) if self._submitted else None
+            episodes = [self.episodes[row] for row in rows.tolist()]
+            return self.mdp.answers(episodes, responses, cut.tolist(), pending), responses
+        except BaseException:
+            self.lengths -= added
+            self._steps -= added
+            unwritten = self._columns >= self.lengths[:, None]
+            self.tokens[unwritten] = 0
+            self.roles[unwritten] = 0
+            raise
+
+    def _end_turns(
+        self,
+        rows: NDArray[np.int64],
+        stopped: NDArray[np.bool_],
+        answers: Answers,
+        responses: list[str],
+        rewards: Any,
+        info: Any,
+    ) -> None:
         rewards[rows] = answers.rewards
         self._terminated[rows] = answers.dones
         self.turn_starts[rows] = self.lengths[rows]

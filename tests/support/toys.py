@@ -1,4 +1,4 @@
-"""Small tasks that the tests of the core play."""
+"""Small tasks for the tests of the core."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Echo(Task[str]):
 
 
 class Penalised(Echo):
-    """`Echo` with a penalty for every character, so that nobody earns a return of 1."""
+    """`Echo` with a penalty for every character, so that no episode has a return of 1."""
 
     def reply(self, state, response, rng):
         parts = {"correct": float(response == state), "length": len(response)}

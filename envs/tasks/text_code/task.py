@@ -84,11 +84,11 @@ class TextCode(Task[Exercise]):
     may or may not finish in time, and runtimes vary. `runtime` is therefore left out by default.
 
     ## Starting state
-    Problem `index`, with its tests, is a function of seed, split, difficulty and index (an integer from 0 up to `2**62
-    - 1`). Its split is a function of what its program computes: one function in five is held out, whatever its
-    statement. There are ten hidden tests, at the borders of the cases if there are cases; the prompt shows none of
-    them. They catch more than 99 % of the mutants of the reference (`textmdp.envs.tasks.text_code.generator.mutants`).
-    Problem `index` of a data set is its row `index`.
+    Problem `index`, with its tests, is a function of seed, split, difficulty and index (from 0, below 2**62). Its split
+    is a function of what its program computes: one function in five is held out, whatever its statement. There are ten
+    hidden tests, at the borders of the cases if there are cases; the prompt shows none of them. They catch more than 99
+    % of the mutants of the reference (`textmdp.envs.tasks.text_code.generator.mutants`). Problem `index` of a data set
+    is its row `index`.
 
     ## Episode end
     Every episode terminates with the first response.

@@ -78,9 +78,9 @@ class TextMath(Task[Problem]):
     question, a final answer that touches the cut is wrong, since it may be incomplete.
 
     ## Starting state
-    Arithmetic problem `index` is a function of seed, split, difficulty and index (an integer from 0 up to `2**62 - 1`).
-    Its split is a function of its content: one problem in five is held out, regardless of the order of summands and
-    factors. Problem `index` of a data set is its row `index`.
+    Arithmetic problem `index` is a function of seed, split, difficulty and index (from 0, below 2**62). Its split is a
+    function of its content: one problem in five is held out, regardless of the order of summands and factors. Problem
+    `index` of a data set is its row `index`.
 
     ## Episode end
     Every episode terminates with the first response.

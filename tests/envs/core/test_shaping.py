@@ -77,7 +77,7 @@ def test_the_best_policy_stays_the_best_by_enumeration(discount):
 
 
 def test_a_truncated_episode_keeps_the_potential_that_it_had():
-    """What is bootstrapped from is the shaped value of the last state, which is the plain one less its potential."""
+    """The bootstrap value is the shaped value of the last state: its plain value minus its potential."""
     env = TokenEnv(Echo(), context_length=9, reward="dense")
     env.reset(options={"problem": 12})
     _, reward, terminated, truncated, _ = env.step(env.mdp.tokenizer.encode("1")[0])

@@ -34,7 +34,7 @@ lexicons = st.lists(
 
 
 def longest_match(tokens: tuple[str, ...], text: str) -> list[str]:
-    """What greedy encoding means, written down plainly: a character that starts no token is a piece by itself."""
+    """A plain greedy encoder; a character that starts no token is a piece by itself."""
     pieces = []
     while text:
         fitting = [token for token in tokens if text.startswith(token)]

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from toys import Counting, Digits, Echo
 
-from textmdp.envs import TokenEnv, TokenVectorEnv
+from textmdp.envs import ResponseEnv, TokenEnv, TokenVectorEnv
 from textmdp.envs.env_checker import difference
 from textmdp.envs.tasks.text_guess import TextGuess
 from textmdp.envs.tasks.text_math import TextMath
@@ -150,6 +150,55 @@ def test_an_error_in_one_future_cancels_the_others():
     assert all(future.cancelled for future in futures)
 
 
+class Interrupted(Counting):
+    """`Counting` whose grading fails while `fails` is set."""
+
+    fails = False
+
+    def reply(self, state, response, rng):
+        if self.fails:
+            raise OSError("the grader is gone")
+        return super().reply(state, response, rng)
+
+
+@pytest.mark.parametrize("reward", ["sparse", "dense"])
+@pytest.mark.parametrize("last", ["end", "budget"])
+def test_a_step_whose_grading_fails_changes_nothing_and_can_be_repeated(reward, last):
+    task = Interrupted()
+    single, response = (view(task, reward=reward) for view in (TokenEnv, ResponseEnv))
+    vector = TokenVectorEnv(task, 2, autoreset_mode="Disabled", reward=reward)
+    one, end = int(vector.mdp.tokenizer.encode("1")[0]), vector.mdp.tokenizer.end_id
+    single.reset(seed=0, options={"problem": 0})
+    response.reset(seed=0, options={"problem": 0})
+    vector.reset(seed=[0, 0], options={"problem": [0, 0]})
+    tokens = [one, end] if last == "end" else [one, one, one]
+    for token in tokens[:-1]:
+        single.step(token)
+        vector.step([token, token])
+    attempts = [
+        (single, lambda: single.step(tokens[-1])),
+        (response, lambda: response.step("1" if last == "end" else "111")),
+        (vector, lambda: vector.step([tokens[-1], one if last == "end" else end])),
+    ]
+    if reward == "sparse":
+        attempts.insert(2, (vector, lambda: vector.append([0], [tokens[-1:]], [1])))
+    for env, attempt in attempts:
+        before = env.snapshot()
+        task.fails = True
+        with pytest.raises(OSError, match="the grader is gone"):
+            attempt()
+        task.fails = False
+        after = env.snapshot()
+        assert after == before
+        assert [s.episode for s in np.atleast_1d(after)] == [s.episode for s in np.atleast_1d(before)]
+    task.fails = False
+    expected = single.step(tokens[-1])
+    got = vector.step([tokens[-1], one])
+    assert not difference(expected[1:4], tuple(part[0] for part in got[1:4]))
+    assert response.step("1" if last == "end" else "111")[2:4] == expected[2:4]
+    assert single.episode.messages == vector.episodes[0].messages == response.episode.messages
+
+
 def test_a_list_of_seeds_and_problems_of_rows():
     vector = TokenVectorEnv(Echo(), 3)
     _, info = vector.reset(seed=[5, None, 5])
@@ -266,7 +315,7 @@ def test_the_metadata_of_one_environment_is_its_own():
 
 
 def of_row(info, row):
-    """What an info holds of one row."""
+    """The info of one row."""
     return {
         key: of_row(value, row) if isinstance(value, dict) else value[row]
         for key, value in info.items()

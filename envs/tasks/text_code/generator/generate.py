@@ -249,7 +249,7 @@ def _sampled(difficulty: str, split: str, start: int) -> Exercise:
 
 @lru_cache(maxsize=1 << 13)
 def _finished(difficulty: str, spec: ProgramSpec) -> tuple[bool, Exercise | None]:
-    """Whether a function is held out, and the exercise to write it; None where it is too little to be one."""
+    """True if a function is held out, and its exercise; None if the function is too simple for one."""
     level = LEVELS[difficulty]
     probes = _probes(difficulty, len(spec.parameters))
     results = [repr(spec.run(*arguments)) for arguments in probes]

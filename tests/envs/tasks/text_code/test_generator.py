@@ -1,4 +1,4 @@
-"""Generated programming problems: right, unambiguous, apart by split, and tested so that slips are caught."""
+"""Generated programming problems: correct, unambiguous, disjoint by split, with tests that catch mutants."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def exercises(difficulty: str, count: int = 400, split: str = "all") -> list[Exe
 
 
 def function(program: str):
-    """What a program of our own defines; what the judge is for is not run here."""
+    """The names that a program of our own defines; untrusted programs go to the judge."""
     names: dict = {}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", SyntaxWarning)
@@ -45,7 +45,7 @@ def function(program: str):
 
 
 def result(f, arguments):
-    """What a call gives, an exception by its type; arguments are copied, for functions that change them."""
+    """The result of a call, or the type of its exception; arguments are copied, since functions may change them."""
     try:
         return f(*[[*value] if isinstance(value, list) else value for value in arguments])
     except Exception as error:
@@ -149,7 +149,7 @@ def test_everything_is_written_in_the_vocabulary(difficulty):
 
 
 def wide(difficulty: str, count: int) -> list[tuple]:
-    """Arguments far beyond those of the tests: what no one of them tells apart is taken for the same function."""
+    """Arguments far beyond those of the tests; functions that agree on all of them count as equal."""
     rng = random.Random(0)
     if difficulty == "texts":
         return [tuple("".join(rng.choices("abcde", k=rng.randint(0, 8))) for _ in range(count)) for _ in range(400)]
@@ -160,7 +160,7 @@ def wide(difficulty: str, count: int) -> list[tuple]:
 
 @each_level
 def test_hidden_tests_catch_slips_of_the_pen(difficulty):
-    """At least 99 of 100 programs that one slip makes of the reference, and that compute something else."""
+    """The tests catch at least 99 % of the mutants that compute another function."""
     caught, missed = 0, []
     for exercise in exercises(difficulty, 60):
         problem = exercise.problem
@@ -188,7 +188,7 @@ def test_mutants_are_other_programs_that_compile():
                 ast.parse(mutant)
 
 
-def test_mutants_make_every_kind_of_slip():
+def test_mutants_have_every_kind_of_change():
     found = mutants(
         "def f(n):\n    total = 0\n    for i in range(1, n + 1):\n        if i % 2 == 0:\n            total += i\n"
         "    return total"

@@ -1,4 +1,4 @@
-"""What of a response is the program: one rule for bodies, whole functions, fences, prose, and hostile text."""
+"""The extraction of programs from bodies, whole functions, fences, prose, and hostile text."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TYPED = "def total(xs: List[int]) -> int:\n    return sum(helper(x) for x in xs)
 
 
 def returned(program: str, argument: object = (1, 2, 3)) -> object:
-    """What the program's `total` returns: these programs are written here."""
+    """The result of the program's `total`; these programs are our own."""
     names: dict[str, object] = {}
     exec(compile(program, "program", "exec"), names)  # noqa: S102
     return names["total"](argument)  # type: ignore[operator]

@@ -1,4 +1,4 @@
-"""TextCode: references score full marks and slips do not, batches are graded side by side, and nothing else counts."""
+"""TextCode: references score full marks and mistakes do not, and batches are graded in parallel."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def scores(task: TextCode, pairs) -> list[float]:
 
 
 @pytest.mark.parametrize("difficulty", sorted(LEVELS))
-def test_references_score_full_marks_and_slips_do_not(difficulty):
+def test_references_score_full_marks_and_mistakes_do_not(difficulty):
     task = TextCode(difficulty, "test")
     states = [state for state, _ in task.problems(range(12))]
     # With a line break behind it the program is run; to the letter, it is known.
@@ -92,7 +92,7 @@ def subtraction():
         ("    return x // 0", (0, 0, 1, 0)),
     ],
 )
-def test_what_counts(subtraction, response, parts):
+def test_scores_of_responses(subtraction, response, parts):
     got = TASK.reply(subtraction, response, RNG)
     assert (got.state, got.text, got.done) == (subtraction, "", True)
     assert got.score.parts == dict(zip(("passed", "solved", "compiles", "passes_examples"), parts, strict=True))
@@ -235,7 +235,7 @@ def test_incomplete_verdicts_are_errors_and_never_scores():
     assert TASK.score(state.problem, [Verdict((passed,) * 11, cpu=0.0)]).total == 1.0
 
 
-def test_the_runtime_is_told_where_it_is_asked_for():
+def test_the_runtime_is_optional():
     judge = Ledger()
     state, _ = TASK.problem(0)
     score = TextCode(judge=judge, measure_runtime=True).reply(state, state.problem.solution, RNG).score
@@ -255,7 +255,7 @@ def test_the_potential_counts_what_may_begin_a_program():
     assert TASK.potential(state, "x = 1\n" * 10_000) < 1
 
 
-def test_the_mask_is_offered_where_it_is_asked_for():
+def test_the_mask_is_optional():
     state, _ = TASK.problem(0)
     assert TASK.continuations(state, "") is None
     task = TextCode(grammar=True)
@@ -336,8 +336,8 @@ with Judge(workers=1) as own:
     assert not own._closed and answer(task) == before[0]
 print("done")
 """
-    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert told.stdout == "done\n", told.stderr
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert result.stdout == "done\n", result.stderr
 
 
 def test_making_a_task_starts_nothing():
@@ -347,8 +347,8 @@ def test_making_a_task_starts_nothing():
         "print(threading.active_count(), share('best', env.unwrapped.mdp.task)._engine, "
         "'textmdp.envs.judge.inside.zygote' in sys.modules)"
     )
-    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    assert told == "1 None False\n"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert result == "1 None False\n"
 
 
 def test_budgets_come_from_the_level():
@@ -429,12 +429,12 @@ def test_data_sets_are_graded_by_their_own_tests(rows):
     assert len((states[0].problem.stub + states[0].problem.solution).encode()) < task.max_response_tokens
 
 
-def test_a_slip_of_a_data_set_is_another_program(rows):
+def test_a_mistake_of_a_data_set_is_another_program(rows):
     task = TextCode(dataset=rows)
     for state, _ in task.problems([0, 1]):
-        slip = task.mistake(state, RNG)
-        assert slip != state.problem.solution
-        assert task.reply(state, slip, RNG).score.parts["compiles"] == 1
+        mistake = task.mistake(state, RNG)
+        assert mistake != state.problem.solution
+        assert task.reply(state, mistake, RNG).score.parts["compiles"] == 1
 
 
 def test_rows_out_of_range(rows):

@@ -37,7 +37,7 @@ def total(task: TextMath, answer: str, response: str) -> float:
 
 
 def misses(answer: str) -> list[str]:
-    """What is nearly right: another last digit, another sign, a digit more, a digit less, nothing."""
+    """Near misses: another last digit, another sign, a digit more, a digit less, nothing."""
     value = Fraction(answer)
     digits = answer.removeprefix("-")
     near = [f"{answer}1", str(value + 1), str(value - 1), str(-value), digits[:-1], digits[1:], answer[::-1], "", "-"]
@@ -136,9 +136,9 @@ SAID = st.one_of(
 @given(st.lists(st.tuples(ANSWERS, SAID), max_size=8))
 def test_many_replies_are_the_single_ones(pairs):
     states = [Problem("", answer, answer) for answer, _ in pairs]
-    said = [response for _, response in pairs]
-    many = TASK.reply_many(states, said, [RNG] * len(pairs))
-    assert many == [TASK.reply(state, response, RNG) for state, response in zip(states, said, strict=True)]
+    texts = [response for _, response in pairs]
+    many = TASK.reply_many(states, texts, [RNG] * len(pairs))
+    assert many == [TASK.reply(state, response, RNG) for state, response in zip(states, texts, strict=True)]
     for reply in many:
         assert reply.done
         assert reply.score.total == reply.score.parts["correct"]
