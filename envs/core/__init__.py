@@ -1,1 +1,1 @@
-"""The Markov decision process itself: tasks, episodes, rules that all views share, randomness, spaces."""
+"""The Markov decision process: tasks, episodes, the rules that all views share, randomness, spaces."""

@@ -77,7 +77,7 @@ class TextMDP(Generic[S]):
             path or object.
         max_response_tokens: the budget of one response, its end-of-turn token included; None for the task's
             `response_budget`. It is a rule of the task: a response that reaches it is cut there and graded.
-        context_length: the maximum number of tokens of an episode (L). It is a limit of the machine: a full context
+        context_length: the maximum number of tokens of an episode (T). It is a limit of the machine: a full context
             truncates the episode. None for a length that holds every episode.
         reward: "sparse" or "dense", see above.
         shaping_discount: the discount γ of the shaping, which should be the agent's own. With the default of 1, the
@@ -129,7 +129,7 @@ class TextMDP(Generic[S]):
     # Spaces
 
     def token_observations(self) -> spaces.Dict:
-        """The space of token ids and roles, (L,) each: left-aligned and padded with 0."""
+        """The space of token ids and roles, (T,) each: left-aligned and padded with 0."""
         return spaces.Dict(
             tokens=spaces.Box(0, self.tokenizer.vocab_size - 1, (self.context_length,), np.int64),
             roles=spaces.Box(0, 2, (self.context_length,), np.int8),

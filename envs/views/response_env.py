@@ -23,7 +23,7 @@ class ResponseEnv(TextEnv[S]):
     the granularity of credit assignment differs.
 
     ## Action space
-    `action="text"`: any Unicode text. `action="tokens"`: `MultiDiscrete([V] * T)` with T = `max_response_tokens`;
+    `action="text"`: any Unicode text. `action="tokens"`: `MultiDiscrete([V] * K)` with K = `max_response_tokens`;
     tokens after the first end-of-turn token are ignored.
 
     ## Observation space

@@ -55,8 +55,8 @@ class TextEnv(gym.Env[Any, Any], Generic[S]):
         self._end_id, self._budget = self.mdp.tokenizer.end_id, self.mdp.max_response_tokens
         self.episode: Episode[S]
         self.length = 0
-        self._tokens = np.zeros(self.mdp.context_length, np.int64)  # (L,)
-        self._roles = np.zeros(self.mdp.context_length, np.int8)  # (L,)
+        self._tokens = np.zeros(self.mdp.context_length, np.int64)  # (T,)
+        self._roles = np.zeros(self.mdp.context_length, np.int8)  # (T,)
         self._turn_start = 0
         self._root: int | None = None
         self._count = 0

@@ -23,7 +23,7 @@ class TokenEnv(TextEnv[S]):
     `Discrete(V)`: the next token. `mdp.tokenizer.end_id` ends the turn. `action_masks()` returns the legal tokens.
 
     ## Observation space
-    `Dict(tokens=Box(0, V-1, (L,), int64), roles=Box(0, 2, (L,), int8))`, left-aligned: the tokens so far and their
+    `Dict(tokens=Box(0, V-1, (T,), int64), roles=Box(0, 2, (T,), int8))`, left-aligned: the tokens so far and their
     roles (0 padding, 1 environment, 2 policy). Texts are tokenised once and never again.
 
     ## Rewards

@@ -42,7 +42,7 @@ class TokenVectorEnv(TurnRows[S], VectorEnv[Observations, NDArray[np.int64], NDA
     `MultiDiscrete([V] * n)`: the next token of each row. `append` takes several tokens of a row at once.
 
     ## Observation space
-    A `Dict` of `tokens`, (n, L) int64, and `roles`, (n, L) int8, as in `TokenEnv`.
+    A `Dict` of `tokens`, (n, T) int64, and `roles`, (n, T) int8, as in `TokenEnv`.
 
     ## Rewards
     (n,) float64, as in `TokenEnv`.

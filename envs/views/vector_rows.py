@@ -25,8 +25,8 @@ class TokenRows(Generic[S]):
 
     Attributes:
         mdp: the rules of the episodes.
-        tokens: the token ids, (n, L) int64, 0 after the end of a row; read-only.
-        roles: their roles, (n, L) int8: 0 padding, 1 environment, 2 policy; read-only.
+        tokens: the token ids, (n, T) int64, 0 after the end of a row; read-only.
+        roles: their roles, (n, T) int8: 0 padding, 1 environment, 2 policy; read-only.
         lengths: the number of tokens of each row, (n,) int64; read-only.
         turn_starts: the position at which the unfinished response of each row begins, (n,) int64; read-only.
         episodes: the textual halves of the states; a row's next episode overwrites the last one, so keep a `copy()`.

@@ -10,6 +10,7 @@ from paths import SHARED
 
 from textmdp.envs import ByteTokenizer, LexiconTokenizer, ResponseEnv, TokenEnv, TokenVectorEnv
 from textmdp.envs.data.response_budget import REASONING, response_budget
+from textmdp.envs.env_checker import check_text_env
 from textmdp.envs.tasks.text_code import TextCode
 from textmdp.envs.tasks.text_math import TextMath
 
@@ -156,3 +157,8 @@ def test_a_program_that_touches_the_cut_earns_nothing(tmp_path, response, right)
     env.reset(seed=0)
     assert env.mdp.max_response_tokens > REASONING
     assert env.step(response)[1] == 1, "the same program, complete"
+
+
+@pytest.mark.parametrize("options", [{"max_response_tokens": 12}, {"max_response_tokens": 12, "tokenizer": WORDS}])
+def test_the_views_agree_about_cut_responses(tmp_path, options):
+    check_text_env(bare(tmp_path, ["187", "7", "-12"]), **options)
