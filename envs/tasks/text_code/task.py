@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Collection, Sequence
-from functools import lru_cache
 from os import PathLike
 from typing import TYPE_CHECKING
 
@@ -14,12 +13,11 @@ import numpy as np
 from textmdp.envs.core.task import Reply, Score, Task
 from textmdp.envs.data.response_budget import response_budget
 from textmdp.envs.judge.shared import leave, share
-from textmdp.envs.judge.suites import Calls, Suite
-from textmdp.envs.judge.verdict import Verdict
 from textmdp.envs.tasks.text_code.generator.generate import DEFAULT_LEVEL, Exercise, Programs, grammar
 from textmdp.envs.tasks.text_code.generator.mutants import first_mutant
 from textmdp.envs.tasks.text_code.generator.prefix import valid_prefix
-from textmdp.envs.tasks.text_code.problem import FENCES, CodeProblem, program_of
+from textmdp.envs.tasks.text_code.problem import FENCES, program_of
+from textmdp.envs.tasks.text_code.scoring import GradedReply, Scoring, suites
 from textmdp.envs.tokenizers import ByteTokenizer, Tokenizer
 
 if TYPE_CHECKING:
@@ -29,8 +27,6 @@ if TYPE_CHECKING:
 CREDITS = ("fraction", "all")
 #: The default limits in seconds of wall-clock and of processor time.
 WALL, CPU = 3.0, 2.0
-#: The reasons of the tests of a program that is not valid Python.
-_NO_PYTHON = ("error: SyntaxError", "error: IndentationError", "error: TabError")
 
 
 class TextCode(Task[Exercise]):
@@ -141,9 +137,9 @@ class TextCode(Task[Exercise]):
             share(isolation, self)  # starts nothing yet, and refuses an unknown isolation
         elif isolation != "best":
             raise ValueError(f"isolation={isolation!r} is for a judge that is made here; judge= has its own")
-        self._weights = {"passed" if credit == "fraction" else "solved": 1.0}
+        self._scoring = Scoring("passed" if credit == "fraction" else "solved", bool(measure_runtime))
         self._wall, self._cpu, self._isolation, self._judge = wall, cpu, isolation, judge
-        self._grammar, self._measure = bool(grammar), bool(measure_runtime)
+        self._grammar = bool(grammar)
         self._generator: Programs | None = None
         self._rows: list[tuple[Exercise, str]] = []
         if dataset is None:
@@ -195,12 +191,12 @@ class TextCode(Task[Exercise]):
         if new:
             judge = self._judge or share(self._isolation, self)
             groups = [
-                [(program_of(state.problem, response), suite) for suite in _suites(state.problem)]
+                [(program_of(state.problem, response), suite) for suite in suites(state.problem)]
                 for state, response in new
             ]
             sharing = self._generator is not None  # such programs consist of a few operations and names
             pending = dict(zip(new, judge.submit_each(groups, self._wall, self._cpu, sharing=sharing), strict=True))
-        return [GradedReply(self, key[0], pending.get(key)) for key in keys]
+        return [GradedReply(key[0], pending.get(key), self._scoring) for key in keys]
 
     def success(self, scores: Sequence[Score]) -> bool:
         """True if the program passes all hidden tests, whatever `credit` is."""
@@ -228,35 +224,12 @@ class TextCode(Task[Exercise]):
 
     def _is_reference(self, state: Exercise, response: str) -> bool:
         """True for the reference of a generated problem: the tests were computed from it, so it passes them."""
-        return self._generator is not None and not self._measure and response == state.problem.solution
+        return self._generator is not None and not self._scoring.measure_runtime and response == state.problem.solution
 
     def close(self) -> None:
         """Release the shared judge, which closes with its last task; a judge of your own stays open."""
         if self._judge is None:
             leave(self._isolation, self)
-
-    def score(self, problem: CodeProblem, verdicts: Sequence[Verdict]) -> Score:
-        """The score of a program from the verdicts on the suites of its problem, the hidden tests first.
-
-        Raises:
-            RuntimeError: the verdicts do not cover every test, so the score is unknown.
-        """
-        tests = [test for verdict in verdicts for test in verdict.tests]
-        hidden, visible = tests[: len(problem.hidden)], tests[len(problem.hidden) :]
-        shown = 0 if problem.visible is None else len(problem.visible)
-        if not hidden or len(tests) != len(problem.hidden) + shown:
-            raise RuntimeError(
-                f"the judge returned {len(tests)} results for {len(problem.hidden)} hidden and {shown} visible tests "
-                f"of {problem.entry or 'a program'!r}: without all of them there is no score"
-            )
-        passed = sum(test.passed for test in hidden) / len(hidden)
-        compiles = not all(test.reason.startswith(_NO_PYTHON) for test in tests)
-        runtime = sum(verdict.cpu for verdict in verdicts) if self._measure else None
-        return _score(passed, float(compiles), float(all(test.passed for test in visible)), runtime, *self._weights)
-
-    def reference_score(self) -> Score:
-        """The score of a program that is known to pass all tests."""
-        return _score(1.0, 1.0, 1.0, None, *self._weights)
 
     def demonstrate(self, state: Exercise, rng: np.random.Generator) -> str:
         """The reference."""
@@ -295,48 +268,3 @@ class TextCode(Task[Exercise]):
     def vocabulary(self) -> Sequence[str] | None:
         """The lexemes of the difficulty's programs and statements; None (bytes) for data sets."""
         return None if self._generator is None else self._generator.level.vocabulary
-
-
-class GradedReply:
-    """The reply to a program that the judge grades: `result` waits for the verdicts.
-
-    Args:
-        task: the task, which computes the score.
-        state: the problem.
-        pending: the verdicts to come; None for the reference, which needs no grading.
-    """
-
-    def __init__(self, task: TextCode, state: Exercise, pending: Pending | None) -> None:
-        self._task, self._state, self._pending = task, state, pending
-
-    def result(self) -> Reply[Exercise]:
-        """Wait for the verdicts and return the reply; raises like `Pending.result` if there are none."""
-        if self._pending is None:
-            score = self._task.reference_score()
-        else:
-            score = self._task.score(self._state.problem, self._pending.result())
-        return Reply(self._state, "", score, True)
-
-    def cancel(self) -> None:
-        """Withdraw the program if it is not graded yet; `result` then raises."""
-        if self._pending is not None:
-            self._pending.cancel()
-
-
-def _suites(problem: CodeProblem) -> tuple[Suite, ...]:
-    """The tests of a problem, the hidden ones first; in one suite if possible, which saves a run."""
-    hidden, visible = problem.hidden, problem.visible
-    if visible is None:
-        return (hidden,)
-    if not isinstance(hidden, Calls) or not isinstance(visible, Calls) or hidden.tolerance != visible.tolerance:
-        return hidden, visible
-    return (Calls(hidden.entry, hidden.inputs + visible.inputs, hidden.expected + visible.expected, hidden.tolerance),)
-
-
-@lru_cache(maxsize=1 << 12)
-def _score(passed: float, compiles: float, examples: float, runtime: float | None, weighted: str) -> Score:
-    """The score of these parts, cached."""
-    parts = {"passed": passed, "solved": float(passed == 1.0), "compiles": compiles, "passes_examples": examples}
-    if runtime is not None:
-        parts["runtime"] = runtime
-    return Score(parts, {weighted: 1.0})

@@ -22,6 +22,7 @@ from textmdp.envs.judge.shared import _shared, leave, share
 from textmdp.envs.judge.verdict import TestResult, Verdict
 from textmdp.envs.tasks.text_code import TextCode
 from textmdp.envs.tasks.text_code.generator.generate import LEVELS
+from textmdp.envs.tasks.text_code.scoring import Scoring
 
 RNG = np.random.default_rng(0)
 TASK = TextCode()
@@ -231,8 +232,8 @@ def test_incomplete_verdicts_are_errors_and_never_scores():
     passed = TestResult(True, "")
     for tests in ((), (passed,) * 3, (passed,) * 10, (passed,) * 12):
         with pytest.raises(RuntimeError, match="results for 10 hidden and 1 visible tests"):
-            TASK.score(state.problem, [Verdict(tests, cpu=0.0)])
-    assert TASK.score(state.problem, [Verdict((passed,) * 11, cpu=0.0)]).total == 1.0
+            Scoring("passed", False).score(state.problem, [Verdict(tests, cpu=0.0)])
+    assert Scoring("passed", False).score(state.problem, [Verdict((passed,) * 11, cpu=0.0)]).total == 1.0
 
 
 def test_the_runtime_is_optional():
