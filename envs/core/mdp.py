@@ -15,13 +15,13 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 from textmdp.envs.core.episode import Episode
+from textmdp.envs.core.openings import Openings
 from textmdp.envs.core.randomness import TurnGenerators, problem_indices
 from textmdp.envs.core.spaces import UnicodeText
 from textmdp.envs.core.task import END_OF_TURN, Future, Reply, S, Score, Task, await_replies
-from textmdp.envs.tokenizers import Tokenizer, make_tokenizer
+from textmdp.envs.tokenizers import make_tokenizer
 
 REWARDS = ("sparse", "dense")
-_MAX_OPENINGS = 1 << 14
 
 
 class Answers(NamedTuple):
@@ -122,7 +122,7 @@ class TextMDP(Generic[S]):
             texts = [self.tokenizer.token_text(i) for i in range(self.tokenizer.vocab_size)]
             self._id_of = {text: i for i, text in enumerate(texts) if i not in self.tokenizer.unusable_ids}
             self._id_of[END_OF_TURN] = self.tokenizer.end_id
-        self._openings = _Openings(self.tokenizer, self.context_length)
+        self._openings = Openings(self.tokenizer, self.context_length)
         self.usable = np.ones(self.tokenizer.vocab_size, bool)  # (V,)
         self.usable[list(self.tokenizer.unusable_ids)] = False
 
@@ -286,25 +286,6 @@ class TextMDP(Generic[S]):
                 f"{self.tokenizer!r}; grammars need the task's own tokenizer"
             ) from None
         return mask
-
-
-class _Openings(dict[str, tuple[int, ...]]):
-    """A cache from opening texts to their tokens: groups share a problem, and small data sets repeat."""
-
-    def __init__(self, tokenizer: Tokenizer, context_length: int) -> None:
-        self.tokenizer, self.context_length = tokenizer, context_length
-
-    def __missing__(self, text: str) -> tuple[int, ...]:
-        ids = tuple(self.tokenizer.opening(text))
-        if len(ids) >= self.context_length:
-            raise ValueError(
-                f"a problem's opening takes {len(ids)} tokens, and the context has context_length="
-                f"{self.context_length}, which leaves no room for a response; use a longer context_length"
-            )
-        if len(self) >= _MAX_OPENINGS:
-            self.clear()
-        self[text] = ids
-        return ids
 
 
 def _at_least(least: int, name: str, value: int) -> int:

@@ -68,7 +68,7 @@ def test_a_careless_expert_errs_as_often_as_it_is_told_and_repeats_itself():
 
 
 def test_a_task_without_mistakes_can_be_imitated_all_the_same():
-    with pytest.raises(TypeError, match=r"Echo knows no mistakes.*mistake_rate=0"):
+    with pytest.raises(TypeError, match=r"Echo has no mistakes.*mistake_rate=0"):
         rollout(CarelessExpertAgent(1.0), vector(Echo()), seed=0)
     assert (rollout(CarelessExpertAgent(0.0), vector(Echo()), seed=0).returns == 1).all()
 
