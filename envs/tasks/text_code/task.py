@@ -208,7 +208,7 @@ class TextCode(Task[Exercise]):
         The program touches the cut if a further character would change it, unless a line break or a fence ends its
         last statement there.
         """
-        if self._generator is not None or response.rstrip().endswith(FENCES):
+        if self._generator is not None or not reply.score.parts["passed"] or response.rstrip().endswith(FENCES):
             return reply
         if program_of(state.problem, response) == program_of(state.problem, response + "?"):
             return reply
