@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from textmdp.agents.cli.options import MOST_ROWS
 from textmdp.agents.cli.plan import Plan
 from textmdp.agents.evaluation.evaluate import Evaluation, evaluate
+from textmdp.agents.inference.compatibility import load_model
 from textmdp.agents.inference.sampler import LanguageModelAgent
 from textmdp.agents.models.language_model import LanguageModel
 from textmdp.agents.models.lora import add_lora
@@ -172,7 +173,7 @@ def make_model(plan: Plan, tokenizer: Tokenizer, context_length: int) -> Languag
     """The model that training starts from."""
     network = plan.network
     if network.model:
-        model = LanguageModel.load(network.model, tokenizer, dtype=network.dtype)
+        model = load_model(network.model, tokenizer, dtype=network.dtype)
     else:
         size = {"layers": network.layers, "width": network.width, "heads": network.heads}
         model = LanguageModel.tiny(tokenizer, context_length, **size, seed=plan.seed)

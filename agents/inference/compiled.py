@@ -13,8 +13,8 @@ from torch import Tensor
 from transformers import LlamaForCausalLM
 
 from textmdp.agents import kernels
-from textmdp.agents.inference.forward import LlamaForward
 from textmdp.agents.inference.kv_cache import CacheView
+from textmdp.agents.inference.llama import LlamaForward
 from textmdp.agents.kernels.memory import Memory
 
 #: Columns of packed weights that lie side by side, as in arithmetic.h.

@@ -10,8 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedModel
 
-from textmdp.agents.inference.forward import attention_mask
-from textmdp.agents.models.loading import attention_window, load_network
+from textmdp.agents.models.attention import attention_mask, attention_window
+from textmdp.agents.models.loading import load_network
 from textmdp.agents.models.precision import TOLERANCES, precision
 from textmdp.agents.training.packing import pack
 from textmdp.envs.core.episode import POLICY
@@ -111,7 +111,8 @@ class LanguageModel:
     ) -> LanguageModel:
         """The model that was saved in a folder, or any causal language model that transformers can open.
 
-        See `textmdp.agents.models.loading.load_network` for what the arguments mean, and for what is refused.
+        `textmdp.agents.inference.compatibility.load_model` also checks that the network can be sampled from a cache.
+        See `textmdp.agents.models.loading.load_network` for the arguments and errors.
         """
         network = load_network(folder, tokenizer, dtype=dtype, device=device, autocast=autocast)
         return cls(network, tokenizer)

@@ -10,7 +10,6 @@ import re
 from os import PathLike
 from pathlib import Path
 
-import numpy as np
 import torch
 from transformers import (
     MODEL_FOR_CAUSAL_LM_MAPPING,
@@ -23,16 +22,12 @@ from transformers import (
 from transformers.utils import cached_file
 
 from textmdp.agents.models.precision import compute_in_bfloat16
-from textmdp.envs.core.task import Reply, Score, Task
 from textmdp.envs.tokenizers import Tokenizer
-from textmdp.envs.views.vector_env import TokenVectorEnv
 
 Source = str | PathLike[str]
 
 #: What weights can be kept in; "auto" is what they were saved in.
 DTYPES: dict[str, torch.dtype | str] = {"float32": torch.float32, "bfloat16": torch.bfloat16, "auto": "auto"}
-#: Below it, a gap of log-probabilities on some model with large logits may still be rounding; training looks closer.
-_LEAST_GAP = 1e-2
 _HUB_NAME = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?")
 _WANTED = "give a folder that save_pretrained wrote, or a name on the hub such as 'Qwen/Qwen2.5-0.5B'"
 
@@ -75,7 +70,6 @@ def load_network(
         autocast = place.type == "cuda" and network.dtype == torch.float32
     if autocast:
         compute_in_bfloat16(network)
-    check_network(network, source)
     return network
 
 
@@ -124,54 +118,6 @@ def check_config(config: PretrainedConfig, source: Source) -> None:
         )
 
 
-class _Trial(Task[None]):
-    """Says one to three letters, and hears a few."""
-
-    num_problems = 3
-    max_response_tokens = 4
-    max_text_bytes = 4
-
-    def problem(self, index: int) -> tuple[None, str]:
-        return None, "aba"[: index + 1]
-
-    def reply(self, state: None, response: str, rng: np.random.Generator) -> Reply[None]:
-        return Reply(None, "", Score.of(said=1.0), True)
-
-    def demonstrate(self, state: None, rng: np.random.Generator) -> str:
-        return "a"
-
-    def vocabulary(self) -> tuple[str, ...]:
-        return "a", "b"
-
-
-def check_network(network: PreTrainedModel, source: Source) -> None:
-    """Refuse a network that looks ahead, or says something else from cached keys and values than in one pass.
-
-    It plays some episodes of up to seven tokens: what is sampled must be what is trained.
-    """
-    from textmdp.agents.inference.sampler import LanguageModelAgent  # which build on this module
-    from textmdp.agents.models.language_model import LanguageModel
-    from textmdp.agents.rollouts.rollout import rollout
-
-    envs = TokenVectorEnv(_Trial(), 12, context_length=8, autoreset_mode="Disabled", copy=False)
-    model = LanguageModel(network, envs.mdp.tokenizer)  # its ids are the network's first ones, whatever they mean
-    try:
-        played = rollout(LanguageModelAgent(model), envs, seed=0, problems=[0, 1, 2] * 4)
-        with torch.inference_mode():
-            tokens, roles = (torch.from_numpy(array).to(model.device) for array in (played.tokens, played.roles))
-            # Not packed, too: a mask would keep a network that looks ahead from it.
-            ways = [model.log_probs(tokens, roles, packed=packed).log_probs.cpu().numpy() for packed in (False, True)]
-        gap = max(float(np.abs(played.log_probs - read)[played.mask].max()) for read in ways)
-        why = "" if gap <= max(model.tolerance, _LEAST_GAP) else f"log-probabilities differ by {gap:.2g}"
-    except (AttributeError, IndexError, RuntimeError, TypeError, ValueError) as error:
-        why = str(error).partition("\n")[0]
-    if why:
-        raise ValueError(
-            f"model={str(source)!r} ({type(network).__name__}) does not say token by token what it says in one pass "
-            f"({why}): give a causal network of plain attention, such as a Llama, Qwen, Mistral or GPT-2"
-        )
-
-
 def check_tokens(source: Source, tokenizer: Tokenizer) -> None:
     """Refuse a model whose own tokenizer, where it comes with one, has other tokens than the environment's."""
     if cached_file(source, "tokenizer.json", _raise_exceptions_for_missing_entries=False) is None:
@@ -188,19 +134,6 @@ def check_tokens(source: Source, tokenizer: Tokenizer) -> None:
             f"model={str(source)!r} has another tokenizer than the environment, with {len(differing)} ids that differ: "
             f"{shown}; give the environment the model's own: tokenizer={str(source)!r}"
         )
-
-
-def attention_window(config: PretrainedConfig) -> int | None:
-    """The most positions that the layers of a network look back on, itself included; None where all look at all.
-
-    Decoding lets every layer attend to all there is, so windows and chunks are for episodes that fit into one.
-    """
-    kinds = getattr(config, "layer_types", None) or getattr(config, "attention_layers", None)
-    names = {"sliding_attention": "sliding_window", "chunked_attention": "attention_chunk_size", "local": "window_size"}
-    if kinds is None and getattr(config, "use_sliding_window", True):  # Mistral and others tell no types
-        kinds = names
-    windows = [getattr(config, name, None) for kind, name in names.items() if kind in (kinds or ())]
-    return min((window for window in windows if window is not None), default=None)
 
 
 def _told(token: str | None) -> str:

@@ -7,6 +7,8 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
+from textmdp.agents.rollouts.batch_checks import Finding
+
 #: Before the first step ratios are 1 but for rounding: about 1e-6 in float32; more than this is another policy.
 RATIO_GAP = LOG_PROB_GAP = 1e-3
 #: Groups without differences give no gradient, which is why DAPO (arXiv 2503.14476) draws others for them: beyond
@@ -33,26 +35,6 @@ MAY_BE_NAN = ("explained_variance",)
 PLAYED = ("return", "success", "truncated", "frac_zero_variance_groups")
 
 Advice = tuple[str, str]
-
-
-@dataclass(frozen=True)
-class Finding:
-    """Something that is wrong.
-
-    Attributes:
-        name: of the alarm, such as "entropy-collapse".
-        severity: "error" where all that follows is worthless, so stop; "warning" where it is worth a look.
-        message: what is wrong, with the numbers.
-        remedy: what to do about it.
-    """
-
-    name: str
-    severity: str
-    message: str
-    remedy: str
-
-    def __str__(self) -> str:
-        return f"{self.message}: {self.remedy}"
 
 
 class Doctor:

@@ -245,9 +245,9 @@ class Run:
                 f"of {given['vocab_size']}: use the id and arguments that it was trained with, "
                 f"{self.config['id']} {_told(self.config['arguments'])}".rstrip()
             )
-        from textmdp.agents.models.language_model import LanguageModel
+        from textmdp.agents.inference.compatibility import load_model
 
-        return LanguageModel.load(folder, tokenizer)
+        return load_model(folder, tokenizer)
 
     def agent(self, tokenizer: Tokenizer, *, seed: int = 0, greedy: bool = True) -> LanguageModelAgent:
         """The trained agent, at the temperature that it was trained with."""

@@ -15,8 +15,9 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from textmdp.agents import kernels
 from textmdp.agents.inference.compiled import CompiledLlamaForward
-from textmdp.agents.inference.forward import LlamaForward, make_forward
+from textmdp.agents.inference.forward import make_forward
 from textmdp.agents.inference.kv_cache import Cache, CacheView
+from textmdp.agents.inference.llama import LlamaForward
 from textmdp.agents.inference.sampler import LanguageModelAgent
 from textmdp.agents.models.language_model import LanguageModel
 from textmdp.agents.rollouts.rollout import rollout

@@ -9,7 +9,8 @@ from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausa
 from textmdp.agents import kernels
 from textmdp.agents.inference import sampler
 from textmdp.agents.inference.compiled import CompiledLlamaForward
-from textmdp.agents.inference.forward import LlamaForward, TransformersForward, make_forward
+from textmdp.agents.inference.forward import TransformersForward, make_forward
+from textmdp.agents.inference.llama import LlamaForward
 from textmdp.agents.inference.sampler import LanguageModelAgent
 from textmdp.agents.models.language_model import LanguageModel
 from textmdp.agents.rollouts.rollout import make_envs, rollout

@@ -18,6 +18,7 @@ from transformers import (
     T5ForConditionalGeneration,
 )
 
+from textmdp.agents.inference.compatibility import load_model
 from textmdp.agents.models import loading
 from textmdp.agents.models.language_model import LanguageModel
 from textmdp.envs import ByteTokenizer, LexiconTokenizer
@@ -27,7 +28,7 @@ pytestmark = MARKS
 
 def refusal(folder, tokenizer=None, **options):
     with pytest.raises((ValueError, OSError)) as caught:
-        LanguageModel.load(folder, tokenizer or LexiconTokenizer("ab"), **options)
+        load_model(folder, tokenizer or LexiconTokenizer("ab"), **options)
     message = str(caught.value)
     assert "\n" not in message
     assert any(fix in message for fix in (": give ", "; give ", "is none of"))
@@ -66,8 +67,8 @@ def test_models_that_can_not_be_policies(tmp_path):
             "is an encoder-decoder (T5ForConditionalGeneration)": T5ForConditionalGeneration(
                 T5Config(vocab_size=20, d_model=16, d_kv=8, d_ff=16, num_layers=1, num_heads=2)
             ),
-            "(BertLMHeadModel) does not say token by token": BertLMHeadModel(BertConfig(**tiny, **heads)),
-            "(MambaForCausalLM) does not say token by token": MambaForCausalLM(MambaConfig(**tiny)),
+            "(BertLMHeadModel) does not give token by token": BertLMHeadModel(BertConfig(**tiny, **heads)),
+            "(MambaForCausalLM) does not give token by token": MambaForCausalLM(MambaConfig(**tiny)),
             "has no weights for lm_head.weight": LlamaModel(LlamaConfig(**tiny, **heads, tie_word_embeddings=False)),
         }
         for message, network in networks.items():

@@ -116,7 +116,7 @@ def log_prob_on_the_environment(batch, at):
         ("rewards", reward_is_no_number, "the reward nan is on "),
         ("log-probs", log_prob_above_0, "is 0.1"),
         ("log-probs", log_prob_is_no_number, "is -inf"),
-        ("log-probs", log_prob_on_the_environment, "the policy didn't say it"),
+        ("log-probs", log_prob_on_the_environment, "the policy didn't write it"),
     ],
 )
 def test_what_is_broken_is_told_with_its_place(name, spoil, words):
