@@ -141,7 +141,7 @@ class LanguageModelAgent:
         self._read(envs.tokens, rows, rows, last)
         budgets = _tokens_left(envs, rows)
         shape = len(rows), int(budgets.max())
-        tokens, lengths, log_probs = forward.write(
+        tokens, lengths, log_probs = forward.generate(
             CacheView(self._cache, rows, last[:, None]),
             torch.from_numpy(envs.tokens[rows, last][:, None]),
             budgets,

@@ -1,10 +1,11 @@
-/* Arithmetic of transformers on float32: matrix products, norms, rotations, attention.
+/* Arithmetic of transformers on float32: matrix products, norms, rotary embeddings, attention.
 
-   Plain C with the vector extensions of gcc and clang, for any processor. What a row gets does not depend on the rows
-   beside it, bit for bit.
+   Plain C with the vector extensions of gcc and clang, for any processor. The result of a row does not depend on the
+   rows beside it, bit for bit.
 
-   A matrix (in, out) is packed as (out / 16, in, 16), its columns filled up with zeros: 16 columns of outcomes for 6 rows
-   are what fits into 16 registers of 8 numbers, and 144 rows of weights for them into half of the nearest cache. */
+   A matrix (in, out) is packed as (⌈out / 16⌉, in, 16), its last columns filled up with zeros: panels of PANEL columns.
+   Sums of 16 columns for GROUP rows take 12 of 16 registers of 8 numbers; DEPTH rows of a panel, 9 KiB, stay in the
+   first cache while all rows of a block pass. See docs/kernel.md. */
 
 #include <math.h>
 #include <stdint.h>
@@ -52,55 +53,56 @@ static inline vector exponential(vector x) {
     return y * (vector)scale;
 }
 
-/* Have the processor fetch numbers that are needed soon: memory keeps pace with products only if it is asked early. (What
-   attention reads lies in long stretches, which the processor fetches by itself, as fast or faster.) */
-static inline void fetch(const float *from, int64_t count) {
+/* Prefetch numbers that are needed soon, without which products wait for memory. (Attention reads long stretches, which
+   the processor prefetches by itself, as fast or faster.) */
+static inline void prefetch(const float *from, int64_t count) {
     for (int64_t i = 0; i < count; i += 16) __builtin_prefetch(from + i);
 }
 
-/* 16 columns of c = a · w, or c += a · w, for a few rows; `rows` is a constant wherever this is inlined. */
+/* One panel of c = a · w, or c += a · w, for a few rows. `rows` is a constant where this is inlined. */
 static inline __attribute__((always_inline)) void tile(
-    const int rows, const float *a, int64_t in, int64_t depth, const float *w, float *c, int64_t out, int add) {
+    const int rows, const float *a, int64_t a_stride, int64_t depth, const float *w, float *c, int64_t c_stride,
+    int add) {
     vector low[GROUP], high[GROUP];
     for (int r = 0; r < rows; r++) low[r] = high[r] = (vector){0};
     for (int64_t k = 0; k < depth; k++, w += PANEL) {
         vector first = *(const vector *)w, second = *(const vector *)(w + LANES);
         for (int r = 0; r < rows; r++) {
-            float x = a[r * in + k];
+            float x = a[r * a_stride + k];
             low[r] += x * first;
             high[r] += x * second;
         }
     }
     for (int r = 0; r < rows; r++) {
-        vector *to = (vector *)(c + r * out);
+        vector *to = (vector *)(c + r * c_stride);
         if (add) low[r] += to[0], high[r] += to[1];
         to[0] = low[r], to[1] = high[r];
     }
 }
 
-/* c = a · w, or c += a · w: a (rows, depth) and c (rows, columns), rows `in` and `out` numbers apart; columns padded. */
-static void multiply(
-    int64_t rows, const float *a, int64_t in, int64_t depth, const float *w, float *c, int64_t out, int64_t columns,
-    int add) {
+/* c = a · w, or c += a · w: a (rows, depth) and c (rows, columns) with these strides; w packed, columns padded. */
+static void matmul(
+    int64_t rows, const float *a, int64_t a_stride, int64_t depth, const float *w, float *c, int64_t c_stride,
+    int64_t columns, int add) {
     int64_t groups = (rows + GROUP - 1) / GROUP;
     for (int64_t n = 0; n < columns; n += PANEL)
         for (int64_t k = 0, some; k < depth; k += some, w += some * PANEL) {
             some = depth - k < DEPTH ? depth - k : DEPTH;
             int64_t r = 0, share = (some + groups - 1) / groups * PANEL;
-            const float *next = w + some * PANEL; /* the weights that come next, fetched while these are used */
+            const float *next = w + some * PANEL; /* the weights of the next step, prefetched during this one */
             const float *from = a + k;
             float *to = c + n;
             int more = add || k;
-            for (; r + GROUP <= rows; r += GROUP, next += share, from += GROUP * in, to += GROUP * out) {
-                fetch(next, share);
-                tile(GROUP, from, in, some, w, to, out, more);
+            for (; r + GROUP <= rows; r += GROUP, next += share, from += GROUP * a_stride, to += GROUP * c_stride) {
+                prefetch(next, share);
+                tile(GROUP, from, a_stride, some, w, to, c_stride, more);
             }
             switch (rows - r) {
-                case 5: tile(5, from, in, some, w, to, out, more); break;
-                case 4: tile(4, from, in, some, w, to, out, more); break;
-                case 3: tile(3, from, in, some, w, to, out, more); break;
-                case 2: tile(2, from, in, some, w, to, out, more); break;
-                case 1: tile(1, from, in, some, w, to, out, more); break;
+                case 5: tile(5, from, a_stride, some, w, to, c_stride, more); break;
+                case 4: tile(4, from, a_stride, some, w, to, c_stride, more); break;
+                case 3: tile(3, from, a_stride, some, w, to, c_stride, more); break;
+                case 2: tile(2, from, a_stride, some, w, to, c_stride, more); break;
+                case 1: tile(1, from, a_stride, some, w, to, c_stride, more); break;
             }
         }
 }
@@ -118,26 +120,26 @@ static void normalise(int64_t rows, const float *x, float *y, int64_t columns, f
     }
 }
 
-/* Turn pairs of neighbours as complex numbers. */
-static void rotate(float *x, int64_t heads, int64_t width, const float *turns) {
-    for (int64_t h = 0; h < heads; h++, x += width)
-        for (int64_t d = 0; d < width; d += 2) {
+/* Rotary embeddings: neighbouring entries are the real and imaginary part of a number, multiplied by (cos, sin). */
+static void apply_rope(float *x, int64_t heads, int64_t head_dim, const float *cos_sin) {
+    for (int64_t h = 0; h < heads; h++, x += head_dim)
+        for (int64_t d = 0; d < head_dim; d += 2) {
             float real = x[d], imaginary = x[d + 1];
-            x[d] = real * turns[d] - imaginary * turns[d + 1];
-            x[d + 1] = real * turns[d + 1] + imaginary * turns[d];
+            x[d] = real * cos_sin[d] - imaginary * cos_sin[d + 1];
+            x[d + 1] = real * cos_sin[d + 1] + imaginary * cos_sin[d];
         }
 }
 
-/* A head's entries are taken in vectors, a few at a time; the last vector of all overlaps the one before it where the
-   width is no multiple of 8. `parts` is how many are taken, a constant wherever this is inlined, `last` where the last
-   of them begins, and `width` how far positions lie apart. */
+/* The entries of a head are taken as vectors, up to GROUP at a time. If head_dim is no multiple of 8, the last vector
+   overlaps the one before it. `parts` is the number of vectors, a constant where this is inlined; `last` the offset of
+   the last of them; `stride` that between positions, head_dim. */
 
-/* Products of a query with 8 keys; instead of keys after the one numbered `most` that one is taken again. */
+/* Products of a query with 8 keys; keys beyond number `most` are replaced by that one. */
 static inline __attribute__((always_inline)) vector eight(
-    const int parts, const vector *query, const float *keys, int64_t last, int64_t width, int64_t most) {
+    const int parts, const vector *query, const float *keys, int64_t last, int64_t stride, int64_t most) {
     vector each[LANES];
     for (int k = 0; k < LANES; k++) {
-        const float *key = keys + (k < most ? k : most) * width;
+        const float *key = keys + (k < most ? k : most) * stride;
         each[k] = query[parts - 1] * *(const vector *)(key + last);
         for (int p = 0; p < parts - 1; p++) each[k] += query[p] * *(const vector *)(key + p * LANES);
     }
@@ -146,34 +148,35 @@ static inline __attribute__((always_inline)) vector eight(
     return PICK(low, high, 0, 1, 2, 3, 8, 9, 10, 11) + PICK(low, high, 4, 5, 6, 7, 12, 13, 14, 15);
 }
 
-/* Products of a query with `count` keys, added to the weights; `counted` are the lanes of the last vector that count. */
+/* Products of a query with `count` keys, added to the scores; `counted` are the lanes of the last vector that count. */
 static inline __attribute__((always_inline)) void score(
-    const int parts, const float *query, integers counted, const float *keys, int64_t last, int64_t width, int64_t count,
-    float *weights) {
-    vector asked[GROUP];
-    for (int p = 0; p < parts - 1; p++) asked[p] = *(const vector *)(query + p * LANES);
-    asked[parts - 1] = choose(counted, *(const vector *)(query + last), (vector){0});
-    for (int64_t t = 0; t < count; t += LANES, keys += LANES * width)
-        *(vector *)(weights + t) += count - t < LANES ? eight(parts, asked, keys, last, width, count - t - 1)
-                                                      : eight(parts, asked, keys, last, width, LANES - 1);
+    const int parts, const float *query, integers counted, const float *keys, int64_t last, int64_t stride,
+    int64_t count, float *scores) {
+    vector q[GROUP];
+    for (int p = 0; p < parts - 1; p++) q[p] = *(const vector *)(query + p * LANES);
+    q[parts - 1] = choose(counted, *(const vector *)(query + last), (vector){0});
+    for (int64_t t = 0; t < count; t += LANES, keys += LANES * stride)
+        *(vector *)(scores + t) += count - t < LANES ? eight(parts, q, keys, last, stride, count - t - 1)
+                                                     : eight(parts, q, keys, last, stride, LANES - 1);
 }
 
 /* The sum of `count` values, weighted and scaled. */
 static inline __attribute__((always_inline)) void mix(
-    const int parts, const float *weights, const float *values, int64_t last, int64_t width, int64_t count,
+    const int parts, const float *weights, const float *values, int64_t last, int64_t stride, int64_t count,
     float scale, float *mixed) {
-    vector one[GROUP], two[GROUP]; /* two sums side by side: additions wait for one another */
+    vector one[GROUP], two[GROUP]; /* two sums side by side: each addition waits for the one before it */
     for (int p = 0; p < parts; p++) one[p] = two[p] = (vector){0};
-    for (int64_t t = 0; t < count; t += 2, values += 2 * width) {
-        for (int p = 0; p < parts; p++) one[p] += weights[t] * *(const vector *)(values + (p < parts - 1 ? p * LANES : last));
+    for (int64_t t = 0; t < count; t += 2, values += 2 * stride) {
+        for (int p = 0; p < parts; p++)
+            one[p] += weights[t] * *(const vector *)(values + (p < parts - 1 ? p * LANES : last));
         if (t + 1 == count) break;
         for (int p = 0; p < parts; p++)
-            two[p] += weights[t + 1] * *(const vector *)(values + width + (p < parts - 1 ? p * LANES : last));
+            two[p] += weights[t + 1] * *(const vector *)(values + stride + (p < parts - 1 ? p * LANES : last));
     }
     for (int p = 0; p < parts; p++) *(vector *)(mixed + (p < parts - 1 ? p * LANES : last)) = (one[p] + two[p]) * scale;
 }
 
-/* Weights, of `count` and up to 7 more places, into e^(weights - greatest), 0 in those places; 1 / their sum. */
+/* x, `count` numbers with room for 7 more, into e^(x - greatest), 0 in the places behind; returns 1 / their sum. */
 static float exponentials(float *weights, int64_t count) {
     const vector least = (vector){0} - INFINITY;
     for (int64_t t = count; t % LANES; t++) weights[t] = -INFINITY;
@@ -192,71 +195,71 @@ static float exponentials(float *weights, int64_t count) {
     return 1.0f / total(sum);
 }
 
-#define IN_PARTS(what) \
+#define IN_PARTS(DO) \
     switch (left < GROUP ? left : GROUP) { \
-        case 1: what(1); break; \
-        case 2: what(2); break; \
-        case 3: what(3); break; \
-        case 4: what(4); break; \
-        case 5: what(5); break; \
-        case 6: what(6); break; \
+        case 1: DO(1); break; \
+        case 2: DO(2); break; \
+        case 3: DO(3); break; \
+        case 4: DO(4); break; \
+        case 5: DO(5); break; \
+        case 6: DO(6); break; \
     }
 
-/* Products of a vector, (width,), with `count` others, (count, width); weights has room for count + 7. */
-static void products(const float *query, const float *keys, int64_t count, int64_t width, float *weights) {
-    memset(weights, 0, sizeof(float) * padded(count));
-    if (width < LANES) {
+/* Scores of a query, (head_dim,), with `count` keys, (count, head_dim); `scores` has room for count + 7. */
+static void score_keys(const float *query, const float *keys, int64_t count, int64_t head_dim, float *scores) {
+    memset(scores, 0, sizeof(float) * padded(count));
+    if (head_dim < LANES) {
         for (int64_t t = 0; t < count; t++)
-            for (int64_t d = 0; d < width; d++) weights[t] += query[d] * keys[t * width + d];
+            for (int64_t d = 0; d < head_dim; d++) scores[t] += query[d] * keys[t * head_dim + d];
         return;
     }
     const integers lanes = {0, 1, 2, 3, 4, 5, 6, 7};
-    int64_t vectors = (width + LANES - 1) / LANES;
+    int64_t vectors = (head_dim + LANES - 1) / LANES;
     for (int64_t v = 0; v < vectors; v += GROUP) {
         int64_t from = v * LANES, left = vectors - v;
-        int64_t last = left <= GROUP ? width - LANES - from : (GROUP - 1) * LANES;
-        integers counted = lanes >= (int32_t)(left <= GROUP ? vectors * LANES - width : 0);
-#define SCORE(parts) score(parts, query + from, counted, keys + from, last, width, count, weights)
+        int64_t last = left <= GROUP ? head_dim - LANES - from : (GROUP - 1) * LANES;
+        integers counted = lanes >= (int32_t)(left <= GROUP ? vectors * LANES - head_dim : 0);
+#define SCORE(parts) score(parts, query + from, counted, keys + from, last, head_dim, count, scores)
         IN_PARTS(SCORE)
     }
 }
 
-/* The sum of `count` vectors, (count, width), weighted and scaled, (width,). */
-static void mixture(
-    const float *weights, const float *values, int64_t count, int64_t width, float scale, float *mixed) {
-    if (width < LANES) {
-        memset(mixed, 0, sizeof(float) * width);
+/* The sum of `count` values, (count, head_dim), weighted and scaled, (head_dim,). */
+static void mix_values(
+    const float *weights, const float *values, int64_t count, int64_t head_dim, float scale, float *mixed) {
+    if (head_dim < LANES) {
+        memset(mixed, 0, sizeof(float) * head_dim);
         for (int64_t t = 0; t < count; t++)
-            for (int64_t d = 0; d < width; d++) mixed[d] += scale * weights[t] * values[t * width + d];
+            for (int64_t d = 0; d < head_dim; d++) mixed[d] += scale * weights[t] * values[t * head_dim + d];
         return;
     }
-    int64_t vectors = (width + LANES - 1) / LANES;
+    int64_t vectors = (head_dim + LANES - 1) / LANES;
     for (int64_t v = 0; v < vectors; v += GROUP) {
         int64_t from = v * LANES, left = vectors - v;
-        int64_t last = left <= GROUP ? width - LANES - from : (GROUP - 1) * LANES;
-#define MIX(parts) mix(parts, weights, values + from, last, width, count, scale, mixed + from)
+        int64_t last = left <= GROUP ? head_dim - LANES - from : (GROUP - 1) * LANES;
+#define MIX(parts) mix(parts, weights, values + from, last, head_dim, count, scale, mixed + from)
         IN_PARTS(MIX)
     }
 }
 
-/* What a head's query, (width,), makes of `count` keys and values, (count, width); weights has room for count + 7. */
+/* Attention of one head: softmax(query · keys) · values, (head_dim,), over `count` positions, (count, head_dim) each;
+   `scores` has room for count + 7. */
 static void attend(
-    const float *query, const float *keys, const float *values, int64_t count, int64_t width, float *weights,
+    const float *query, const float *keys, const float *values, int64_t count, int64_t head_dim, float *scores,
     float *mixed) {
-    products(query, keys, count, width, weights);
-    mixture(weights, values, count, width, exponentials(weights, count), mixed);
+    score_keys(query, keys, count, head_dim, scores);
+    mix_values(scores, values, count, head_dim, exponentials(scores, count), mixed);
 }
 
-/* What gates let through of the MLP's insides: silu(first half) · second half of each row, (rows, 2 · inner), rows
-   `apart`; to rows as far apart as `to`'s, which may be the first halves themselves. */
-static void gate(int64_t rows, const float *gates, int64_t inner, int64_t apart, float *to, int64_t stride) {
-    for (int64_t r = 0; r < rows; r++, gates += apart, to += stride) {
-        const float *up = gates + inner;
+/* silu(gate) · up, in the place of the gate: each row has `size` gates, and then `size` ups. */
+static void swiglu(int64_t rows, float *gates, int64_t size, int64_t stride) {
+    for (int64_t r = 0; r < rows; r++, gates += stride) {
+        const float *up = gates + size;
         int64_t d = 0;
-        for (; d + LANES <= inner; d += LANES) {
+        for (; d + LANES <= size; d += LANES) {
             vector z = *(const vector *)(gates + d);
-            *(vector *)(to + d) = z / (1.0f + exponential(-z)) * *(const vector *)(up + d);
+            *(vector *)(gates + d) = z / (1.0f + exponential(-z)) * *(const vector *)(up + d);
         }
-        for (; d < inner; d++) to[d] = gates[d] / (1.0f + expf(-gates[d])) * up[d];
+        for (; d < size; d++) gates[d] = gates[d] / (1.0f + expf(-gates[d])) * up[d];
     }
 }

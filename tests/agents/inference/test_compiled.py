@@ -1,9 +1,11 @@
-"""The compiled step of a Llama: equal to the network, independent of the rows beside, and never needed."""
+"""The compiled Llama: equal to the network, and independent of the rows beside and of the number of threads."""
 
 from __future__ import annotations
 
+import ctypes
+import os
 import shutil
-import stat
+import subprocess
 import sys
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from numpy.typing import NDArray
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from textmdp.agents import kernels
+from textmdp.agents.inference import compiled
 from textmdp.agents.inference.compiled import CompiledLlamaForward
 from textmdp.agents.inference.forward import make_forward
 from textmdp.agents.inference.kv_cache import Cache, CacheView
@@ -90,10 +93,8 @@ def test_rows_may_be_at_different_positions():
     network = a_llama()
     rng = np.random.default_rng(1)
     tokens, starts = rng.integers(0, 37, (9, 25)), rng.integers(0, 12, 9)
-    plain, compiled = LlamaForward(network, LENGTH), CompiledLlamaForward(network, LENGTH)
-    torch.testing.assert_close(
-        logits_of(compiled, tokens, starts), logits_of(plain, tokens, starts), rtol=1e-4, atol=1e-4
-    )
+    plain, in_c = LlamaForward(network, LENGTH), CompiledLlamaForward(network, LENGTH)
+    torch.testing.assert_close(logits_of(in_c, tokens, starts), logits_of(plain, tokens, starts), rtol=1e-4, atol=1e-4)
 
 
 @needs_compiler
@@ -140,7 +141,7 @@ def written(forward, prompts, budgets, uniform, temperature=0.8, rows=slice(None
     )
     window = CacheView(cache, rows, np.full((len(rows), 1), length - 1))
     numbers = None if uniform is None else uniform[rows].contiguous()
-    return forward.write(window, prompts[rows, -1:].contiguous(), budgets[rows], never, 2, temperature, numbers)
+    return forward.generate(window, prompts[rows, -1:].contiguous(), budgets[rows], never, 2, temperature, numbers)
 
 
 @needs_compiler
@@ -236,47 +237,48 @@ def test_is_what_rollouts_use():
     assert np.abs(found - batch.log_probs)[batch.roles == 2].max() < model.tolerance
 
 
-@pytest.fixture
-def fresh(monkeypatch, tmp_path):
-    """Kernels as a process finds them that has loaded none, with a cache of its own."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    kernels.load.cache_clear()
-    yield tmp_path
-    kernels.load.cache_clear()
+@needs_compiler
+def test_structures_are_as_large_as_the_kernel_s(monkeypatch):
+    compiled.check_sizes(kernels.load("llama"))
+
+    class Longer(compiled._GenerateArguments):
+        _fields_ = (("more", ctypes.c_int64),)
+
+    monkeypatch.setattr(compiled, "_GenerateArguments", Longer)
+    with pytest.raises(RuntimeError, match="declare the same fields in both"):
+        CompiledLlamaForward(a_llama(), LENGTH)
 
 
-def test_without_a_compiler_there_is_another_way(fresh, monkeypatch):
-    monkeypatch.setenv("CC", "no-such-compiler")
-    assert kernels.load("llama") is None
+@needs_compiler
+def test_the_switch_turns_the_kernel_off(monkeypatch):
+    monkeypatch.setenv("TEXTMDP_KERNEL", "0")
     assert type(make_forward(a_llama(), LENGTH)) is LlamaForward
-
-
-def test_a_compiler_that_fails_is_told_of(fresh, monkeypatch):
-    broken = fresh / "broken"
-    broken.write_text(f"#!{sys.executable}\nimport sys; sys.exit('this compiler is out of order')\n")
-    broken.chmod(0o755)
-    monkeypatch.setenv("CC", str(broken))
-    with pytest.warns(RuntimeWarning, match="out of order"):
-        assert kernels.load("llama") is None
-    assert kernels.load("llama") is None  # and told of once
+    monkeypatch.setenv("TEXTMDP_KERNEL", "1")
+    assert type(make_forward(a_llama(), LENGTH)) is CompiledLlamaForward
 
 
 @needs_compiler
-def test_compiles_once(fresh, monkeypatch):
-    assert kernels.load("llama") is not None
-    (library,) = (fresh / "cache" / "textmdp" / "kernels").iterdir()
-    assert stat.S_IMODE(library.parent.stat().st_mode) == 0o700
-    made = library.stat().st_mtime_ns
-    kernels.load.cache_clear()
-    assert kernels.load("llama") is not None
-    assert library.stat().st_mtime_ns == made
-
-
-@needs_compiler
-def test_a_home_that_cannot_be_written_to(fresh, monkeypatch):
-    monkeypatch.setenv("XDG_CACHE_HOME", "/proc/nowhere")
-    assert kernels.load("llama") is not None
-
-
-def test_sources_are_installed():
-    assert (Path(kernels.__file__).parent / "llama.c").exists()
+@pytest.mark.slow
+def test_sanitizers_find_nothing(tmp_path):
+    """This file once more, with the kernel compiled for AddressSanitizer and UndefinedBehaviorSanitizer."""
+    compiler = shutil.which("cc")
+    flags = "-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -g"
+    probe = tmp_path / "probe.c"
+    probe.write_text("int f(void) { return 0; }\n")
+    built = subprocess.run([compiler, *flags.split(), "-shared", "-fPIC", "-o", tmp_path / "probe.so", probe])
+    runtime = subprocess.run([compiler, "-print-file-name=libasan.so"], capture_output=True, text=True).stdout.strip()
+    if built.returncode or not Path(runtime).is_absolute():
+        pytest.skip("this compiler has no sanitizers")
+    environment = {
+        **os.environ,
+        "CC": f"{compiler} {flags}",
+        "LD_PRELOAD": runtime,
+        "ASAN_OPTIONS": "detect_leaks=0",  # Python's own
+        "XDG_CACHE_HOME": str(tmp_path),
+        "OMP_NUM_THREADS": "2",
+    }
+    command = [sys.executable, "-m", "pytest", "-q", "-m", "not slow", "-p", "no:cacheprovider", __file__]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, cwd=Path(__file__).parents[3])
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    assert "skipped" not in done.stdout
+    assert list(tmp_path.glob("textmdp/kernels/llama-*.so"))

@@ -179,8 +179,8 @@ def test_embedding_bags_are_matrix_products(network, monkeypatch):
     envs.reset(seed=0)
     for agent in (bags, products):
         agent.begin(envs, np.arange(envs.num_envs))
-    assert bags._forward.bags
-    products._forward.bags = False
+    assert bags._forward.uses_bags
+    products._forward.uses_bags = False
     for _ in range(3):
         rows = np.flatnonzero(~envs.over)
         chosen, same = bags.act(envs, rows), products.act(envs, rows)
