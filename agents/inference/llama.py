@@ -125,7 +125,7 @@ class LlamaForward:
 
     @staticmethod
     def supports(network: PreTrainedModel) -> bool:
-        """True if the network computes what is written out here and nothing else.
+        """True if the network computes exactly the operations of this class.
 
         Adapters, hooks, parametrisations, subclasses and replaced forwards would be ignored, so they are refused.
         """

@@ -1,7 +1,7 @@
 """A language model as an agent: tokens sampled in lock-step with a vector environment, from a key-value cache.
 
-The network reads what is new in each row, most often one token, and never the past again. The compiled network samples
-up to the end of a turn in one call.
+The network reads the new tokens of each row, most often one, and never the past again. The compiled network samples up
+to the end of a turn in one call.
 """
 
 from __future__ import annotations
@@ -65,7 +65,9 @@ class LanguageModelAgent:
                 "network: make it shorter, or the network longer"
             )
         if not envs.lengths[rows].all():
-            raise ValueError("an episode opens with no token: a language model needs a first one to go on from")
+            raise ValueError(
+                "an episode opens with no token: a language model needs a first one; look at the task's opening"
+            )
         if (self._cache.slots, self._cache.length) != envs.tokens.shape:
             self._make_cache(*envs.tokens.shape)
         self._rows[np.isin(self._rows, rows)] = -1
@@ -134,7 +136,7 @@ class LanguageModelAgent:
         others, last = np.ones(envs.num_envs, bool), envs.lengths[rows] - 1  # (n,), (m,)
         others[rows] = False
         self._cached_lengths[others] = 0
-        # A caller may have appended other tokens than the last ones: only what the rows still begin with is cached.
+        # A caller may have appended other tokens than the last ones: the cache is valid up to the first of these.
         same = self._cached_tokens[rows] == envs.tokens[rows]  # (m, T)
         common = np.where(same.all(1), same.shape[1], same.argmin(1))
         self._cached_lengths[rows] = np.minimum(np.minimum(self._cached_lengths[rows], common), last)

@@ -84,7 +84,7 @@ def _compiler() -> list[str] | None:
 def _library(source: Path, command: list[str]) -> Path:
     """The compiled library, from the cache if it is there and whole.
 
-    Its name has two hashes: one of what it was made from, and one of its own bytes, since loading a truncated library
+    Its name has two hashes: of its sources and compiler, and of its own bytes, since loading a truncated library
     kills the process.
     """
     sources = (path.read_text() for path in sorted(source.parent.glob("*.[ch]")))  # they include one another

@@ -21,13 +21,13 @@ def attention_mask(network: PreTrainedModel, mask: Tensor) -> Tensor:
 
 
 def attention_window(config: PretrainedConfig) -> int | None:
-    """The most positions that the layers of a network look back on, itself included; None where all look at all.
+    """The most positions that every layer attends to, the token's own included; None for no limit.
 
-    Decoding lets every layer attend to all there is, so windows and chunks are for episodes that fit into one.
+    Decoding lets every layer attend to all positions, so episodes must fit into one window or chunk.
     """
     kinds = getattr(config, "layer_types", None) or getattr(config, "attention_layers", None)
     names = {"sliding_attention": "sliding_window", "chunked_attention": "attention_chunk_size", "local": "window_size"}
-    if kinds is None and getattr(config, "use_sliding_window", True):  # Mistral and others tell no types
+    if kinds is None and getattr(config, "use_sliding_window", True):  # Mistral and others name no types
         kinds = names
     windows = [getattr(config, name, None) for kind, name in names.items() if kind in (kinds or ())]
     return min((window for window in windows if window is not None), default=None)

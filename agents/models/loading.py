@@ -1,7 +1,7 @@
-"""Networks from a folder or the Hugging Face hub, as a policy needs them; what would not work is refused in one line.
+"""Loads causal language models from a folder or the Hugging Face hub, and refuses others in one line.
 
-A policy needs a causal network whose past lies in keys and values, all of its weights, and the tokenizer that it was
-trained with: other tokens under the same ids would raise no error, and train on noise.
+A policy needs a causal network, all of its weights, and the tokenizer that it was trained with: other tokens under the
+same ids would raise no error, and train on noise.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from textmdp.envs.tokenizers import Tokenizer
 
 Source = str | PathLike[str]
 
-#: What weights can be kept in; "auto" is what they were saved in.
+#: Types of weights; "auto" is the type that they were saved in.
 DTYPES: dict[str, torch.dtype | str] = {"float32": torch.float32, "bfloat16": torch.bfloat16, "auto": "auto"}
 _HUB_NAME = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?")
 _WANTED = "give a folder that save_pretrained wrote, or a name on the hub such as 'Qwen/Qwen2.5-0.5B'"
@@ -46,22 +46,22 @@ def load_network(
         source: a folder, or a name on the hub.
         tokenizer: that of the environment; the model's own must have the same tokens.
         dtype: of the weights: "float32"; "bfloat16", half of the memory, in which small updates are lost to rounding;
-            "auto", what they were saved in.
-        device: where they go; None for CUDA where there is one, else the CPU.
-        autocast: whether matrices are multiplied in bfloat16 over float32 weights; None for: on CUDA.
+            "auto", the type that they were saved in.
+        device: None for CUDA if there is one, else the CPU.
+        autocast: multiply matrices in bfloat16 over float32 weights; None to do so on CUDA.
 
     Raises:
         FileNotFoundError: there is no such model.
-        ValueError: it can't be a policy, or not with this tokenizer.
+        ValueError: it is no causal language model, has other tokens, or lacks weights.
     """
     if dtype not in DTYPES:
         raise ValueError(f"dtype={dtype!r} is none of {', '.join(map(repr, DTYPES))}")
     check_config(read_config(source), source)
     check_tokens(source, tokenizer)
-    network, seen = AutoModelForCausalLM.from_pretrained(source, dtype=DTYPES[dtype], output_loading_info=True)
-    if seen["missing_keys"]:
+    network, report = AutoModelForCausalLM.from_pretrained(source, dtype=DTYPES[dtype], output_loading_info=True)
+    if report["missing_keys"]:
         raise ValueError(
-            f"model={str(source)!r} has no weights for {min(seen['missing_keys'])}, which would be random: give a "
+            f"model={str(source)!r} has no weights for {min(report['missing_keys'])}, which would be random: give a "
             f"model that was saved whole, as {type(network).__name__}"
         )
     place = choose_device(device)
@@ -74,12 +74,12 @@ def load_network(
 
 
 def choose_device(device: str | torch.device | None) -> torch.device:
-    """The device that is asked for; for None CUDA where there is one, else the CPU."""
+    """The device of this name; for None CUDA if there is one, else the CPU."""
     return torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
 
 
 def read_config(source: Source) -> PretrainedConfig:
-    """The config.json of a model; in one line why there is none."""
+    """The configuration of a model; errors say in one line why there is none."""
     name, folder = str(source), Path(source)
     if folder.is_dir():
         if (folder / "adapter_config.json").is_file():
@@ -105,7 +105,7 @@ def read_config(source: Source) -> PretrainedConfig:
 
 
 def check_config(config: PretrainedConfig, source: Source) -> None:
-    """Refuse what is no causal language model."""
+    """Refuse models that aren't causal language models."""
     kind = (config.architectures or [type(config).__name__])[0]
     if config.is_encoder_decoder:
         raise ValueError(
@@ -119,7 +119,7 @@ def check_config(config: PretrainedConfig, source: Source) -> None:
 
 
 def check_tokens(source: Source, tokenizer: Tokenizer) -> None:
-    """Refuse a model whose own tokenizer, where it comes with one, has other tokens than the environment's."""
+    """Refuse a model whose tokenizer, if it has one, has other tokens than the environment's."""
     if cached_file(source, "tokenizer.json", _raise_exceptions_for_missing_entries=False) is None:
         return
     theirs = {i: token for token, i in AutoTokenizer.from_pretrained(source).get_vocab().items()}
@@ -127,7 +127,7 @@ def check_tokens(source: Source, tokenizer: Tokenizer) -> None:
     differing = sorted(i for i in theirs.keys() | ours.keys() if theirs.get(i) != ours.get(i))
     if differing:
         shown = ", ".join(
-            f"id {i} is {_told(theirs.get(i))} to the model and {_told(ours.get(i))} to the environment"
+            f"id {i} is {_quoted(theirs.get(i))} to the model and {_quoted(ours.get(i))} to the environment"
             for i in differing[:2]
         )
         raise ValueError(
@@ -136,5 +136,5 @@ def check_tokens(source: Source, tokenizer: Tokenizer) -> None:
         )
 
 
-def _told(token: str | None) -> str:
+def _quoted(token: str | None) -> str:
     return "nothing" if token is None else repr(token)

@@ -1,6 +1,6 @@
-"""Low-rank adapters: few weights that learn beside a network that stays as it is (LoRA, https://arxiv.org/abs/2106.09685).
+"""Low-rank adapters beside frozen weights (LoRA, https://arxiv.org/abs/2106.09685).
 
-The network without them is still there, so the policy that training began with needs no copy to be the reference.
+The network without its adapters is the policy that training began with, so the reference policy needs no copy.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from textmdp.agents.models.language_model import LanguageModel
 
 
 class AdaptedModel(LanguageModel):
-    """A policy whose network is frozen but for adapters; `add_lora` makes it."""
+    """A policy whose network is frozen except for adapters, made by `add_lora`."""
 
     @contextmanager
     def reference(self) -> Iterator[None]:
-        """Within it the policy is the one without adapters, to sample and to train alike."""
+        """A context in which the policy has no adapters, both in sampling and in training."""
         with self.network.disable_adapter():
             yield
 
     def save(self, folder: str | PathLike[str]) -> None:
-        """Write the model with its adapters merged in, as `LanguageModel.save` does, and they alone in adapter/."""
+        """Write the merged model, as `LanguageModel.save` does, and the adapters alone into adapter/."""
         merged = copy.deepcopy(self.network).merge_and_unload()
         LanguageModel(merged, self.tokenizer).save(folder)
         self.network.save_pretrained(Path(folder) / "adapter", save_embedding_layers=False)
@@ -40,14 +40,14 @@ def add_lora(
     targets: str | Sequence[str] = "all-linear",
     seed: int = 0,
 ) -> AdaptedModel:
-    """Freeze a model, and give it adapters: W becomes W + (alpha / rank) · B A, with B 0, so that it says the same.
+    """Freeze a model and add adapters: W becomes W + (alpha / rank) · B A, with B = 0 at first.
 
     Args:
-        model: taken over; use what is returned from then on.
-        rank: the rows of A and columns of B.
-        alpha: scales what they add.
-        targets: which matrices get them: names such as ["q_proj", "v_proj"], or "all-linear" for all but the head.
-        seed: of A.
+        model: modified in place; use the returned model instead of it.
+        rank: of A, which has as many rows, and of B, which has as many columns.
+        alpha: the scale of B A.
+        targets: names of the matrices to adapt, such as ["q_proj", "v_proj"], or "all-linear" for all but the head.
+        seed: of the initial weights of A.
     """
     try:
         from peft import LoraConfig, get_peft_model

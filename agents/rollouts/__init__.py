@@ -1,1 +1,1 @@
-"""Episodes: collecting them in lock-step, scripted agents, and checks of a batch."""
+"""Collecting episodes in lock-step, scripted agents, and checks of a batch."""

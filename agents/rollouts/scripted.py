@@ -1,4 +1,4 @@
-"""Scripted agents: random, expert, and experts that make mistakes. They bound the returns that a learner can reach."""
+"""Scripted agents: random, expert, and experts that make mistakes. Their returns bound those of a learner."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ Rows = NDArray[np.int64]
 
 
 class RandomAgent:
-    """Each legal token with the same probability.
+    """Chooses legal tokens uniformly at random.
 
     Args:
-        seed: of its own generator; nothing global is touched.
+        seed: of its own generator.
     """
 
     def __init__(self, seed: int = 0) -> None:
         self._rng = np.random.default_rng(seed)
 
     def begin(self, envs: TokenVectorEnv[Any], rows: Rows) -> None:
-        """Nothing to prepare."""
+        """Do nothing."""
 
     def act(self, envs: TokenVectorEnv[Any], rows: Rows) -> Action:
         """A legal token for each of these rows, (m,)."""
@@ -35,26 +35,25 @@ class RandomAgent:
 
 
 class ExpertAgent:
-    """What `Task.demonstrate` would answer, token by token.
+    """Writes the demonstrations of `Task.demonstrate`, token by token.
 
-    A demonstration is made when a turn begins and kept while the turn lasts: an agent that is asked for a row in the
-    middle of a turn goes on from there.
+    A demonstration is made at the first token of a turn that the agent is asked for, and kept until the turn ends.
     """
 
     def __init__(self) -> None:
         self._plans: dict[int, tuple[tuple[int, int], list[int]]] = {}  # row -> (episode's key, turn), tokens
 
     def begin(self, envs: TokenVectorEnv[Any], rows: Rows) -> None:
-        """Forget what was planned for these rows."""
+        """Forget the demonstrations of these rows, (m,)."""
         for row in rows.tolist():
             self._plans.pop(row, None)
 
     def act(self, envs: TokenVectorEnv[Any], rows: Rows) -> Action:
         """The next token of the demonstration for each of these rows, (m,); the end-of-turn token after its last."""
-        said = (envs.lengths[rows] - envs.turn_starts[rows]).tolist()
+        written = (envs.lengths[rows] - envs.turn_starts[rows]).tolist()
         end_id = envs.mdp.tokenizer.end_id
         plans = [self._plan(envs, row) for row in rows.tolist()]
-        return Action(np.array([p[k] if k < len(p) else end_id for p, k in zip(plans, said, strict=True)], np.int64))
+        return Action(np.array([p[k] if k < len(p) else end_id for p, k in zip(plans, written, strict=True)], np.int64))
 
     def _plan(self, envs: TokenVectorEnv[Any], row: int) -> list[int]:
         episode = envs.episodes[row]
@@ -71,16 +70,18 @@ class ExpertAgent:
 
 
 class CarelessExpertAgent(ExpertAgent):
-    """An expert that often makes the task's typical mistake (`Task.mistake`) instead, a whole turn at a time.
+    """An expert that makes the task's typical mistake (`Task.mistake`) in some turns.
 
     Args:
-        mistake_rate: the probability of a mistake, a turn.
+        mistake_rate: the probability of a mistake in a turn.
         seed: of its own generator.
     """
 
     def __init__(self, mistake_rate: float, seed: int = 0) -> None:
         if not 0.0 <= mistake_rate <= 1.0:
-            raise ValueError(f"mistake_rate={mistake_rate} must lie in [0, 1]: it is a probability, a turn")
+            raise ValueError(
+                f"mistake_rate={mistake_rate} must lie in [0, 1]: it is the probability of a mistake in a turn"
+            )
         super().__init__()
         self._mistake_rate = mistake_rate
         self._rng = np.random.default_rng(seed)
@@ -92,31 +93,33 @@ class CarelessExpertAgent(ExpertAgent):
 
 
 class NoisyExpertAgent(ExpertAgent):
-    """An expert that slips: each token is, with a probability, a random legal one instead. It goes on as if it hadn't.
+    """An expert that replaces some tokens by random legal ones, and goes on as if it hadn't.
 
     Args:
-        error_rate: the probability of a slip, a token.
+        error_rate: the probability that a token is replaced.
         seed: of its own generator.
     """
 
     def __init__(self, error_rate: float, seed: int = 0) -> None:
         if not 0.0 <= error_rate <= 1.0:
-            raise ValueError(f"error_rate={error_rate} must lie in [0, 1]: it is the probability of a slip, a token")
+            raise ValueError(
+                f"error_rate={error_rate} must lie in [0, 1]: it is the probability that a token is replaced"
+            )
         super().__init__()
         self._error_rate = error_rate
         self._rng = np.random.default_rng(seed)
 
     def act(self, envs: TokenVectorEnv[Any], rows: Rows) -> Action:
-        """The next token of the demonstration, or a slip, for each of these rows, (m,)."""
+        """The next token of the demonstration, or a random one, for each of these rows, (m,)."""
         tokens = super().act(envs, rows).tokens
-        slips = self._rng.random(len(rows)) < self._error_rate
-        if slips.any():
-            tokens[slips] = draw_legal(envs, rows[slips], self._rng)
+        wrong = self._rng.random(len(rows)) < self._error_rate
+        if wrong.any():
+            tokens[wrong] = draw_legal(envs, rows[wrong], self._rng)
         return Action(tokens)
 
 
 def draw_legal(envs: TokenVectorEnv[Any], rows: Rows, rng: np.random.Generator) -> Rows:
-    """A token for each of `rows`, (m,), uniformly out of those that are legal there."""
+    """A legal token for each of these rows, (m,), drawn uniformly."""
     if not envs.mdp.has_grammar:
         usable = np.flatnonzero(envs.mdp.usable)
         return usable[rng.integers(len(usable), size=len(rows))].astype(np.int64, copy=False)

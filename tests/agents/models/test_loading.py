@@ -1,4 +1,4 @@
-"""What is no policy, or not with this tokenizer, is refused in one line that names the fix."""
+"""Models that can't be policies, or not with this tokenizer, are refused in one line that names the fix."""
 
 import json
 import shutil
@@ -67,8 +67,10 @@ def test_models_that_can_not_be_policies(tmp_path):
             "is an encoder-decoder (T5ForConditionalGeneration)": T5ForConditionalGeneration(
                 T5Config(vocab_size=20, d_model=16, d_kv=8, d_ff=16, num_layers=1, num_heads=2)
             ),
-            "(BertLMHeadModel) does not give token by token": BertLMHeadModel(BertConfig(**tiny, **heads)),
-            "(MambaForCausalLM) does not give token by token": MambaForCausalLM(MambaConfig(**tiny)),
+            "(BertLMHeadModel) gives other log-probabilities token by token": BertLMHeadModel(
+                BertConfig(**tiny, **heads)
+            ),
+            "(MambaForCausalLM) gives other log-probabilities token by token": MambaForCausalLM(MambaConfig(**tiny)),
             "has no weights for lm_head.weight": LlamaModel(LlamaConfig(**tiny, **heads, tie_word_embeddings=False)),
         }
         for message, network in networks.items():
