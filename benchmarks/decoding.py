@@ -1,15 +1,15 @@
-"""How fast rollouts sample, against transformers' `generate` on the same network and prompts: ratios within one run.
+"""Speed of sampling against transformers' `generate` on the same network and prompts, as ratios within one run.
 
     python -m textmdp.benchmarks.decoding
 
-Llamas from scratch, prompts of 16 random tokens, responses of 48: the end of a turn is never drawn. Prompts are all
-different, or come in groups, as GRPO's do (`generate` is told so, too: `num_return_sequences`). Ours is a whole rollout
-with `LanguageModelAgent`, resets, steps and log-probabilities included; `generate` samples from the full distribution,
-with its dynamic and its static cache, of which the faster one counts. All run once to warm up, then in turn (backwards
-in every other repeat). A ratio is taken within a repeat, and the median is printed with its quartiles.
+Llamas from scratch, prompts of 16 random tokens, responses of 48: the end-of-turn token is forbidden. Prompts are all
+different, or come in groups, as GRPO's do (for `generate` by `num_return_sequences`). Ours is a whole rollout with
+`LanguageModelAgent`, including resets, steps and log-probabilities. `generate` samples from the full distribution, with
+its dynamic and its static cache, of which the faster one counts. All run once to warm up, then in turn (backwards in
+every other repeat). A ratio is taken within a repeat; the table shows the median and its quartiles.
 
-Then updates of GRPO, in groups of 4 and after a first one: the parts of them that the environment takes, grading
-included, and decoding; the rest is the gradient's.
+Then updates of GRPO in groups of 4, after a first one: the shares of time of the environment, grading included, and of
+decoding; the rest is the gradient's. `TEXTMDP_KERNEL=0` in the environment measures decoding without the kernel in C.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789+-*/=() "
 
 
 class RandomPrompts(Task[int]):
-    """Prompts of 16 random characters, and responses that are worth their share of vowels."""
+    """Prompts of 16 random characters; the reward is the share of vowels in the response."""
 
     max_response_tokens = RESPONSE
     max_text_bytes = PROMPT
@@ -57,17 +57,17 @@ class RandomPrompts(Task[int]):
         return 0, self.prompts[index]
 
     def reply(self, state: int, response: str, rng: np.random.Generator | None) -> Reply[int]:
-        """The share of vowels."""
+        """Reward the share of vowels."""
         return Reply(0, "", Score.of(vowels=sum(map(response.count, "aeiou")) / RESPONSE), True)
 
     def reply_many(
         self, states: Sequence[int], responses: Sequence[str], rngs: Sequence[np.random.Generator]
     ) -> list[Reply[int]]:
-        """The same, without generators: there is no chance in it."""
+        """The same for many, without generators."""
         return [self.reply(state, response, None) for state, response in zip(states, responses, strict=True)]
 
     def demonstrate(self, state: int, rng: np.random.Generator) -> str:
-        """Nothing but vowels."""
+        """Vowels only."""
         return "a" * RESPONSE
 
     def vocabulary(self) -> Sequence[str]:
@@ -76,33 +76,33 @@ class RandomPrompts(Task[int]):
 
 
 def matmul_peak(size: int = 1024, repeats: int = 10) -> float:
-    """Operations a second of float32 matrix products as large as the machine likes them: the best of some."""
+    """Operations per second of a large float32 matrix product, the best of some repeats."""
     one = torch.randn(size, size)
     fastest = min(seconds(lambda: one @ one) for _ in range(repeats))
     return 2 * size**3 / fastest
 
 
 def operations(model: LanguageModel, batch: int, group: int) -> float:
-    """What a batch takes at least: two for each parameter and token, four for each entry of attention; prompts once."""
+    """Operations of a batch: two per parameter and token, four per entry of attention; shared prompts count once."""
     config = model.network.config
 
-    def reading(tokens: int) -> float:
+    def forward_operations(tokens: int) -> float:
         attention = 4 * config.num_hidden_layers * config.hidden_size * tokens * (tokens + 1) / 2
         return 2 * model.num_parameters * tokens + attention
 
-    prompt, row = reading(PROMPT), reading(PROMPT + RESPONSE - 1)
+    prompt, row = forward_operations(PROMPT), forward_operations(PROMPT + RESPONSE - 1)
     return batch * (row - prompt) + batch // group * prompt
 
 
 def seconds(call: Callable[[], object]) -> float:
-    """How long a call takes."""
+    """The duration of a call."""
     start = time.perf_counter()
     call()
     return time.perf_counter() - start
 
 
 def in_turns(ways: dict[str, Callable[[], object]], repeats: int) -> dict[str, list[float]]:
-    """How long each way takes in each repeat; backwards in every other one."""
+    """The duration of each way in each repeat; backwards in every other one."""
     taken: dict[str, list[float]] = {name: [] for name in ways}
     for repeat in range(repeats):
         for name in list(ways)[:: -1 if repeat % 2 else 1]:
@@ -111,25 +111,25 @@ def in_turns(ways: dict[str, Callable[[], object]], repeats: int) -> dict[str, l
 
 
 def parts_of_an_update(model: LanguageModel, envs: TokenVectorEnv[Any], batch: int) -> dict[str, float]:
-    """What shares of the time of updates the environment and decoding take: of one, or of as many as fill 2 seconds."""
+    """The shares of time of the environment, decoding and the gradient, over as many updates as fill 2 seconds."""
     config = Config(algorithm="grpo", episodes=batch, group_size=4, learning_rate=0.0, micro_batch=64)
     trainer = Trainer(model, envs, config)
     trainer.step()
     taken = dict.fromkeys(("env", "decoding", "update"), 0.0)
     while sum(taken.values()) < 2.0:
-        told = trainer.step()
-        taken = {part: seconds + told[f"seconds_{part}"] for part, seconds in taken.items()}
+        metrics = trainer.step()
+        taken = {part: seconds + metrics[f"seconds_{part}"] for part, seconds in taken.items()}
     return {part: seconds / sum(taken.values()) for part, seconds in taken.items()}
 
 
 def measure(parameters: float, batch: int, group: int, repeats: int) -> dict[str, Any]:
-    """The figures of one model and batch.
+    """The figures of a model and a batch.
 
     Args:
         parameters: of the model, in millions, a key of `SHAPES`.
-        batch: episodes at a time.
+        batch: episodes of a rollout.
         group: episodes of each prompt; it divides `batch`.
-        repeats: how often each way is timed.
+        repeats: timings of each way.
     """
     envs = TokenVectorEnv(
         RandomPrompts(), batch, autoreset_mode="Disabled", copy=False, context_length=PROMPT + RESPONSE
@@ -191,16 +191,16 @@ def sweep(
     batches: Sequence[int],
     repeats: int,
 ) -> None:
-    """Measure every model, batch and group that the command line asks for, and print; with `--out`, write as JSON.
+    """Measure every model, batch and group of the command line, and print; with `--out`, write JSON.
 
     Args:
         name: of the benchmark.
-        description: of it, for help.
+        description: for its help.
         heading: of the table.
-        measure: figures of parameters, batch, group and repeats.
-        line: what the table says of them, behind those.
-        batches: where the command line names none.
-        repeats: the same.
+        measure: gives the figures for parameters, batch, group and repeats.
+        line: formats the figures for the table.
+        batches: default of `--batches`.
+        repeats: default of `--repeats`.
     """
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
@@ -216,23 +216,23 @@ def sweep(
     transformers.logging.set_verbosity_error()
     print(f"prompts of {PROMPT} tokens, responses of {RESPONSE}; {torch.get_num_threads()} threads\n")
     print(f"parameters  batch  group {heading}")
-    figures = []
+    runs = []
     for parameters, batch, group in itertools.product(arguments.parameters, arguments.batches, arguments.groups):
-        told = measure(parameters, batch, group, arguments.repeats)
-        figures.append(told)
-        print(f"{told['parameters']:10,} {batch:6} {group:6} {line(told)}", flush=True)
+        run = measure(parameters, batch, group, arguments.repeats)
+        runs.append(run)
+        print(f"{run['parameters']:10,} {batch:6} {group:6} {line(run)}", flush=True)
     if arguments.out:
-        told = {"threads": torch.get_num_threads(), **provenance(name), "runs": figures}
-        arguments.out.write_text(json.dumps(told, indent=1) + "\n")
+        results = {"threads": torch.get_num_threads(), **provenance(name), "runs": runs}
+        arguments.out.write_text(json.dumps(results, indent=1) + "\n")
 
 
-def _line(told: dict[str, Any]) -> str:
-    rates, ratio, share = told["tokens_per_second"], told["ratio"], told["share_of_matmul_peak"]
+def _line(run: dict[str, Any]) -> str:
+    rates, ratio, share = run["tokens_per_second"], run["ratio"], run["share_of_matmul_peak"]
     low, high = ratio["quartiles"]
     return (
         f"{rates['textmdp']:9,.0f} {rates[ratio['over']]:9,.0f} {ratio['median']:6.2f} × {low:5.2f}–{high:.2f} "
-        f"{share['textmdp']:10.0%} to {share[ratio['over']]:4.0%} {told['share_of_environment']:25.1%} "
-        f"{told['parts_of_an_update']['env']:9.1%}"
+        f"{share['textmdp']:10.0%} to {share[ratio['over']]:4.0%} {run['share_of_environment']:25.1%} "
+        f"{run['parts_of_an_update']['env']:9.1%}"
     )
 
 

@@ -1,10 +1,10 @@
-"""How fast the environments step: ratios within one run, since machines are noisy.
+"""Steps per second of the environments, as ratios within one run, since machines are noisy.
 
     python -m textmdp.benchmarks.throughput
 
 Random actions on TextMath-v0, grading included. Every environment is warmed up once; then each round steps each of them
 for a tenth of a second, in turn (backwards in every other round), so that a machine that slows down slows all of them.
-A ratio is taken within a round, and the median over rounds is what is printed, with its quartiles.
+A ratio is taken within a round; the table shows the median over rounds and its quartiles.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ import numpy as np
 from textmdp.envs import Reply, Score, Task, TokenVectorEnv
 
 ENV_ID = "TextMath-v0"
-#: Seconds that every environment steps before it is timed: caches fill, and the memory allocator settles.
+#: Seconds of stepping before the first timing, in which caches fill and the memory allocator settles.
 WARM_UP = 0.5
 IMPORT = "import time; t = time.perf_counter(); import textmdp.envs; print(time.perf_counter() - t)"
 
@@ -34,7 +34,7 @@ Rate = Callable[[float], float]
 
 
 def vector_steps(num_envs: int, native: bool, **options: Any) -> Rate:
-    """Steps a second of a vector environment, all rows counted; a function of the seconds to step for."""
+    """A function from seconds to the steps per second of a vector environment, over all rows."""
     mode: dict[str, Any] = {} if native else {"vectorization_mode": "sync"}
     envs = gym.make_vec(ENV_ID, num_envs, **mode, **options)
     rng = np.random.default_rng(0)
@@ -44,7 +44,7 @@ def vector_steps(num_envs: int, native: bool, **options: Any) -> Rate:
 
 
 def single_steps() -> Rate:
-    """Steps a second of one environment through `gym.make`, resets included."""
+    """A function from seconds to the steps per second of one environment from `gym.make`, resets included."""
     env = gym.make(ENV_ID)
     actions = np.random.default_rng(0).integers(env.action_space.n, size=997).tolist()  # type: ignore[attr-defined]
     env.reset(seed=0)
@@ -58,7 +58,7 @@ def single_steps() -> Rate:
 
 
 class Endless(Task[int]):
-    """A response that is never over: for the cost of a step as the episode grows."""
+    """Very long responses, to measure the cost of a step as the episode grows."""
 
     max_response_tokens = 4096
     max_text_bytes = 8
@@ -68,16 +68,16 @@ class Endless(Task[int]):
         return 0, "go: "
 
     def reply(self, state: int, response: str, rng: np.random.Generator) -> Reply[int]:
-        """Worth nothing."""
+        """Reward nothing."""
         return Reply(0, "", Score({}), True)
 
     def demonstrate(self, state: int, rng: np.random.Generator) -> str:
-        """Silence."""
+        """The empty response."""
         return ""
 
 
 def cost_by_length(num_envs: int = 256, tokens: int = 4000, repeats: int = 5) -> tuple[float, float]:
-    """The cost of a step in µs at the start of a response, and what 1,000 tokens more add to it, by least squares."""
+    """The cost of a step in µs at the start of a response, and the cost added by 1,000 tokens, by least squares."""
     envs = TokenVectorEnv(Endless(), num_envs, copy=False)
     action = np.full(num_envs, 50)
     times = np.empty((repeats, tokens))
@@ -93,12 +93,12 @@ def cost_by_length(num_envs: int = 256, tokens: int = 4000, repeats: int = 5) ->
 
 
 def import_seconds() -> float:
-    """How long `import textmdp.envs` takes in a fresh interpreter."""
+    """The duration of `import textmdp.envs` in a fresh interpreter."""
     return float(subprocess.run([sys.executable, "-c", IMPORT], capture_output=True, text=True, check=True).stdout)
 
 
 def _rate(step: Callable[[int], Any], seconds: float) -> float:
-    """How often a second `step` can be called."""
+    """Calls of `step` per second."""
     start, done = time.perf_counter(), 0
     while (elapsed := time.perf_counter() - start) < seconds:
         for _ in range(20):

@@ -87,6 +87,6 @@ def check_model(model: LanguageModel, source: str | PathLike[str]) -> None:
         why = str(error).partition("\n")[0]
     if why:
         raise ValueError(
-            f"model={str(source)!r} ({type(model.network).__name__}) gives other log-probabilities token by token from "
-            f"a cache than in one pass ({why}): give a causal network of plain attention, such as a Llama, Qwen or GPT-2"
+            f"model={str(source)!r} ({type(model.network).__name__}) gives other log-probabilities from a cache "
+            f"than in one pass ({why}): give a causal network of plain attention, as Llama, Qwen or GPT-2 are"
         )

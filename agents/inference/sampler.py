@@ -65,9 +65,7 @@ class LanguageModelAgent:
                 "network: make it shorter, or the network longer"
             )
         if not envs.lengths[rows].all():
-            raise ValueError(
-                "an episode opens with no token: a language model needs a first one; look at the task's opening"
-            )
+            raise ValueError("an episode opens with no token: a language model needs one; look at the task's opening")
         if (self._cache.slots, self._cache.length) != envs.tokens.shape:
             self._make_cache(*envs.tokens.shape)
         self._rows[np.isin(self._rows, rows)] = -1

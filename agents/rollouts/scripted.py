@@ -79,9 +79,7 @@ class CarelessExpertAgent(ExpertAgent):
 
     def __init__(self, mistake_rate: float, seed: int = 0) -> None:
         if not 0.0 <= mistake_rate <= 1.0:
-            raise ValueError(
-                f"mistake_rate={mistake_rate} must lie in [0, 1]: it is the probability of a mistake in a turn"
-            )
+            raise ValueError(f"mistake_rate={mistake_rate} must lie in [0, 1]: the probability of a mistake in a turn")
         super().__init__()
         self._mistake_rate = mistake_rate
         self._rng = np.random.default_rng(seed)
@@ -102,9 +100,7 @@ class NoisyExpertAgent(ExpertAgent):
 
     def __init__(self, error_rate: float, seed: int = 0) -> None:
         if not 0.0 <= error_rate <= 1.0:
-            raise ValueError(
-                f"error_rate={error_rate} must lie in [0, 1]: it is the probability that a token is replaced"
-            )
+            raise ValueError(f"error_rate={error_rate} must lie in [0, 1]: the probability that a token is replaced")
         super().__init__()
         self._error_rate = error_rate
         self._rng = np.random.default_rng(seed)

@@ -78,7 +78,7 @@ def save(folder, make, tokenizer, size=None):
 
 
 def saved_networks(tmp_path_factory):
-    """Where a network is saved, by name, with the tokenizer of `Echo`; made when it is first asked for."""
+    """A function from names to folders of saved networks, with the tokenizer of `Echo`."""
     tokenizer, made = vector(Echo()).mdp.tokenizer, {}
 
     def folder(name):

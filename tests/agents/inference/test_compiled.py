@@ -31,15 +31,17 @@ LENGTH = 40
 needs_compiler = pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler on this machine")
 
 
-def a_llama(hidden: int = 48, heads: int = 4, shared: int = 4, width: int = 12, inner: int = 64, words: int = 37):
+def a_llama(
+    hidden: int = 48, heads: int = 4, num_kv_heads: int = 4, head_dim: int = 12, inner: int = 64, words: int = 37
+):
     config = LlamaConfig(
         vocab_size=words,
         hidden_size=hidden,
         intermediate_size=inner,
         num_hidden_layers=2,
         num_attention_heads=heads,
-        num_key_value_heads=shared,
-        head_dim=width,
+        num_key_value_heads=num_kv_heads,
+        head_dim=head_dim,
         max_position_embeddings=LENGTH,
         pad_token_id=0,
         bos_token_id=None,
@@ -58,22 +60,22 @@ def logits_of(forward, tokens: NDArray[np.int64], starts: NDArray[np.int64]) -> 
     """Logits after each token from the cache, (m, K, V); row r begins `starts[r]` steps late."""
     m, steps = tokens.shape
     cache = Cache(m, LENGTH, torch.device("cpu"))
-    said = []
+    logits = []
     for step in range(steps):
         positions = np.maximum(step - starts, 0)[:, None]
-        window = CacheView(cache, slice(m), positions)
+        view = CacheView(cache, slice(m), positions)
         now = torch.from_numpy(np.take_along_axis(tokens, positions, 1))
-        said.append(forward.predict(window, now).clone())
-    return torch.stack(said, 1)
+        logits.append(forward.predict(view, now).clone())
+    return torch.stack(logits, 1)
 
 
 SHAPES = {
     "plain": {},
-    "shared heads": {"shared": 2},
-    "one shared head": {"shared": 1},
-    "odd sizes": {"hidden": 51, "heads": 3, "shared": 3, "width": 14, "inner": 37, "words": 19},
-    "wide heads": {"width": 34},
-    "less than a panel": {"hidden": 6, "heads": 1, "shared": 1, "width": 2, "inner": 3, "words": 4},
+    "grouped heads": {"num_kv_heads": 2},
+    "one key-value head": {"num_kv_heads": 1},
+    "odd sizes": {"hidden": 51, "heads": 3, "num_kv_heads": 3, "head_dim": 14, "inner": 37, "words": 19},
+    "wide heads": {"head_dim": 34},
+    "less than a panel": {"hidden": 6, "heads": 1, "num_kv_heads": 1, "head_dim": 2, "inner": 3, "words": 4},
 }
 
 
@@ -130,66 +132,66 @@ def test_goes_on_from_what_was_read_at_once(shape):
 
 
 @torch.inference_mode()
-def written(forward, prompts, budgets, uniform, temperature=0.8, rows=slice(None)):
-    """What some rows write after their prompts: tokens, (m, K), how many, (m,), log-probabilities, (m, K)."""
-    (count, length), never = prompts.shape, torch.zeros(forward.head.shape[1], dtype=torch.bool)
-    never[3] = True
+def generated(forward, prompts, budgets, uniform, temperature=0.8, rows=slice(None)):
+    """Tokens that some rows sample after their prompts, (m, K), their numbers, (m,), and log-probabilities, (m, K)."""
+    (count, length), forbidden = prompts.shape, torch.zeros(forward.head.shape[1], dtype=torch.bool)
+    forbidden[3] = True
     cache = Cache(count, LENGTH, torch.device("cpu"))
     rows = np.arange(count)[rows]
     forward.read(
         CacheView(cache, rows, np.tile(np.arange(length - 1), (len(rows), 1))), prompts[rows, :-1].contiguous()
     )
-    window = CacheView(cache, rows, np.full((len(rows), 1), length - 1))
+    view = CacheView(cache, rows, np.full((len(rows), 1), length - 1))
     numbers = None if uniform is None else uniform[rows].contiguous()
-    return forward.generate(window, prompts[rows, -1:].contiguous(), budgets[rows], never, 2, temperature, numbers)
+    return forward.generate(view, prompts[rows, -1:].contiguous(), budgets[rows], forbidden, 2, temperature, numbers)
 
 
 @needs_compiler
 @pytest.mark.parametrize("greedy", [False, True])
-def test_writes_what_the_network_says(greedy):
+def test_samples_from_the_distribution_of_the_network(greedy):
     network, rng = a_llama(), np.random.default_rng(5)
     prompts = torch.from_numpy(rng.integers(0, 37, (107, 9)))
     uniform = torch.from_numpy(rng.random((107, 30), np.float32))
     budgets = rng.integers(1, 31, 107)
     budgets[0] = 30
-    tokens, drawn, log_probs = written(
+    tokens, drawn, log_probs = generated(
         CompiledLlamaForward(network, LENGTH), prompts, budgets, None if greedy else uniform
     )
     ended = tokens[np.arange(107), drawn - 1] == 2
     np.testing.assert_array_equal(drawn[~ended], budgets[~ended])
     assert greedy or 10 < ended.sum() < 97
     for row, count in enumerate(drawn):
-        told = torch.from_numpy(tokens[row, :count])
-        assert not (told[:-1] == 2).any()
+        sampled = torch.from_numpy(tokens[row, :count])
+        assert not (sampled[:-1] == 2).any()
         with torch.no_grad():
-            logits = network(torch.cat([prompts[row], told])[None]).logits[0, 8:-1] / 0.8
+            logits = network(torch.cat([prompts[row], sampled])[None]).logits[0, 8:-1] / 0.8
         logits[:, 3] = -torch.inf
         expected = logits.log_softmax(-1)  # (count, V)
-        np.testing.assert_allclose(log_probs[row, :count], expected[torch.arange(count), told], atol=1e-4)
+        np.testing.assert_allclose(log_probs[row, :count], expected[torch.arange(count), sampled], atol=1e-4)
         if greedy:
-            assert (expected.max(-1).values - expected[torch.arange(count), told]).max() < 1e-5
+            assert (expected.max(-1).values - expected[torch.arange(count), sampled]).max() < 1e-5
         else:  # the number lies in the token's part of [0, 1], but for rounding
-            stops = expected.exp().cumsum(-1)[torch.arange(count), told]
-            starts = stops - expected.exp()[torch.arange(count), told]
+            stops = expected.exp().cumsum(-1)[torch.arange(count), sampled]
+            starts = stops - expected.exp()[torch.arange(count), sampled]
             assert (uniform[row, :count] < stops + 1e-5).all()
             assert (uniform[row, :count] > starts - 1e-5).all()
 
 
 @needs_compiler
 @pytest.mark.parametrize("threads", [1, 3])
-def test_what_a_row_writes_does_not_depend_on_the_rows_beside_it(threads):
+def test_what_a_row_samples_does_not_depend_on_the_rows_beside_it(threads):
     forward, rng = CompiledLlamaForward(a_llama(), LENGTH), np.random.default_rng(6)
     prompts, uniform = (
         torch.from_numpy(rng.integers(0, 37, (150, 7))),
         torch.from_numpy(rng.random((150, 25), np.float32)),
     )
     budgets = np.full(150, 25)
-    every = written(forward, prompts, budgets, uniform)
+    every = generated(forward, prompts, budgets, uniform)
     before = torch.get_num_threads()
     try:
         torch.set_num_threads(threads)
         for rows in (slice(0, 1), slice(30, 37), slice(40, 150), slice(None)):
-            tokens, drawn, log_probs = written(forward, prompts, budgets, uniform, rows=rows)
+            tokens, drawn, log_probs = generated(forward, prompts, budgets, uniform, rows=rows)
             np.testing.assert_array_equal(drawn, every[1][rows])
             for row, count in enumerate(drawn):
                 np.testing.assert_array_equal(tokens[row, :count], every[0][rows][row, :count])
@@ -200,12 +202,14 @@ def test_what_a_row_writes_does_not_depend_on_the_rows_beside_it(threads):
 
 @needs_compiler
 def test_logits_that_are_no_numbers_end_nothing():
-    """A network that diverged still says tokens that there are: what looks after training tells of it."""
+    """A network that diverged still samples allowed tokens; the doctor finds its log-probabilities."""
     network = a_llama()
     with torch.no_grad():
         network.model.norm.weight.fill_(torch.nan)
     prompts = torch.zeros(3, 4, dtype=torch.int64)
-    tokens, drawn, log_probs = written(CompiledLlamaForward(network, LENGTH), prompts, np.full(3, 5), torch.rand(3, 5))
+    tokens, drawn, log_probs = generated(
+        CompiledLlamaForward(network, LENGTH), prompts, np.full(3, 5), torch.rand(3, 5)
+    )
     assert ((tokens >= 0) & (tokens < 37) & (tokens != 3)).all()
     assert np.isnan(log_probs).all()
     assert (drawn == 5).all()

@@ -1,4 +1,4 @@
-"""Decoding from a cache: what is sampled is what is trained, for any network, ragged rows and many turns."""
+"""Sampling from a cache agrees with training, for any network, ragged rows and many turns."""
 
 import numpy as np
 import pytest
@@ -38,7 +38,7 @@ def gpt2(size, length):
 
 NETWORKS = {
     "llama": llama,
-    "llama, shared heads": lambda size, length: llama(size, length, num_key_value_heads=2),
+    "llama, grouped heads": lambda size, length: llama(size, length, num_key_value_heads=2),
     "llama, biases": lambda size, length: llama(size, length, attention_bias=True),
     "qwen2": qwen2,
     "gpt2": gpt2,
@@ -102,7 +102,7 @@ class Story(Echo):
 
 
 class Talk(Task[tuple[int, int]]):
-    """Four turns, in which the environment says from 1 to 9 tokens: rows need long and short passes at a time."""
+    """Four turns, in which the environment writes 1 to 9 tokens: rows need long and short passes at a time."""
 
     num_problems = 50
     max_turns = 4
@@ -115,7 +115,7 @@ class Talk(Task[tuple[int, int]]):
     def reply(self, state, response, rng):
         index, turn = state
         words = "b" * (1 + (index + turn + len(response)) % 9)
-        return Reply((index, turn + 1), words, Score.of(said=1.0), turn == 3)
+        return Reply((index, turn + 1), words, Score.of(replied=1.0), turn == 3)
 
     def demonstrate(self, state, rng):
         return "a"
@@ -150,7 +150,7 @@ def test_they_agree_on_what_is_registered(env_id):
 @pytest.mark.usefixtures("both_ways", "a_token_a_call")
 def test_the_lean_forward_is_that_of_transformers():
     envs = vector(Talk())
-    for network in ("llama", "llama, shared heads"):
+    for network in ("llama", "llama, grouped heads"):
         model = make_model(envs, network)
         assert isinstance(make_forward(model.network, 8), LlamaForward)
         assert isinstance(make_forward(make_model(envs, "llama, biases").network, 8), TransformersForward)
@@ -170,7 +170,7 @@ def test_the_lean_forward_is_that_of_transformers():
         assert ended.all()
 
 
-@pytest.mark.parametrize("network", ["llama", "llama, shared heads"])
+@pytest.mark.parametrize("network", ["llama", "llama, grouped heads"])
 def test_embedding_bags_are_matrix_products(network, monkeypatch):
     monkeypatch.setattr(kernels, "load", lambda name: None)
     envs = vector(Talk())
@@ -196,9 +196,9 @@ def test_groups_are_prefilled_once_and_see_what_single_rows_see():
     fed = []
 
     class Counted(LlamaForward):
-        def read(self, window, tokens):
+        def read(self, view, tokens):
             fed.append(len(tokens))
-            super().read(window, tokens)
+            super().read(view, tokens)
 
     agent = LanguageModelAgent(model, seed=0)
     envs.reset(seed=0, options={"problem": problems})
@@ -259,7 +259,7 @@ def test_new_weights_are_used_from_the_next_episodes_on():
 
 
 def test_rows_may_rest_begin_anew_and_go_on_from_elsewhere():
-    """Whatever rows are asked for, in whatever order: the log-probabilities are those of what the rows hold."""
+    """Log-probabilities are those of the tokens in the rows, for any rows in any order."""
     envs = vector(Talk(), 6)
     model = make_model(envs)
     agent = LanguageModelAgent(model, seed=0)
@@ -288,7 +288,7 @@ def test_rows_may_rest_begin_anew_and_go_on_from_elsewhere():
 
 @pytest.mark.usefixtures("both_ways")
 def test_others_may_say_something_else():
-    """What the agent sampled counts for nothing where a row goes on with other tokens, or stands still."""
+    """Sampled tokens are forgotten if a row goes on with other tokens, or stands still."""
     envs = TokenVectorEnv(Echo(), 40, autoreset_mode="Disabled", copy=False, max_response_tokens=20)
     model = make_model(envs, scale=3.0)
     model.forbidden_tokens[envs.mdp.tokenizer.end_id] = True
@@ -325,7 +325,7 @@ def test_episodes_may_open_much_shorter_than_those_before():
         np.testing.assert_allclose(batch.log_probs, recomputed(model, batch), atol=1e-4)
 
 
-def test_what_can_not_work_is_refused():
+def test_impossible_settings_are_refused():
     envs = vector(Counting())
     short = LanguageModel.tiny(envs.mdp.tokenizer, 8, width=32, heads=2)
     with pytest.raises(ValueError, match="beyond the 8 positions"):
@@ -342,7 +342,7 @@ def test_what_can_not_work_is_refused():
         rollout(LanguageModelAgent(make_model(envs)), envs, seed=0)
 
 
-def test_a_grammar_is_kept_and_told():
+def test_a_grammar_is_kept_and_recorded():
     envs = vector(Digits())
     model = make_model(envs)
     batch = rollout(LanguageModelAgent(model, temperature=0.7, grammar=True, seed=1), envs, seed=0)
@@ -359,7 +359,7 @@ def test_a_grammar_is_kept_and_told():
     assert np.abs(found - recomputed(model, batch, 0.7)).max() > 0.1
 
 
-def test_without_a_grammar_nothing_is_told():
+def test_without_a_grammar_nothing_is_recorded():
     envs = vector(Counting())
     model = make_model(envs)
     assert rollout(LanguageModelAgent(model, grammar=True), envs, seed=0).allowed is None
@@ -373,7 +373,7 @@ def test_without_a_grammar_nothing_is_told():
 
 @pytest.mark.parametrize("task", [Echo(), Counting()], ids=lambda task: type(task).__name__)
 @pytest.mark.usefixtures("both_ways", "a_token_a_call")
-@pytest.mark.parametrize("network", ["llama, shared heads", "qwen2"])
+@pytest.mark.parametrize("network", ["llama, grouped heads", "qwen2"])
 def test_branches_go_on_from_what_their_sources_have_read(network, task):
     """Token for token what an agent does that reads all of it again, in one turn that lasts and in many."""
     envs = vector(task, 6)
@@ -385,9 +385,9 @@ def test_branches_go_on_from_what_their_sources_have_read(network, task):
     going.begin(envs, np.arange(6))
     read, forward = [], going._forward.read
 
-    def counted(window, tokens):
+    def counted(view, tokens):
         read.append(tokens.numel())
-        forward(window, tokens)
+        forward(view, tokens)
 
     going._forward.read = counted
 

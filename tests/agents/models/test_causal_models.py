@@ -89,9 +89,9 @@ def test_greedy_is_what_transformers_generates(folders, name):
     model = LanguageModel.load(folders(name), tokenizer)
     batch = rollout(LanguageModelAgent(model, greedy=True), envs, seed=0)
     prompts = [row[roles == 1].tolist() for row, roles in zip(batch.tokens, batch.roles, strict=True)]
-    said = [row[roles == 2].tolist() for row, roles in zip(batch.tokens, batch.roles, strict=True)]
+    responses = [row[roles == 2].tolist() for row, roles in zip(batch.tokens, batch.roles, strict=True)]
     assert len({*map(len, prompts)}) > 1
-    assert len({*map(tuple, said)}) > 1
+    assert len({*map(tuple, responses)}) > 1
 
     def generated(prompts):
         longest = max(map(len, prompts))
@@ -108,8 +108,8 @@ def test_greedy_is_what_transformers_generates(folders, name):
         )[:, longest:].tolist()
         return [row[: row.index(tokenizer.end_id) + 1] if tokenizer.end_id in row else row for row in found]
 
-    assert generated(prompts) == said  # a batch of unequal prompts, padded on the left
-    assert [generated([prompt])[0] for prompt in prompts] == said
+    assert generated(prompts) == responses  # a batch of unequal prompts, padded on the left
+    assert [generated([prompt])[0] for prompt in prompts] == responses
 
 
 @pytest.mark.parametrize("name", NETWORKS)

@@ -21,9 +21,9 @@ def batch():
     """Ragged rows of three turns each."""
     envs = TokenVectorEnv(Counting(), 8, autoreset_mode="Disabled", copy=False)
     model = LanguageModel.tiny(envs.mdp.tokenizer, envs.mdp.context_length, width=32, heads=2)
-    played = rollout(RandomAgent(0), envs, seed=0)
-    assert len(set((played.roles > 0).sum(1).tolist())) > 1
-    return model, torch.from_numpy(played.tokens), torch.from_numpy(played.roles)
+    batch = rollout(RandomAgent(0), envs, seed=0)
+    assert len(set((batch.roles > 0).sum(1).tolist())) > 1
+    return model, torch.from_numpy(batch.tokens), torch.from_numpy(batch.roles)
 
 
 def test_log_probs_are_those_of_each_token_given_its_past_one_at_a_time(batch):

@@ -67,10 +67,8 @@ def test_models_that_can_not_be_policies(tmp_path):
             "is an encoder-decoder (T5ForConditionalGeneration)": T5ForConditionalGeneration(
                 T5Config(vocab_size=20, d_model=16, d_kv=8, d_ff=16, num_layers=1, num_heads=2)
             ),
-            "(BertLMHeadModel) gives other log-probabilities token by token": BertLMHeadModel(
-                BertConfig(**tiny, **heads)
-            ),
-            "(MambaForCausalLM) gives other log-probabilities token by token": MambaForCausalLM(MambaConfig(**tiny)),
+            "(BertLMHeadModel) gives other log-probabilities": BertLMHeadModel(BertConfig(**tiny, **heads)),
+            "(MambaForCausalLM) gives other log-probabilities": MambaForCausalLM(MambaConfig(**tiny)),
             "has no weights for lm_head.weight": LlamaModel(LlamaConfig(**tiny, **heads, tie_word_embeddings=False)),
         }
         for message, network in networks.items():

@@ -106,7 +106,7 @@ def test_adapters_keep_what_the_network_computes_in(folders):
 
 
 @needs_peft
-def test_adapters_follow_from_the_seed_and_go_where_they_are_told(folders):
+def test_adapters_follow_from_the_seed_and_adapt_the_named_matrices(folders):
     tokenizer = vector(Echo()).mdp.tokenizer
     before = torch.random.get_rng_state()
     one, same, other = (add_lora(LanguageModel.load(folders("llama"), tokenizer), seed=seed) for seed in (0, 0, 1))
@@ -124,7 +124,7 @@ def test_adapters_follow_from_the_seed_and_go_where_they_are_told(folders):
         add_lora(LanguageModel.load(folders("llama"), tokenizer), rank=0)
 
 
-def test_without_peft_the_command_is_told(monkeypatch):
+def test_without_peft_the_error_names_the_command(monkeypatch):
     monkeypatch.setitem(sys.modules, "peft", None)
     model = LanguageModel.tiny(LexiconTokenizer("ab"), 8, width=16, heads=2, layers=1)
     with pytest.raises(ImportError, match=r'pip install "textmdp\[lora\]"'):

@@ -1,4 +1,4 @@
-"""What a network computes in: rounding of sampling and training alike, within its tolerance."""
+"""Precision of networks: sampling and training agree within the tolerance of their type."""
 
 import copy
 from concurrent.futures import ThreadPoolExecutor

@@ -1,4 +1,4 @@
-"""Batches as rollouts give them are fine; batches broken on purpose are told, row and position."""
+"""Batches of rollouts pass; batches broken on purpose are found, with row and position."""
 
 import numpy as np
 import pytest
@@ -10,12 +10,12 @@ from textmdp.agents.rollouts.scripted import ExpertAgent, RandomAgent
 from textmdp.envs import ByteTokenizer, TokenVectorEnv
 
 
-def play(task=None, agent=None, rows=6, **options):
+def collect(task=None, agent=None, rows=6, **options):
     envs = TokenVectorEnv(task or Counting(), rows, autoreset_mode="Disabled", copy=False, **options)
     return rollout(agent or ExpertAgent(), envs, seed=0), envs.mdp.tokenizer
 
 
-def told_log_probs(batch):
+def with_log_probs(batch):
     batch.log_probs = np.where(batch.mask, np.float32(-0.5), np.float32(0.0))
     return batch
 
@@ -32,14 +32,14 @@ def told_log_probs(batch):
         {"tokenizer": ByteTokenizer()},
     ],
 )
-def test_what_rollouts_give_is_fine(options):
-    batch, tokenizer = play(**options)
+def test_batches_of_rollouts_pass(options):
+    batch, tokenizer = collect(**options)
     assert first_batch(batch, tokenizer) == []
-    assert first_batch(told_log_probs(batch), tokenizer) == []
+    assert first_batch(with_log_probs(batch), tokenizer) == []
 
 
 def place(batch, row, number):
-    """Where the policy's token of this number is."""
+    """The place of the policy's token of this number."""
     return row, int(np.flatnonzero(batch.mask[row])[number])
 
 
@@ -119,9 +119,9 @@ def log_prob_on_the_environment(batch, at):
         ("log-probs", log_prob_on_the_environment, "the policy didn't write it"),
     ],
 )
-def test_what_is_broken_is_told_with_its_place(name, spoil, words):
-    batch, tokenizer = play()
-    told_log_probs(batch)
+def test_faults_are_found_with_their_place(name, spoil, words):
+    batch, tokenizer = collect()
+    with_log_probs(batch)
     row, position = spoil(batch, place(batch, 1, 0))
     finding = next(finding for finding in first_batch(batch, tokenizer) if finding.name == name)
     assert finding.severity == "error"
@@ -132,8 +132,8 @@ def test_what_is_broken_is_told_with_its_place(name, spoil, words):
 
 def test_the_dropped_end_token_is_found():
     """The bug of several libraries: the token that ends a response is generated, and not trained on."""
-    batch, tokenizer = play(Echo())
-    told_log_probs(batch)
+    batch, tokenizer = collect(Echo())
+    with_log_probs(batch)
     ends = batch.tokens == tokenizer.end_id
     batch.roles[ends] = 1
     batch.turns[ends] = -1

@@ -1,4 +1,4 @@
-"""Rollouts: what is written where, for one turn and for many, whatever the agent."""
+"""Rollouts: the arrays of a batch, for one turn and for many, whatever the agent."""
 
 from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
@@ -133,7 +133,7 @@ def test_problems_and_groups_are_kept():
             rollout(ExpertAgent(), envs, groups=groups)
 
 
-def test_some_rows_are_played_and_the_others_stay_as_they_are():
+def test_some_rows_run_and_the_others_stay_as_they_are():
     envs, whole = vector(Counting()), vector(Counting())
     wanted, rows = [3, 3, 1, 1, 0, 4], np.array([4, 0, 2])
     for each in (envs, whole):
@@ -181,7 +181,7 @@ def test_environments_that_reset_themselves_are_refused():
         rollout(RandomAgent(0), TokenVectorEnv(Echo(), 2))
 
 
-def test_what_an_agent_chose_among_is_kept_at_its_tokens():
+def test_allowed_tokens_are_kept_at_their_positions():
     class Narrow(RandomAgent):
         """Tells in every other call what it could choose."""
 

@@ -27,15 +27,15 @@ def test_the_expert_says_what_the_environment_demonstrates():
     batch = rollout(ExpertAgent(), envs, seed=5)
     for row in range(3):
         env.reset(seed=5 + row)
-        said, ended = [], False
+        written, ended = [], False
         while not ended:
-            said.append(env.demonstrate())
-            for token in [*env.mdp.tokenizer.encode(said[-1]), env.mdp.tokenizer.end_id]:
+            written.append(env.demonstrate())
+            for token in [*env.mdp.tokenizer.encode(written[-1]), env.mdp.tokenizer.end_id]:
                 _, _, terminated, truncated, info = env.step(token)
                 ended = terminated or truncated
                 if "finish_reason" in info:
                     break
-        assert [*batch.episodes[row].messages[1::2]] == said
+        assert [*batch.episodes[row].messages[1::2]] == written
 
 
 def test_the_expert_goes_on_in_the_middle_of_a_turn():
@@ -83,7 +83,7 @@ def test_random_agents_leave_the_global_generator_alone():
     assert (np.random.get_state()[1] == before).all()  # noqa: NPY002
 
 
-def test_a_noisy_expert_slips_as_often_as_it_is_told():
+def test_a_noisy_expert_slips_at_its_rate():
     envs = vector("TextMath-v0", 2000)
     assert (rollout(NoisyExpertAgent(0.0), envs, seed=0).returns == 1).all()
     batch = rollout(NoisyExpertAgent(0.1, seed=1), envs, seed=0)
