@@ -1,7 +1,8 @@
 # Every target makes what it needs from nothing: python3 >= 3.10, make and a package index. Second runs reuse .venv.
 #   make demo    a language model learns TextMath on this machine; ends with a report to look at
 #   make test    the whole test suite
-#   make check   what CI runs: tests (notebooks among them), lint, types
+#   make check   what CI runs: tests (notebooks among them), lint, types, docs
+#   make docs    the documentation site, in docs/_build/html (Python 3.11 or newer)
 PYTHON ?= python3
 VENV ?= .venv
 # What is installed: this checkout, editable; .ci/run puts a built wheel here.
@@ -9,7 +10,7 @@ INSTALL ?= -e .
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test lint types notebooks check format clean
+.PHONY: demo test lint types notebooks docs linkcheck check format clean
 
 demo: $(VENV)/.agents
 	$(BIN)/textmdp demo
@@ -30,9 +31,19 @@ types: $(VENV)/.dev
 
 # Runs every notebook, checks its exercises and what it shows; `make test` does so too.
 notebooks: $(VENV)/.dev
-	$(BIN)/python -m pytest tests/test_notebooks.py
+	$(BIN)/python -m pytest tests/project/test_notebooks.py
 
-check: test lint types
+# Warnings are errors, and links within the site are checked. Needs no network once the packages are installed.
+docs: $(VENV)/.docs
+	rm -rf docs/_build
+	$(BIN)/python -m sphinx --builder html --fail-on-warning --keep-going --nitpicky docs docs/_build/html
+	$(BIN)/python docs/generator/check_links.py docs/_build/html
+
+# Links to other sites; needs the network, so it is not part of `make check`.
+linkcheck: $(VENV)/.docs
+	$(BIN)/python -m sphinx --builder linkcheck docs docs/_build/linkcheck
+
+check: test lint types docs
 
 format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .
@@ -50,7 +61,13 @@ $(VENV)/.agents: $(VENV)/pyvenv.cfg pyproject.toml setup.cfg constraints.txt
 $(VENV)/.dev: $(VENV)/pyvenv.cfg pyproject.toml setup.cfg constraints.txt
 	@echo "installing into $(VENV), a minute or so the first time"
 	$(PIP) $(INSTALL)[dev]
+	@touch $@ $(VENV)/.agents $(VENV)/.docs
+
+$(VENV)/.docs: $(VENV)/pyvenv.cfg pyproject.toml setup.cfg constraints.txt
+	@$(BIN)/python -c 'import sys; sys.version_info >= (3, 11) or sys.exit(f"the documentation needs Python 3.11 or newer, this is {sys.version.split()[0]}: make docs VENV=.venv-docs PYTHON=python3.11")'
+	@echo "installing into $(VENV), a minute or so the first time"
+	$(PIP) $(INSTALL)[agents,math,docs]
 	@touch $@ $(VENV)/.agents
 
 clean:
-	rm -rf .venv .typing build dist *.egg-info
+	rm -rf .venv .typing build dist *.egg-info docs/_build docs/environments docs/algorithms docs/api docs/notebooks

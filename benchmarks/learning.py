@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import datetime
 import json
 import os
 import platform
@@ -139,12 +140,13 @@ def write_csv(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
 
 
 def provenance(module: str) -> dict[str, Any]:
-    """How figures were made: the command that ran this module, less where it wrote; the machine, and the versions."""
+    """How figures were made: date, command (without `--out`), machine and versions."""
     words = sys.argv[1:]
     if "--out" in words:
         at = words.index("--out")
         del words[at : at + 2]
     return {
+        "date": datetime.date.today().isoformat(),
         "command": " ".join([f"python -m textmdp.benchmarks.{module}", *words]),
         "machine": {"processors": os.cpu_count(), "architecture": platform.machine()},
         "versions": {

@@ -1,0 +1,96 @@
+"""Inserts: lines `<!-- insert: NAME ARGUMENT -->` of a page, replaced with Markdown made from the code."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import inspect
+import io
+import os
+import re
+from collections.abc import Callable
+from typing import Any
+
+from generator.markdown import docstring_markdown
+
+INSERT = re.compile(r"^<!-- insert: (\S+) ?(.*?) -->$", re.MULTILINE)
+
+
+def expand(text: str) -> str:
+    """A page with its inserts expanded."""
+    return INSERT.sub(lambda match: INSERTS[match[1]](match[2]).rstrip(), text)
+
+
+def code_block(of: Any) -> str:
+    """The source of a function or class, under its dotted name."""
+    return f"`{of.__module__}.{of.__qualname__}`\n\n```python\n{inspect.getsource(of).rstrip()}\n```"
+
+
+def _docstring(path: str) -> str:
+    """The docstring of a module or of an object, its first heading levels below those of the page."""
+    return docstring_markdown(inspect.cleandoc(_load(path).__doc__ or ""))
+
+
+def _source(path: str) -> str:
+    return code_block(_load(path))
+
+
+def _help(command: str) -> str:
+    """The output of `textmdp COMMAND --help`."""
+    from textmdp.agents.cli.main import main
+
+    stream = io.StringIO()
+    width, os.environ["COLUMNS"] = os.environ.get("COLUMNS"), "100"
+    try:
+        with contextlib.redirect_stdout(stream), contextlib.suppress(SystemExit):
+            main([*command.split(), "--help"])
+    finally:
+        os.environ.pop("COLUMNS")
+        if width is not None:
+            os.environ["COLUMNS"] = width
+    return f"```text\n{stream.getvalue().rstrip()}\n```"
+
+
+def _commands(_: str) -> str:
+    """A section for each subcommand, with its help."""
+    from textmdp.agents.cli.main import COMMANDS
+
+    sections = [f"## `textmdp {name}`\n\n{_help(name)}" for name in COMMANDS]
+    return "\n\n".join(sections)
+
+
+def _environments(folder: str) -> str:
+    from generator.environments import table
+
+    return table(folder)
+
+
+def _algorithms(folder: str) -> str:
+    from generator.algorithms import rows_table
+
+    return rows_table().replace("](", f"]({folder}")
+
+
+def _results(name: str) -> str:
+    from generator import results
+
+    return getattr(results, name)()
+
+
+def _load(path: str) -> Any:
+    """The module or the object at a dotted path."""
+    with contextlib.suppress(ImportError):
+        return importlib.import_module(path)
+    module, _, name = path.rpartition(".")
+    return getattr(_load(module), name)
+
+
+INSERTS: dict[str, Callable[[str], str]] = {
+    "docstring": _docstring,
+    "source": _source,
+    "help": _help,
+    "commands": _commands,
+    "environments": _environments,
+    "algorithms": _algorithms,
+    "results": _results,
+}

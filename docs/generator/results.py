@@ -1,0 +1,116 @@
+"""Tables of benchmarks, from the committed files of `benchmarks/results`: a figure stands there and nowhere else."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from generator.paths import RESULTS
+from textmdp.benchmarks.algorithms import table as algorithms_table
+
+
+def algorithms() -> str:
+    """All rows of the table of algorithms."""
+    found = _read("algorithms_TextMath-v0")
+    seeds, updates = len(found["seeds"]), found["config"]["updates"]
+    return f"""{algorithms_table(found["algorithms"], found["bar"])}
+
+TextMath-v0, {seeds} warm starts, {updates} updates of {found["config"]["episodes"]} episodes for each row;
+interquartile means over seeds with 95 % bootstrap intervals. {provenance(found)}
+
+![Greedy accuracy over episodes, a panel for each algorithm](../../benchmarks/results/algorithms_TextMath-v0.png)"""
+
+
+def learning() -> str:
+    """The learning curves of TextMath, a row a seed."""
+    found = _read("learning_TextMath-v0")
+    last = found["config"]["updates"]
+    rows = [f"| seed | warm start | seconds to 95 % | updates | after {last} updates |", "|---|---|---|---|---|"]
+    for seed in found["seeds"]:
+        low, high = seed["final_interval"]
+        rows.append(
+            f"| {seed['seed']} | {100 * seed['warm_start_accuracy']:.1f} % | {seed['seconds_to_bar']:.1f} | "
+            f"{seed['updates_to_bar']} | {100 * seed['final_accuracy']:.1f} % [{100 * low:.1f}, {100 * high:.1f}] |"
+        )
+    return "\n".join(rows) + f"\n\n{provenance(found)}"
+
+
+def code_learning() -> str:
+    """The learning curves of TextCode, a row a seed and algorithm."""
+    found = _read("code_learning")
+    rows = ["| algorithm | seed | warm start | seconds to 90 % | at the end |", "|---|---|---|---|---|"]
+    for seed in sorted(found["seeds"], key=lambda seed: seed["algorithm"] != "reinforce-group"):
+        low, high = seed["after_interval"]
+        rows.append(
+            f"| `{seed['algorithm']}` | {seed['seed']} | {100 * seed['before']:.0f} % | {seed['seconds_to_bar']:.1f} | "
+            f"{100 * seed['after']:.1f} % [{100 * low:.1f}, {100 * high:.1f}] |"
+        )
+    return "\n".join(rows) + f"\n\n{provenance(found)}"
+
+
+def decoding() -> str:
+    """Decoding speed over that of transformers' `generate`."""
+    found = _read("decoding")
+    batches = sorted({run["batch"] for run in found["runs"]})
+    groups = sorted({run["group"] for run in found["runs"]})
+    heads = [f"{batch} rows" + (f", groups of {group}" if group > 1 else "") for group in groups for batch in batches]
+    rows = [f"| parameters | {' | '.join(heads)} |", "|---" * (len(heads) + 1) + "|"]
+    for size in sorted({run["parameters"] for run in found["runs"]}):
+        ratios = {(r["group"], r["batch"]): r["ratio"]["median"] for r in found["runs"] if r["parameters"] == size}
+        cells = [f"{ratios[group, batch]:.1f}" for group in groups for batch in batches]
+        rows.append(f"| {size / 1e6:.1f} million | {' | '.join(cells)} |")
+    return "\n".join(rows) + f"\n\n{provenance(found)}"
+
+
+def trl() -> str:
+    """Seconds of a step of GRPO, against TRL's."""
+    found = _read("trl_comparison")
+    rows = ["| passes over a batch | TRL | textmdp | ratio, quartiles |", "|---|---|---|---|"]
+    for run in found["found"]:
+        low, high = run["ratio"]["quartiles"]
+        rows.append(
+            f"| {run['setting']['epochs']} | {run['seconds_trl']['median']:.2f} s | "
+            f"{run['seconds_ours']['median']:.3f} s | {run['ratio']['median']:.1f} [{low:.1f}, {high:.1f}] |"
+        )
+    return "\n".join(rows) + f"\n\n{provenance(found)}"
+
+
+def trl_to_accuracy() -> str:
+    """Seconds of training to a held-out accuracy, against TRL's."""
+    found = _read("trl_to_accuracy")
+    rows = ["| warm start | TRL | textmdp | ratio |", "|---|---|---|---|"]
+    for run in found["found"]:
+        theirs, ours = run["trl"]["seconds_to_bar"], run["ours"]["seconds_to_bar"]
+        rows.append(f"| {run['setting']['seed']} | {theirs:.1f} s | {ours:.2f} s | {theirs / ours:.1f} |")
+    return "\n".join(rows) + f"\n\n{provenance(found)}"
+
+
+def judging() -> str:
+    """Gradings a second of the judge and of others, and how many forgeries each resists."""
+    found = _read("judging")
+    rows = ["| system | gradings a second | forgeries resisted |", "|---|---|---|"]
+    tried = len(_forgeries())
+    for name, rates in found["gradings_per_second"].items():
+        held = tried - len(found["fooled_by"][name])
+        rows.append(f"| {name} | {sorted(rates)[len(rates) // 2]:,.0f} | {held} of {tried} |")
+    return "\n".join(rows) + f"\n\n{provenance(found)}"
+
+
+def provenance(found: dict[str, Any]) -> str:
+    """A sentence with date, machine, versions and command of a benchmark."""
+    machine, versions = found["machine"], found["versions"]
+    processor = f" ({machine['model']})" if "model" in machine else ""
+    return (
+        f"Measured {found['date']} on {machine['processors']} cores of {machine['architecture']}{processor}, Python "
+        f"{versions['python']}, torch {versions['torch']}: `{found['command']}`."
+    )
+
+
+def _read(name: str) -> dict[str, Any]:
+    return json.loads((RESULTS / f"{name}.json").read_text())
+
+
+def _forgeries() -> dict[str, Any]:
+    from textmdp.benchmarks import judging
+
+    return judging.FORGERIES
