@@ -18,7 +18,7 @@ extensions = [
     "sphinx.ext.napoleon",
     "sphinx.ext.viewcode",
     "sphinx_copybutton",
-    "generator",
+    "generator.extension",
 ]
 exclude_patterns = ["_build", "generator"]
 

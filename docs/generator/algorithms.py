@@ -121,14 +121,14 @@ def page(name: str, row: Objective) -> str:
 def formula(row: Objective) -> list[str]:
     """The objective of a row, composed of its parts."""
     value = row.baseline == "value"
-    lines = [r"L = -\sum_i \sum_t w_{it}\, f(\rho_{it}, \hat A_{it})", CLIPPED if row.clipped else PLAIN]
+    lines = [r"L = -\sum_i \sum_t w_{it}\, f(\rho_{it}, {\hat A}_{it})", CLIPPED if row.clipped else PLAIN]
     lines.append(ADVANTAGES[row.baseline][0])
     scaled = "A_{it}"
     if row.deviation:
         scaled = r"\frac{A_{it}}{s_{g(i)} + \varepsilon}"
     if row.whitened:
         scaled = r"\frac{A_{it} - \text{mean}(A)}{\text{std}(A) + \varepsilon}"
-    lines += [rf"\hat A_{{it}} = {scaled}", WEIGHTS[row.aggregation]]
+    lines += [rf"{{\hat A}}_{{it}} = {scaled}", WEIGHTS[row.aggregation]]
     text = [r"$$", r"\begin{aligned}", *(rf"& {line} \\" for line in lines), r"\end{aligned}", r"$$", ""]
     words = [r"$\rho_{it} = \pi(a_{it} \mid s_{it}) / \pi_\text{old}(a_{it} \mid s_{it})$, 1 on fresh episodes"]
     if not value:

@@ -10,6 +10,7 @@ import gymnasium as gym
 import numpy as np
 
 import textmdp.envs
+from generator.docstrings import page_text
 from textmdp.agents.cli.catalogue import difficulties
 from textmdp.agents.rollouts.rollout import Agent, make_envs, rollout
 from textmdp.agents.rollouts.scripted import ExpertAgent, RandomAgent
@@ -60,7 +61,7 @@ def table(folder: str) -> str:
 def page(name: str) -> str:
     """The page of one task."""
     task = task_class(textmdp.envs.TASKS[name])
-    doc = inspect.cleandoc(task.__doc__ or "")
+    doc = page_text(inspect.cleandoc(task.__doc__ or ""))
     return "\n".join(
         [
             f"# {name}",

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from generator.markdown import docstring_markdown
+from generator.docstrings import page_text
 
 INSERT = re.compile(r"^<!-- insert: (\S+) ?(.*?) -->$", re.MULTILINE)
 
@@ -27,12 +27,8 @@ def code_block(of: Any) -> str:
 
 
 def _docstring(path: str) -> str:
-    """The docstring of a module or of an object, its first heading levels below those of the page."""
-    return docstring_markdown(inspect.cleandoc(_load(path).__doc__ or ""))
-
-
-def _source(path: str) -> str:
-    return code_block(_load(path))
+    """The docstring of a module or of an object."""
+    return page_text(inspect.cleandoc(_load(path).__doc__ or ""))
 
 
 def _help(command: str) -> str:
@@ -87,8 +83,6 @@ def _load(path: str) -> Any:
 
 INSERTS: dict[str, Callable[[str], str]] = {
     "docstring": _docstring,
-    "source": _source,
-    "help": _help,
     "commands": _commands,
     "environments": _environments,
     "algorithms": _algorithms,

@@ -1,0 +1,190 @@
+"""The documentation's code runs, its commands exist, its paths lead somewhere, and the site builds.
+
+- Python blocks run in order, in one fresh namespace and process a page, with warnings as errors. The lines that
+  `# prints: LINE` comments announce must be lines of the output, in this order. Doctests are run as such.
+- `textmdp` commands of shell blocks run in the order of a page, in one folder; training with tiny settings. Those in
+  `PARSED` are given to the argument parser alone.
+- Other commands are not run; a `make` target, a file or a module of `python -m` that they name must exist.
+- A block below a line `*Not run by the tests: REASON*` is skipped.
+"""
+
+import doctest
+import importlib.util
+import inspect
+import json
+import re
+import shlex
+import subprocess
+import sys
+
+import pytest
+from paths import ROOT
+
+import textmdp.envs
+from textmdp.agents.cli.main import main
+
+sys.path.insert(0, str(ROOT / "docs"))
+from generator import environments, inserts
+
+sys.path.remove(str(ROOT / "docs"))
+
+#: Texts by name: pages written by hand with what is inserted in them, and the tasks' own pages.
+PAGES = {
+    **{
+        str(path.relative_to(ROOT)): inserts.expand(path.read_text())
+        for path in [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
+    },
+    **{
+        name: inspect.cleandoc(environments.task_class(path).__doc__ or "") for name, path in textmdp.envs.TASKS.items()
+    },
+}
+BLOCK = re.compile(
+    r"(?P<before>[^\n]*)\n+^(?P<fence>`{3,})(?P<language>\S*)[^\n]*\n(?P<code>.*?)^(?P=fence)$", re.M | re.S
+)
+SKIPPED = "*Not run by the tests: "
+#: Commands that wait for a person, or train for minutes whatever the settings.
+PARSED = ("play", "demo")
+TINY = [
+    "--layers",
+    "1",
+    "--width",
+    "16",
+    "--heads",
+    "2",
+    "--updates",
+    "2",
+    "--episodes",
+    "16",
+    "--group-size",
+    "4",
+    "--evaluate-episodes",
+    "8",
+    "--final-episodes",
+    "8",
+    "--imitation-steps",
+    "2",
+    "--imitation-episodes",
+    "8",
+    "--imitation-check-every",
+    "2",
+]
+#: Runs the blocks that it reads, each as if it stood in a file of its own, in one namespace.
+DRIVER = """
+import json, linecache, sys, warnings
+warnings.filterwarnings("ignore", category=DeprecationWarning, module="torch.*")
+warnings.filterwarnings("ignore", category=DeprecationWarning, module="tensorboard.*")
+for number, code in enumerate(json.load(sys.stdin)):
+    name = f"<block {number}>"
+    linecache.cache[name] = len(code), None, code.splitlines(True), name
+    exec(compile(code, name, "exec"), sys.modules["__main__"].__dict__)
+"""
+
+
+def blocks(page, *languages):
+    """The blocks of a page in some languages that are to be run."""
+    found = BLOCK.finditer("\n" + PAGES[page])
+    return [b["code"] for b in found if b["language"] in languages and not b["before"].startswith(SKIPPED)]
+
+
+def commands(page):
+    """The commands of a page's shell blocks, as words, without comments and prompts."""
+    lines = "".join(blocks(page, "sh", "console")).replace("\\\n", " ").splitlines()
+    found = [shlex.split(line.removeprefix("$ "), comments=True) for line in lines]
+    return [words for words in found if words]
+
+
+def with_blocks(*languages):
+    return [page for page in PAGES if blocks(page, *languages)]
+
+
+def test_there_is_code():
+    assert {"README.md", "docs/index.md", "docs/tasks.md"} <= set(with_blocks("python"))
+    assert {"README.md", "docs/start.md"} <= set(with_blocks("sh"))
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_block_names_its_language(page):
+    languages = [block["language"] for block in BLOCK.finditer("\n" + PAGES[page])]
+    known = re.compile(r"python|pycon|sh|console|text|json|bibtex|\{[\w-]+\}")
+    assert [language for language in languages if not known.fullmatch(language)] == []
+
+
+@pytest.mark.parametrize("page", with_blocks("python"))
+def test_python_blocks_run(page, tmp_path):
+    code = blocks(page, "python")
+    command = [sys.executable, "-W", "error", "-c", DRIVER]
+    result = subprocess.run(command, input=json.dumps(code), capture_output=True, text=True, cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    printed = iter([line.rstrip() for line in result.stdout.splitlines()])
+    expected = [line.rstrip() for line in re.findall(r"# prints: (.*)", "".join(code))]
+    assert [line for line in expected if line not in printed] == [], result.stdout  # `in` moves the iterator on
+
+
+@pytest.mark.parametrize("page", with_blocks("pycon"))
+def test_doctests_pass(page):
+    parser, runner = doctest.DocTestParser(), doctest.DocTestRunner()
+    runner.run(parser.get_doctest("\n".join(blocks(page, "pycon")), {}, page, page, 0))
+    assert runner.failures == 0 < runner.tries
+
+
+@pytest.mark.parametrize("page", with_blocks("sh", "console"))
+def test_commands_of_textmdp_run(page, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    for words in [words[1:] for words in commands(page) if words[0] == "textmdp"]:
+        if words[0] in PARSED:
+            with pytest.raises(SystemExit) as ended:  # --help leaves once all that stands before it was accepted
+                main([*words, "--help"])
+            assert ended.value.code == 0, words
+        else:
+            code = main([*words, *TINY] if words[0] == "train" else words)
+            assert code == 0, f"{shlex.join(words)}\n{capsys.readouterr().err}"
+
+
+@pytest.mark.parametrize("page", with_blocks("sh", "console"))
+def test_other_commands_name_what_exists(page):
+    targets = re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    for words in commands(page):
+        if words[0] == "make":
+            assert {word for word in words[1:] if "=" not in word} <= set(targets), words
+        if words[0] == "python":
+            module = importlib.util.find_spec(words[2]) if words[1] == "-m" else (ROOT / words[1]).exists()
+            assert module, words
+        assert words[0] in ("make", "python", "textmdp", "pip", "git", "cd"), words
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page.endswith(".md")])
+def test_every_path_that_is_linked_exists(page):
+    folder = (ROOT / page).parent
+    generated = re.compile(r"(docs/)?(environments|algorithms|api|notebooks)/")
+    for path in re.findall(r"\]\(((?!\w+:)[^)#\s]+)", PAGES[page]):
+        assert generated.match(path) or (folder / path).exists(), path
+
+
+def test_every_path_that_is_named_exists():
+    """In text about the repository; `make clean` takes what is generated away."""
+    for page in ("README.md", "CONTRIBUTING.md", "AGENTS.md"):
+        for path in re.findall(r"`((?:envs|agents|benchmarks|tests|docs|notebooks)/[\w/.-]*)`", PAGES[page]):
+            assert (ROOT / path).exists(), f"{page}: {path}"
+
+
+def test_the_version_is_everywhere_the_same():
+    version = re.search(r"^version = (\S+)$", (ROOT / "setup.cfg").read_text(), re.MULTILINE)[1]
+    assert f"version: {version}\n" in (ROOT / "CITATION.cff").read_text()
+    assert f"## {version}" in (ROOT / "CHANGELOG.md").read_text()
+
+
+@pytest.mark.slow
+def test_the_site_builds_without_a_warning(tmp_path):
+    pytest.importorskip("sphinx", reason="the documentation needs Python 3.11")
+    options = ["--builder", "html", "--fail-on-warning", "--keep-going", "--nitpicky", "--fresh-env", "-q"]
+    site = tmp_path / "html"
+    build = [sys.executable, "-m", "sphinx", *options, "-d", tmp_path / "doctrees", ROOT / "docs", site]
+    result = subprocess.run(build, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    check = [sys.executable, ROOT / "docs/generator/check_links.py", site]
+    result = subprocess.run(check, capture_output=True, text=True)
+    assert result.returncode == 0, result.stdout
+    twins = {path.with_suffix("") for path in site.rglob("*.md")}
+    pages = {path.with_suffix("") for path in site.rglob("*.html") if "_modules" not in path.parts}
+    assert pages - twins == {site / "genindex", site / "search"}
+    assert all(f"({path.relative_to(site)}.md)" in (site / "llms.txt").read_text() for path in twins)
