@@ -12,6 +12,7 @@ import doctest
 import importlib.util
 import inspect
 import json
+import os
 import re
 import shlex
 import subprocess
@@ -41,6 +42,8 @@ PAGES = {
 BLOCK = re.compile(
     r"(?P<before>[^\n]*)\n+^(?P<fence>`{3,})(?P<language>\S*)[^\n]*\n(?P<code>.*?)^(?P=fence)$", re.M | re.S
 )
+#: Folders that the generator writes.
+GENERATED = re.compile(r"docs/(environments|algorithms|api|notebooks|_build)/")
 SKIPPED = "*Not run by the tests: "
 #: Commands that wait for a person, or train for minutes whatever the settings.
 PARSED = ("play", "demo")
@@ -155,16 +158,31 @@ def test_other_commands_name_what_exists(page):
 @pytest.mark.parametrize("page", [page for page in PAGES if page.endswith(".md")])
 def test_every_path_that_is_linked_exists(page):
     folder = (ROOT / page).parent
-    generated = re.compile(r"(docs/)?(environments|algorithms|api|notebooks)/")
     for path in re.findall(r"\]\(((?!\w+:)[^)#\s]+)", PAGES[page]):
-        assert generated.match(path) or (folder / path).exists(), path
+        target = os.path.normpath(folder / path)
+        assert os.path.exists(target) or GENERATED.match(os.path.relpath(target, ROOT)), path
 
 
 def test_every_path_that_is_named_exists():
-    """In text about the repository; `make clean` takes what is generated away."""
+    """In text about the repository; what the generator writes is there after a build alone."""
     for page in ("README.md", "CONTRIBUTING.md", "AGENTS.md"):
         for path in re.findall(r"`((?:envs|agents|benchmarks|tests|docs|notebooks)/[\w/.-]*)`", PAGES[page]):
-            assert (ROOT / path).exists(), f"{page}: {path}"
+            assert GENERATED.match(path) or (ROOT / path).exists(), f"{page}: {path}"
+
+
+def test_figures_of_the_readme_are_those_of_the_results():
+    found = json.loads((ROOT / "benchmarks/results/algorithms_TextMath-v0.json").read_text())
+    rows = re.findall(r"^\| `([\w-]+)`.*? \| ([\d.]+) \| ([\d.]+) \|$", PAGES["README.md"], re.MULTILINE)
+    assert rows
+    for name, accuracy, seconds in rows:
+        figures = found["algorithms"][name]
+        assert (accuracy, seconds) == (f"{figures['final_accuracy'][0]:.3f}", f"{figures['seconds_to_bar'][0]:.1f}")
+    assert found["date"] in PAGES["README.md"]
+    assert found["command"] in PAGES["README.md"]
+
+
+def test_the_readme_is_short():
+    assert (ROOT / "README.md").stat().st_size <= 8_000
 
 
 def test_the_version_is_everywhere_the_same():
