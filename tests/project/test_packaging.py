@@ -7,6 +7,7 @@ import importlib.metadata
 import pkgutil
 import subprocess
 import sys
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,40 @@ PACKAGES = ("envs", "agents", "benchmarks")
 #: What the judge's sandboxed interpreters run, under a name of its own: the standard library is all they have.
 INSIDE = Path("envs/judge/inside")
 HEAVY = ("torch", "transformers", "sympy", "datasets", "math_verify", "stable_baselines3", "matplotlib", "pandas")
+
+#: The sub-packages that each may import besides itself, from the lowest up; a module beside them counts as one. The
+#: exports of a package (`textmdp.envs`, `textmdp.agents`) stand above everything that they are made of.
+MAY_IMPORT = {
+    "envs.tokenizers": "",
+    "envs.answers": "",
+    "envs.judge": "",
+    "envs.core": "envs.tokenizers",
+    "envs.data": "envs.core envs.tokenizers",
+    "envs.views": "envs.core envs.tokenizers",
+    "envs.rewards": "envs.core envs.tokenizers envs.answers",
+    "envs.tasks": "envs.core envs.data envs.tokenizers envs.answers envs.judge envs.rewards",
+    "envs.registration": "envs.core envs.views envs.rewards",
+    "envs": "envs.core envs.tokenizers envs.views envs.rewards envs.registration",
+    "envs.env_checker": "envs envs.core envs.views envs.registration",
+    "agents.algorithms": "",
+    "agents.kernels": "",
+    "agents.rollouts": "",
+    "agents.models": "agents.rollouts",
+    "agents.inference": "agents.kernels agents.models agents.rollouts",
+    "agents.evaluation": "agents.rollouts agents.inference agents.models",
+    "agents.training": ("agents.algorithms agents.rollouts agents.models agents.inference agents.evaluation"),
+    "agents.runs": "agents.rollouts agents.models agents.inference agents.evaluation agents.training",
+    "agents.sb3": "",
+    "agents.single_file": "",
+    "agents": (
+        "agents.algorithms agents.rollouts agents.models agents.inference agents.evaluation agents.training agents.runs"
+    ),
+    "agents.cli": (
+        "agents agents.algorithms agents.rollouts agents.models agents.inference agents.evaluation agents.training "
+        "agents.runs agents.sb3"
+    ),
+    "benchmarks": "agents",
+}
 
 
 def modules():
@@ -40,6 +75,57 @@ def imported(path):
             names = [node.module]
         for name in names:
             yield name, node in top
+
+
+def dotted(path):
+    """`textmdp.envs.core.task` of envs/core/task.py, `textmdp.envs` of envs/__init__.py."""
+    return ".".join(["textmdp", *path.with_suffix("").parts]).removesuffix(".__init__")
+
+
+@pytest.fixture(scope="module")
+def graph():
+    """The modules of ours that each module imports, anywhere in its code; those of the sandbox are left out."""
+    names = {dotted(path): path for path in modules() if path.parent != INSIDE}
+    found = {}
+    for module, path in names.items():
+        targets = set()
+        for node in ast.walk(ast.parse((ROOT / path).read_text())):
+            if isinstance(node, ast.Import):
+                targets |= {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                members = {f"{node.module}.{alias.name}" for alias in node.names}
+                targets |= {member if member in names else node.module for member in members}
+        found[module] = targets & names.keys() - {module}
+    return found
+
+
+def sub_package(module):
+    """`envs.core` of `textmdp.envs.core.task`; `envs` of `textmdp.envs`; `benchmarks` of all benchmarks."""
+    parts = module.split(".")[1:]
+    return parts[0] if parts[0] == "benchmarks" else ".".join(parts[:2])
+
+
+def test_no_modules_import_each_other_in_a_circle(graph):
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        pytest.fail(" imports ".join(reversed(error.args[1])))
+
+
+def test_sub_packages_depend_one_way(graph):
+    wrong = []
+    for module, targets in graph.items():
+        package = sub_package(module)
+        allowed = {package, *MAY_IMPORT[package].split()}
+        for target in sorted(targets):
+            own = sub_package(target).partition(".")[0] == package.partition(".")[0]
+            if own and sub_package(target) not in allowed:
+                wrong.append(f"{module} imports {target}: {package} may import {MAY_IMPORT[package] or 'no other'}")
+    assert wrong == []
+
+
+def test_the_order_of_sub_packages_has_no_circle():
+    TopologicalSorter({package: allowed.split() for package, allowed in MAY_IMPORT.items()}).prepare()
 
 
 def test_every_sub_package_is_listed():
