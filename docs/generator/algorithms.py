@@ -120,25 +120,25 @@ def page(name: str, row: Objective) -> str:
 
 def formula(row: Objective) -> list[str]:
     """The objective of a row, composed of its parts."""
-    value = row.baseline == "value"
-    lines = [r"L = -\sum_i \sum_t w_{it}\, f(\rho_{it}, {\hat A}_{it})", CLIPPED if row.clipped else PLAIN]
+    scaled = row.deviation or row.whitened
+    advantage = r"\Psi_{it}" if scaled else "A_{it}"
+    lines = [rf"L = -\sum_i \sum_t w_{{it}}\, f(\rho_{{it}}, {advantage})", CLIPPED if row.clipped else PLAIN]
     lines.append(ADVANTAGES[row.baseline][0])
-    scaled = "A_{it}"
     if row.deviation:
-        scaled = r"\frac{A_{it}}{s_{g(i)} + \varepsilon}"
+        lines.append(r"\Psi_{it} = \frac{A_{it}}{s_{g(i)} + \varepsilon}")
     if row.whitened:
-        scaled = r"\frac{A_{it} - \text{mean}(A)}{\text{std}(A) + \varepsilon}"
-    lines += [rf"{{\hat A}}_{{it}} = {scaled}", WEIGHTS[row.aggregation]]
+        lines.append(r"\Psi_{it} = \frac{A_{it} - \text{mean}(A)}{\text{std}(A) + \varepsilon}")
+    lines.append(WEIGHTS[row.aggregation])
     text = [r"$$", r"\begin{aligned}", *(rf"& {line} \\" for line in lines), r"\end{aligned}", r"$$", ""]
     words = [r"$\rho_{it} = \pi(a_{it} \mid s_{it}) / \pi_\text{old}(a_{it} \mid s_{it})$, 1 on fresh episodes"]
-    if not value:
+    if row.has_value:
+        words.append(r"$V$: the value function; $\gamma$, $\lambda$: `--gamma`, `--gae-lambda`")
+    else:
         words.append(r"$G_{it}$: discounted rewards to go; $R_i$: the return of episode $i$")
     if row.grouped:
         words.append(r"$g(i)$: the $G$ episodes of the group of $i$")
     if row.deviation:
         words.append(r"$s_{g(i)}$: the standard deviation of the group's returns")
-    if value:
-        words.append(r"$V$: the value function; $\gamma$, $\lambda$: `--gamma`, `--gae-lambda`")
     if row.aggregation == "constant":
         words.append(r"$C$: the most tokens that the policy can write in an episode")
     else:

