@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,8 @@ def algorithms() -> str:
     """All rows of the table of algorithms."""
     found = _read("algorithms_TextMath-v0")
     seeds, updates = len(found["seeds"]), found["config"]["updates"]
-    return f"""{algorithms_table(found["algorithms"], found["bar"])}
+    table = re.sub(r", (?=\S+\])", ",\N{NO-BREAK SPACE}", algorithms_table(found["algorithms"], found["bar"]))
+    return f"""{table}
 
 TextMath-v0, {seeds} warm starts, {updates} updates of {found["config"]["episodes"]} episodes for each row;
 interquartile means over seeds with 95 % bootstrap intervals. {provenance(found, "algorithms_TextMath-v0")}
