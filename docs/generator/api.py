@@ -5,42 +5,54 @@ from __future__ import annotations
 import ast
 import importlib
 import inspect
+import pkgutil
 from types import ModuleType
 
-#: Pages: the title, and the modules whose public names it documents.
-PAGES = {
-    "envs": ("Environments", ["textmdp.envs", "textmdp.envs.env_checker"]),
-    "answers": ("Answers", ["textmdp.envs.answers"]),
-    "judge": ("Judge", ["textmdp.envs.judge"]),
-    "agents": ("Agents", ["textmdp.agents"]),
-    "algorithms": (
-        "Advantages and losses",
-        ["textmdp.agents.algorithms.advantages", "textmdp.agents.algorithms.losses"],
-    ),
-}
+from generator.docstrings import page_text
+
+#: Packages without a page: those of tasks have one among the environments.
+LEFT_OUT = ("textmdp.envs.tasks", "textmdp.envs.judge.inside")
+#: Modules that have a page besides the packages with `__all__`.
+MODULES = (
+    "textmdp.envs.env_checker",
+    "textmdp.agents.algorithms.advantages",
+    "textmdp.agents.algorithms.losses",
+    "textmdp.agents.algorithms.config",
+)
 
 
 def pages() -> dict[str, str]:
     """The pages of the folder `api` by file name, without the suffix."""
-    return {"index": index(), **{name: page(title, modules) for name, (title, modules) in PAGES.items()}}
+    found = {path.removeprefix("textmdp.").replace(".", "_"): importlib.import_module(path) for path in documented()}
+    homes: dict[int, str] = {}  # of what is documented already, the page; an object exported twice stands on one
+    return {"index": index(found), **{name: page(name, module, homes) for name, module in found.items()}}
 
 
-def index() -> str:
+def documented() -> list[str]:
+    """The modules that have a page: packages that name their exports, and `MODULES`."""
+    found = list(MODULES)
+    for root in ("textmdp.envs", "textmdp.agents"):
+        package = importlib.import_module(root)
+        inner = [module.name for module in pkgutil.walk_packages(package.__path__, f"{root}.") if module.ispkg]
+        packages = [name for name in (root, *inner) if not name.startswith(LEFT_OUT)]
+        found += [name for name in packages if hasattr(importlib.import_module(name), "__all__")]
+    return sorted(found, key=lambda path: (not path.startswith("textmdp.envs"), path))
+
+
+def index(found: dict[str, ModuleType]) -> str:
     """The list of the pages."""
     lines = ["# API", "", "Public names of the packages, with their types, from the docstrings.", ""]
-    for name, (title, modules) in PAGES.items():
-        lines.append(f"- [{title}]({name}.md): {', '.join(f'`{module}`' for module in modules)}")
-    return "\n".join([*lines, "", "```{toctree}", ":hidden:", "", *PAGES, "```", ""])
+    for name, module in found.items():
+        lines.append(f"- [`{module.__name__}`]({name}.md): {summary(module)}")
+    return "\n".join([*lines, "", "```{toctree}", ":hidden:", "", *found, "```", ""])
 
 
-def page(title: str, modules: list[str]) -> str:
-    """One page."""
-    parts = [f"# {title}", ""]
-    for path in modules:
-        module = importlib.import_module(path)
-        parts += [f"## `{path}`", "", summary(module), ""]
-        for name in public_names(module):
-            parts += [entry(module, name), ""]
+def page(file_name: str, module: ModuleType, homes: dict[int, str]) -> str:
+    """The page of one module; what another page has is linked."""
+    parts = [f"# `{module.__name__}`", "", summary(module), ""]
+    for name in public_names(module):
+        home = homes.setdefault(id(getattr(module, name)), file_name)
+        parts += [entry(module, name) if home == file_name else f"`{name}`: see [`{home}`]({home}.md).", ""]
     return "\n".join(parts)
 
 
@@ -81,5 +93,29 @@ def imported_from(module: ModuleType) -> dict[str, str]:
 
 
 def summary(module: ModuleType) -> str:
-    """The first paragraph of a module's docstring."""
-    return inspect.cleandoc(module.__doc__ or "").partition("\n\n")[0]
+    """The first paragraph of a module's docstring, in one line."""
+    return " ".join(inspect.cleandoc(module.__doc__ or "").partition("\n\n")[0].split())
+
+
+def as_markdown(path: str) -> str:
+    """The documentation of an object without Sphinx: signature and docstring, for a class those of its methods too."""
+    module, _, name = path.rpartition(".")
+    value = getattr(importlib.import_module(module), name)
+    if not callable(value):
+        return f"## `{name}`\n\n`{path}`, of type `{type(value).__name__}`."
+    parts = [f"## `{name}{_signature(value)}`", page_text(inspect.getdoc(value) or "")]
+    if inspect.isclass(value):
+        for method, member in vars(value).items():
+            member = member.__func__ if isinstance(member, (classmethod, staticmethod)) else member
+            if isinstance(member, property) and not method.startswith("_"):
+                parts += [f"### `{name}.{method}`", page_text(inspect.getdoc(member) or "")]
+            elif inspect.isfunction(member) and not method.startswith("_"):
+                parts += [f"### `{name}.{method}{_signature(member)}`", page_text(inspect.getdoc(member) or "")]
+    return "\n\n".join(part for part in parts if part)
+
+
+def _signature(value: object) -> str:
+    try:
+        return str(inspect.signature(value))  # type: ignore[arg-type]
+    except (TypeError, ValueError):  # no signature that Python could name
+        return "(…)"

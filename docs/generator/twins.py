@@ -7,14 +7,17 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from generator.api import as_markdown
+
 if TYPE_CHECKING:
     from sphinx.application import Sphinx
 
 #: Figures lie in the repository; Sphinx copies those that pages show.
 _FIGURES = re.compile(r"\((?:\.\./)+benchmarks/results/([^)/]+\.png)\)")
 #: Directives that mean nothing outside Sphinx.
-_DIRECTIVES = re.compile(r"^(`{3,}|:{3,})\{(toctree|raw|eval-rst)\}.*?^\1\n?", re.DOTALL | re.MULTILINE)
+_DIRECTIVES = re.compile(r"^(`{3,}|:{3,})\{(toctree)\}.*?^\1\n?", re.DOTALL | re.MULTILINE)
 _CODE = re.compile(r"^```.*?^```", re.DOTALL | re.MULTILINE)
+_AUTODOC = re.compile(r"^```\{eval-rst\}\n\.\. auto\w+:: (\S+)\n.*?^```\n?", re.DOTALL | re.MULTILINE)
 _CONTAINERS = re.compile(r"^:{3,}.*\n?", re.MULTILINE)
 
 
@@ -23,6 +26,7 @@ def write(app: Sphinx, docname: str, text: str) -> None:
     path = Path(app.outdir) / f"{docname}.md"
     path.parent.mkdir(parents=True, exist_ok=True)
     text = _FIGURES.sub(rf"({'../' * docname.count('/')}_images/\1)", text)
+    text = _AUTODOC.sub(lambda match: as_markdown(match[1]) + "\n", text)
     path.write_text(_CONTAINERS.sub("", _DIRECTIVES.sub("", text)))
 
 
