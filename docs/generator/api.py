@@ -7,6 +7,7 @@ import importlib
 import inspect
 import pkgutil
 from types import ModuleType
+from typing import Any
 
 from generator.docstrings import page_text
 
@@ -114,8 +115,21 @@ def as_markdown(path: str) -> str:
     return "\n\n".join(part for part in parts if part)
 
 
-def _signature(value: object) -> str:
+class _Annotation(str):
+    """An annotation that is shown without quotes."""
+
+    __slots__ = ()
+    __repr__ = str.__str__
+
+
+def _signature(value: Any) -> str:
     try:
-        return str(inspect.signature(value))  # type: ignore[arg-type]
-    except (TypeError, ValueError):  # no signature that Python could name
+        signature = inspect.signature(value)
+    except (TypeError, ValueError):  # some classes in C have none
         return "(…)"
+
+    def plain(annotation: Any) -> Any:
+        return _Annotation(annotation) if isinstance(annotation, str) else annotation
+
+    parameters = [p.replace(annotation=plain(p.annotation)) for p in signature.parameters.values()]
+    return str(signature.replace(parameters=parameters, return_annotation=plain(signature.return_annotation)))
