@@ -129,6 +129,7 @@ def _signature(value: Any) -> str:
         return "(…)"
 
     def plain(annotation: Any) -> Any:
+        annotation = getattr(annotation, "__forward_arg__", annotation)
         return _Annotation(annotation) if isinstance(annotation, str) else annotation
 
     parameters = [p.replace(annotation=plain(p.annotation)) for p in signature.parameters.values()]
