@@ -1,7 +1,7 @@
 # Every target makes what it needs from nothing: python3 >= 3.10, make and a package index. Second runs reuse .venv.
 #   make demo    a language model learns TextMath on this machine; ends with a report to look at
-#   make test    the whole test suite
-#   make check   what CI runs: tests (notebooks among them), lint, types, docs
+#   make test    the test suite, without learning runs of a minute
+#   make check   the same as CI: all tests (notebooks among them), lint, types, docs
 #   make docs    the documentation site, in docs/_build/html (Python 3.11 or newer)
 PYTHON ?= python3
 VENV ?= .venv
@@ -10,14 +10,17 @@ INSTALL ?= -e .
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test lint types notebooks docs linkcheck check format clean
+.PHONY: demo test slow lint types notebooks docs linkcheck check format clean
 
 demo: $(VENV)/.agents
 	$(BIN)/textmdp demo
 
 # Two processes, a file of tests at a time in each: much of the time a test waits for other processes.
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
+
+slow: $(VENV)/.dev
+	$(BIN)/python -m pytest -m slow
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
@@ -29,21 +32,21 @@ types: $(VENV)/.dev
 	for name in envs agents benchmarks; do ln -sfn ../../$$name .typing/textmdp/$$name; done
 	$(BIN)/mypy
 
-# Runs every notebook, checks its exercises and what it shows; `make test` does so too.
+# Runs every notebook, checks its exercises and its saved outputs; `make test` does so too.
 notebooks: $(VENV)/.dev
 	$(BIN)/python -m pytest tests/project/test_notebooks.py
 
-# Warnings are errors, and links within the site are checked. Needs no network once the packages are installed.
+# Warnings are errors; links within the site and the Markdown twins are checked. Needs no network but for packages.
 docs: $(VENV)/.docs
 	rm -rf docs/_build
 	$(BIN)/python -m sphinx --builder html --fail-on-warning --keep-going --nitpicky docs docs/_build/html
-	$(BIN)/python docs/generator/check_links.py docs/_build/html
+	$(BIN)/python docs/generator/check_site.py docs/_build/html
 
 # Links to other sites; needs the network, so it is not part of `make check`.
 linkcheck: $(VENV)/.docs
 	$(BIN)/python -m sphinx --builder linkcheck docs docs/_build/linkcheck
 
-check: test lint types docs
+check: test slow lint types docs
 
 format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .

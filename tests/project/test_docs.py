@@ -1,4 +1,4 @@
-"""The documentation's code runs, its commands exist, its paths lead somewhere, and the site builds.
+"""The documentation's code runs, its commands exist, and its paths lead somewhere; `make docs` builds the site.
 
 - Python blocks run in order, in one fresh namespace and process a page, with warnings as errors. The lines that
   `# prints: LINE` comments announce must be lines of the output, in this order. Doctests are run as such.
@@ -25,7 +25,7 @@ import textmdp.envs
 from textmdp.agents.cli.main import main
 
 sys.path.insert(0, str(ROOT / "docs"))
-from generator import environments, inserts
+from generator import check_site, environments, inserts
 
 sys.path.remove(str(ROOT / "docs"))
 
@@ -191,18 +191,11 @@ def test_the_version_is_everywhere_the_same():
     assert f"## {version}" in (ROOT / "CHANGELOG.md").read_text()
 
 
-@pytest.mark.slow
-def test_the_site_builds_without_a_warning(tmp_path):
-    pytest.importorskip("sphinx", reason="the documentation needs Python 3.11")
-    options = ["--builder", "html", "--fail-on-warning", "--keep-going", "--nitpicky", "--fresh-env", "-q"]
-    site = tmp_path / "html"
-    build = [sys.executable, "-m", "sphinx", *options, "-d", tmp_path / "doctrees", ROOT / "docs", site]
-    result = subprocess.run(build, capture_output=True, text=True)
-    assert result.returncode == 0, result.stderr
-    check = [sys.executable, ROOT / "docs/generator/check_links.py", site]
-    result = subprocess.run(check, capture_output=True, text=True)
-    assert result.returncode == 0, result.stdout
-    twins = {path.with_suffix("") for path in site.rglob("*.md")}
-    pages = {path.with_suffix("") for path in site.rglob("*.html") if "_modules" not in path.parts}
-    assert pages - twins == {site / "genindex", site / "search"}
-    assert all(f"({path.relative_to(site)}.md)" in (site / "llms.txt").read_text() for path in twins)
+def test_broken_links_and_missing_twins_of_a_site_are_found(tmp_path):
+    """`make docs` checks the real site so."""
+    (tmp_path / "a.html").write_text('<p id="here"><a href="b.html#there">b</a><a href="https://x.org/">x</a></p>')
+    (tmp_path / "b.html").write_text('<a href="a.html#here">a</a><a href="c.html">c</a><img src="d.png">')
+    (tmp_path / "a.md").write_text("# A")
+    (tmp_path / "llms.txt").write_text("- [A](a.md)")
+    assert check_site.broken_links(tmp_path) == ["a.html: b.html#there", "b.html: c.html", "b.html: d.png"]
+    assert check_site.missing_twins(tmp_path) == ["b.md: no twin in llms.txt"]

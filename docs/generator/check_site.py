@@ -1,4 +1,4 @@
-"""Checks the links within a built site: `python check_links.py FOLDER` lists the broken ones and exits with 1."""
+"""Checks a built site: `python check_site.py FOLDER` lists broken links and pages without a twin, and exits with 1."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Page(HTMLParser):
 
 def broken_links(site: Path) -> list[str]:
     """The links of a site that lead to no file, or to no id in it, as "page: link"."""
-    pages = {path.resolve(): Page(path.read_text()) for path in site.rglob("*.html")}
+    pages = {path.resolve(): Page(path.read_text()) for path in sorted(site.rglob("*.html"))}
     found = []
     for path, page in pages.items():
         for link in page.links:
@@ -41,7 +41,18 @@ def broken_links(site: Path) -> list[str]:
     return found
 
 
+def missing_twins(site: Path) -> list[str]:
+    """The pages of a site that have no Markdown twin, or one that `llms.txt` does not list."""
+    listed = (site / "llms.txt").read_text()
+    pages = [path.relative_to(site).with_suffix(".md") for path in site.rglob("*.html")]
+    written = [path for path in pages if path.parts[0] != "_modules" and path.stem not in ("genindex", "search")]
+    return [
+        f"{path}: no twin in llms.txt" for path in written if not (site / path).exists() or f"({path})" not in listed
+    ]
+
+
 if __name__ == "__main__":
-    broken = broken_links(Path(sys.argv[1]))
-    print("\n".join(broken) or "every link within the site leads somewhere")
-    sys.exit(bool(broken))
+    folder = Path(sys.argv[1]).resolve()
+    faults = [*broken_links(folder), *missing_twins(folder)]
+    print("\n".join(faults) or "every link within the site leads somewhere, and every page has its twin")
+    sys.exit(bool(faults))
