@@ -9,7 +9,7 @@ from typing import Any
 
 from generator.inserts import code_block
 from generator.paths import RESULTS
-from textmdp.agents.algorithms import advantages, losses, objectives
+from textmdp.agents.algorithms import losses, objectives
 from textmdp.agents.algorithms.config import Config
 from textmdp.agents.algorithms.objectives import OBJECTIVES, Objective
 from textmdp.benchmarks.algorithms import table
@@ -19,19 +19,19 @@ ADVANTAGES: dict[str, tuple[str, Any]] = {
     "none": (r"A_{it} = G_{it}", None),
     "running": (
         r"A_{it} = G_{it} - \bar R, \quad \bar R \text{ a running mean of earlier returns}",
-        advantages.running_mean,
+        None,
     ),
-    "batch": (r"A_{it} = G_{it} - \frac{1}{B} \sum_{j} R_j", advantages.batch_mean),
-    "group": (r"A_{it} = G_{it} - \frac{1}{G} \sum_{j \in g(i)} R_j", advantages.group_mean),
+    "batch": (r"A_{it} = G_{it} - \frac{1}{B} \sum_{j} R_j", objectives.batch_mean),
+    "group": (r"A_{it} = G_{it} - \frac{1}{G} \sum_{j \in g(i)} R_j", objectives.group_mean),
     "leave-one-out": (
         r"A_{it} = G_{it} - \frac{1}{G - 1} \sum_{j \in g(i),\, j \neq i} R_j",
-        advantages.leave_one_out,
+        objectives.leave_one_out,
     ),
     "greedy": (r"A_{it} = G_{it} - R_i^{\text{greedy}}", None),
     "value": (
         r"A_{it} = \sum_{k \ge 0} (\gamma\lambda)^k \delta_{i,t+k}, \quad"
         r"\delta_{it} = r_{it} + \gamma V_{i,t+1} - V_{it}",
-        advantages.generalized_advantages,
+        objectives.generalized_advantages,
     ),
 }
 #: The weight of each token in the loss, by aggregation.
@@ -39,6 +39,22 @@ WEIGHTS = {
     "token-mean": r"w_{it} = \frac{1}{\sum_j T_j}",
     "sequence-mean": r"w_{it} = \frac{1}{B\, T_i}",
     "constant": r"w_{it} = \frac{1}{B\, C}",
+}
+#: Advantages and drawbacks of the rows in the comparison, whose figures are in `benchmarks/results`.
+FOUND = {
+    "reinforce": ("no row ended higher", "slow at first"),
+    "reinforce-running": ("needs no groups, learns as `reinforce` does", "no better than that"),
+    "reinforce-group": ("as fast as `reinforce`", "no better on average, slow at first"),
+    "rloo": ("a little faster an update", "no better on average, indistinguishable from `reinforce-group`"),
+    "remax": ("needs no groups", "its greedy episodes gained nothing"),
+    "grpo": ("learns more from the same episodes, most of it early", "a little lower at the end"),
+    "dr-grpo": ("learns more from the same episodes, most of it early", "indistinguishable from `grpo` on average"),
+    "actor-critic": ("needs no groups, learns as `reinforce` does", "slower an update"),
+    "ppo": ("needs no groups, learns more from few episodes", "twice the time, lower at the end on all five seeds"),
+    "ppo-group": (
+        "learns as much from few episodes as `ppo`, in less time",
+        "slower an update than `reinforce`, lower at the end on all five seeds",
+    ),
 }
 CLIPPED = (
     r"f(\rho, A) = \min\left(\rho A,\ \text{clip}(\rho, 1 - \epsilon_\text{low}, 1 + \epsilon_\text{high})\, A\right)"
@@ -70,6 +86,8 @@ penalty in the reward has the gradient of the KL divergence of whole episodes, a
 
 <!-- insert: results algorithms -->
 
+{found_table()}
+
 Several gradient steps on each batch (`grpo`, `dr-grpo`, `ppo`, `ppo-group`) learn more from the same episodes, most of
 it in the first 2,000: the only gain whose paired interval excludes 0. With 512 episodes an update and one reward at the
 end, the choice of the baseline makes next to no difference. The rows with four steps a batch ended lowest on each of
@@ -84,6 +102,12 @@ against each other; a second run of all rows gave the same digits.
 """
 
 
+def found_table() -> str:
+    """Advantages and drawbacks of the rows, as a table."""
+    rows = [f"| `{name}` | {good} | {bad} |" for name, (good, bad) in FOUND.items()]
+    return "\n".join(["| `--algorithm` | good | bad |", "|---|---|---|", *rows])
+
+
 def rows_table() -> str:
     """The rows and their parts, as a table."""
     lines = [
@@ -93,7 +117,7 @@ def rows_table() -> str:
     for name, row in OBJECTIVES.items():
         default = " (default)" if name == Config.algorithm else ""
         steps = str(row.epochs) if row.minibatches == 1 else f"{row.epochs} × {row.minibatches}"
-        flags = ["yes" if flag else "" for flag in (row.deviation, row.whitened, row.clipped)]
+        flags = ["yes" if flag else "" for flag in (scale_by_std(row), row.whitened, row.clipped)]
         cells = [f"[`{name}`]({name}.md){default}", row.baseline, *flags, row.aggregation, steps]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
@@ -106,25 +130,24 @@ def page(name: str, row: Objective) -> str:
     parts += ["## Code", "", "The row of the table (`textmdp.agents.algorithms.objectives.OBJECTIVES`):", ""]
     parts += [f"```python\n{row_source(name)}\n```", ""]
     baseline = ADVANTAGES[row.baseline][1] or (objectives._greedy if row.baseline == "greedy" else None)
-    functions = [None if row.has_value else advantages.rewards_to_go, baseline]
-    functions += [advantages.group_std if row.deviation else None, advantages.whiten if row.whitened else None]
+    functions = [None if row.has_value else objectives.rewards_to_go, baseline]
+    functions += [objectives.group_std if scale_by_std(row) else None, objectives.whiten if row.whitened else None]
     functions += [losses.clipped_surrogate if row.clipped else losses.surrogate, objectives.token_weights]
     for function in functions:
         if function is not None:
             parts += [code_block(function), ""]
-    parts += ["## Measured", "", f"{row.measured[0].upper()}{row.measured[1:]}. ({objectives.MEASURED_ON}.)", ""]
-    parts += [measured(name), "", "All rows are compared in [the table](index.md#comparison).", ""]
+    parts += ["## Measured", "", measured(name), ""]
     parts += ["## Run", "", "```sh", f"textmdp train TextMath-v0 --algorithm {name} --out runs/{name}", "```", ""]
     return "\n".join(parts)
 
 
 def formula(row: Objective) -> list[str]:
     """The objective of a row, composed of its parts."""
-    scaled = row.deviation or row.whitened
+    scaled = scale_by_std(row) or row.whitened
     advantage = r"\Psi_{it}" if scaled else "A_{it}"
     lines = [rf"L = -\sum_i \sum_t w_{{it}}\, f(\rho_{{it}}, {advantage})", CLIPPED if row.clipped else PLAIN]
     lines.append(ADVANTAGES[row.baseline][0])
-    if row.deviation:
+    if scale_by_std(row):
         lines.append(r"\Psi_{it} = \frac{A_{it}}{s_{g(i)} + \varepsilon}")
     if row.whitened:
         lines.append(r"\Psi_{it} = \frac{A_{it} - \text{mean}(A)}{\text{std}(A) + \varepsilon}")
@@ -137,7 +160,7 @@ def formula(row: Objective) -> list[str]:
         words.append(r"$G_{it}$: discounted rewards to go; $R_i$: the return of episode $i$")
     if row.grouped:
         words.append(r"$g(i)$: the $G$ episodes of the group of $i$")
-    if row.deviation:
+    if scale_by_std(row):
         words.append(r"$s_{g(i)}$: the standard deviation of the group's returns")
     if row.aggregation == "constant":
         words.append(r"$C$: the most tokens that the policy can write in an episode")
@@ -151,7 +174,7 @@ def parts_table(row: Objective) -> str:
     """The fields of a row."""
     fields = {
         "baseline": f"`{row.baseline}`",
-        "divided by the group's standard deviation": "yes" if row.deviation else "no",
+        "divided by the group's standard deviation": "yes" if scale_by_std(row) else "no",
         "whitened over the batch": "yes" if row.whitened else "no",
         "clipped ratio": "yes" if row.clipped else "no",
         "token weights": f"`{row.aggregation}`",
@@ -159,6 +182,11 @@ def parts_table(row: Objective) -> str:
         "needs groups": "yes" if row.grouped else "no",
     }
     return "\n".join(["| part | value |", "|---|---|", *(f"| {name} | {value} |" for name, value in fields.items())])
+
+
+def scale_by_std(row: Objective) -> bool:
+    """Whether a row divides by the standard deviation of the group's returns."""
+    return bool(getattr(row, "scale_by_std", None) or getattr(row, "deviation", None))
 
 
 def row_source(name: str) -> str:
@@ -176,7 +204,16 @@ def measured(name: str) -> str:
     if name not in found["algorithms"]:
         return "The committed comparison does not have this row yet."
     lines = table(found["algorithms"], found["bar"]).splitlines()
-    return "\n".join([*lines[:2], *(line for line in lines[2:] if line.startswith(f"| `{name}` "))])
+    row = [line for line in lines[2:] if line.startswith(f"| `{name}` ")]
+    good, bad = FOUND[name]
+    return "\n".join(
+        [
+            *lines[:2],
+            *row,
+            "",
+            f"Good: {good}. Bad: {bad}. [The comparison](index.md#comparison) of all rows has seeds, date and command.",
+        ]
+    )
 
 
 def _linked(text: str) -> str:
