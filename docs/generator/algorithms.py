@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 import json
 import re
+import textwrap
 from typing import Any
 
 from generator.inserts import code_block
@@ -192,10 +194,15 @@ def scale_by_std(row: Objective) -> bool:
 def row_source(name: str) -> str:
     """The lines of `OBJECTIVES` that define a row."""
     source = inspect.getsource(objectives)
-    match = re.search(rf'^    "{re.escape(name)}": Objective\(\n.*?^    \),$', source, re.DOTALL | re.MULTILINE)
-    if match is None:
-        raise LookupError(f"objectives.py has no row {name!r} in the form that the documentation reads")
-    return inspect.cleandoc("\n" + match[0])
+    rows = [
+        (key, value)
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.AnnAssign) and ast.unparse(node.target) == "OBJECTIVES"
+        for key, value in zip(node.value.keys, node.value.values, strict=True)  # type: ignore[union-attr]
+        if ast.literal_eval(key) == name
+    ]
+    ((key, value),) = rows
+    return textwrap.dedent("\n".join(source.splitlines()[key.lineno - 1 : value.end_lineno]))
 
 
 def measured(name: str) -> str:
