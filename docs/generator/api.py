@@ -25,7 +25,7 @@ MODULES = (
 def pages() -> dict[str, str]:
     """The pages of the folder `api` by file name, without the suffix."""
     found = {path.removeprefix("textmdp.").replace(".", "_"): importlib.import_module(path) for path in documented()}
-    homes: dict[int, str] = {}  # of what is documented already, the page; an object exported twice stands on one
+    homes: dict[int, str] = {}  # the page of each object: one that is exported twice is documented once
     return {"index": index(found), **{name: page(name, module, homes) for name, module in found.items()}}
 
 
