@@ -1,4 +1,4 @@
-"""`textmdp algorithms`: the table of objectives, with what each row changes and what it was found to be good at."""
+"""`textmdp algorithms`: the table of objectives, and what each row changes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from textmdp.agents.algorithms.config import Config
-from textmdp.agents.algorithms.objectives import MEASURED_ON, OBJECTIVES, Objective
+from textmdp.agents.algorithms.objectives import OBJECTIVES, Objective
 from textmdp.agents.cli.terminal import console, show
 
 
@@ -25,20 +25,19 @@ def run(arguments: argparse.Namespace) -> int:
         starred = f"{name} *" if name == Config.algorithm else name
         table.add_row(
             Text(starred, "bold"),
-            Text.assemble(row.summary, "\n", (", ".join(changes(row)), "dim"), "\n", row.measured),
+            Text.assemble(row.summary, "\n", (", ".join(changes(row)), "dim")),
         )
     console.print(table)
     show("\n* the default. Every row trains on -Σ weight × ratio × advantage; the ratio is 1 on fresh episodes.")
     show("Discount, divergence, entropy, epochs and more are options of any row: see `textmdp train --help`.")
-    show(f"Good and bad were measured on {MEASURED_ON}.")
     return 0
 
 
 def changes(row: Objective) -> list[str]:
     """What a row is made of, in words."""
     told = [f"baseline {row.baseline}"]
-    if row.deviation:
-        told.append("divided by the group's deviation")
+    if row.scale_by_std:
+        told.append("divided by the group's standard deviation")
     if row.whitened:
         told.append("whitened")
     told.append("clipped" if row.clipped else "not clipped")

@@ -140,8 +140,8 @@ def teach(plan: Plan, run: Run, watcher: Watcher, stop: StopSignal, state: dict[
         doctor.recall(row for row in run.metrics() if "update" in row)
         for metrics in trainer.run():
             for finding in doctor.examine(metrics):
-                run.log_finding(trainer.update, finding)
-                watcher.found(trainer.update, finding)
+                run.log_finding(trainer.num_updates, finding)
+                watcher.found(trainer.num_updates, finding)
                 if finding.severity == "error":
                     raise TrainingError(f"update {metrics['update']:.0f}: {finding}")
             if metrics["update"] % measuring.evaluate_every == 0:

@@ -12,8 +12,8 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedModel
 
 from textmdp.agents.models.attention import attention_mask, attention_window
 from textmdp.agents.models.loading import load_network
+from textmdp.agents.models.packing import pack_sequences
 from textmdp.agents.models.precision import TOLERANCES, precision
-from textmdp.agents.training.packing import pack
 from textmdp.envs.core.episode import POLICY
 from textmdp.envs.tokenizers import Tokenizer
 
@@ -22,12 +22,16 @@ NEVER = -1e9
 
 
 class TokenStatistics(NamedTuple):
-    """What one teacher-forced pass tells of the policy's tokens; 0 at all other positions."""
+    """Statistics of the policy's N tokens in a batch, from one teacher-forced pass; (B, T) arrays are 0 elsewhere."""
 
-    log_probs: Tensor  # (B, L) of each token, given its past
-    entropy: Tensor  # (B, L) of the distribution that it was drawn from, in nats
-    every: Tensor  # (N, V) log-probabilities of all tokens, where the N tokens of the policy stand, row by row
-    hidden: Tensor | None  # (B, L, D) the last hidden state after each position, where it was asked for
+    log_probs: Tensor
+    """(B, T) log-probability of each token given its past."""
+    entropy: Tensor
+    """(B, T) entropy of the distribution that the token was sampled from, in nats."""
+    full_log_probs: Tensor
+    """(N, V) log-probabilities of the whole vocabulary at each of the policy's tokens, in row-major order."""
+    hidden: Tensor | None
+    """(B, T, D) last hidden state after each position, if requested."""
 
 
 class LanguageModel:
@@ -149,12 +153,12 @@ class LanguageModel:
         return min((limit for limit in limits if limit is not None), default=None)
 
     def distribution(self, logits: Tensor, temperature: float = 1.0, allowed: Tensor | None = None) -> Tensor:
-        """Log-probabilities of all tokens, (…, V) float32, from the logits of the network, (…, V).
+        """Log-probabilities of all tokens, (…, V) float32.
 
         Args:
-            logits: of the network.
-            temperature: divides them.
-            allowed: (…, V') bool, what a grammar allows of the tokenizer's V' tokens; None for all.
+            logits: (…, V), of the network.
+            temperature: divides the logits.
+            allowed: (…, V') bool, the tokenizer's V' tokens that a grammar allows; None for all.
         """
         forbidden = self.forbidden_tokens
         if allowed is not None:
@@ -172,54 +176,58 @@ class LanguageModel:
     ) -> TokenStatistics:
         """Log-probabilities and entropies of the policy's tokens, from one pass over whole episodes.
 
-        Rows are left-aligned, so that nothing real ever attends to the padding on its right: causality is mask enough.
-        Where rows open alike, as those of groups do, the opening is read once, if that is faster (`packing.py`).
+        Episodes are left-aligned, so the causal mask keeps every token from attending to padding. Prompts that several
+        episodes share are read once if that is faster (`textmdp.agents.models.packing`).
+
+        The arguments may stay on the CPU whatever the device of the network is: indices are computed where `tokens` and
+        `roles` are, so that a GPU never has to wait for them. The result is on the device of the network.
 
         Args:
-            tokens: (B, L) int64.
-            roles: (B, L): 0 padding, 1 environment, 2 policy.
-            temperature: what the tokens were sampled with.
-            allowed: (B, L, V') bool, the tokens that could be chosen at each position; None for all.
-            hidden: whether to give the last hidden states, too.
-            packed: whether rows may be read behind openings that they share, by a mask; else each as it stands.
+            tokens: (B, T) int64.
+            roles: (B, T): 0 padding, 1 environment, 2 policy.
+            temperature: of sampling.
+            allowed: (B, T, V') bool, the tokens that a grammar allowed at each position; None for all.
+            hidden: whether to return the last hidden states.
+            packed: whether episodes may share a packed prompt.
         """
-        rows, before = (roles[:, 1:] == POLICY).nonzero(as_tuple=True)  # (N,) policy tokens: logits at t speak of t + 1
-        logits, last = self._read(tokens, roles, rows, before, hidden, packed)
+        rows, before = (roles[:, 1:] == POLICY).nonzero(as_tuple=True)  # (N,); logits at position t predict t + 1
         columns = before + 1
-        every = self.distribution(logits, temperature, None if allowed is None else allowed[rows, columns])  # (N, V)
-        of_chosen = every.gather(1, tokens[rows, columns][:, None])[:, 0]  # (N,)
-        of_all = -(every.exp() * every).sum(-1)  # (N,)
-        nothing, place = torch.zeros(tokens.shape, device=tokens.device), (rows, columns)
+        logits, last_hidden = self._forward(tokens, roles, rows, before, hidden, packed)
+        legal = None if allowed is None else allowed[rows, columns].to(self.device)  # (N, V')
+        full_log_probs = self.distribution(logits, temperature, legal)  # (N, V)
+        chosen = full_log_probs.gather(1, tokens[rows, columns].to(self.device)[:, None])[:, 0]  # (N,)
+        entropy = -(full_log_probs.exp() * full_log_probs).sum(-1)  # (N,)
+        zeros, place = torch.zeros(tokens.shape, device=self.device), (rows.to(self.device), columns.to(self.device))
         return TokenStatistics(
-            nothing.index_put(place, of_chosen),
-            nothing.index_put(place, of_all),
-            every,
-            last,
+            zeros.index_put(place, chosen), zeros.index_put(place, entropy), full_log_probs, last_hidden
         )
 
-    def _read(
+    def _forward(
         self, tokens: Tensor, roles: Tensor, rows: Tensor, columns: Tensor, hidden: bool, packed: bool
     ) -> tuple[Tensor, Tensor | None]:
-        """Logits after some tokens, (N, V), and, where they are asked for, the last hidden states, (B, L, D)."""
+        """Logits at N positions, (N, V), and the last hidden states, (B, T, D), if requested."""
         config = self.network.config.get_text_config()
-        packed = packed and config._attn_implementation in ("sdpa", "eager")  # which take masks
-        packing = pack(tokens, roles, config.hidden_size) if packed else None
+        takes_masks = config._attn_implementation in ("sdpa", "eager")
+        packing = pack_sequences(tokens, roles, config.hidden_size) if packed and takes_masks else None
         if packing is not None:
-            places = packing.places[rows, columns]  # (N,)
-            rows, columns = places // packing.tokens.shape[1], places % packing.tokens.shape[1]
+            index = packing.token_index[rows, columns]  # (N,)
+            rows, columns = index // packing.tokens.shape[1], index % packing.tokens.shape[1]
         start, stop = (int(columns.min()), int(columns.max()) + 1) if len(columns) else (0, 1)
         if packing is not None:
-            mask = attention_mask(self.network, packing.mask)
-            inputs = {"input_ids": packing.tokens, "position_ids": packing.positions, "attention_mask": mask}
+            inputs = {
+                "input_ids": packing.tokens.to(self.device),
+                "position_ids": packing.positions.to(self.device),
+                "attention_mask": attention_mask(self.network, packing.mask.to(self.device)),
+            }
         else:
-            inputs = {"input_ids": tokens if hidden else tokens[:, :stop]}
+            inputs = {"input_ids": (tokens if hidden else tokens[:, :stop]).to(self.device)}
         output = self.network(
             **inputs,
             use_cache=False,
-            logits_to_keep=torch.arange(start, stop, device=tokens.device),
+            logits_to_keep=torch.arange(start, stop, device=self.device),
             output_hidden_states=hidden,
         )
-        last = output.hidden_states[-1] if hidden else None
-        if last is not None and packing is not None:
-            last = last.flatten(0, 1)[packing.places]
-        return output.logits[rows, columns - start], last
+        last_hidden = output.hidden_states[-1] if hidden else None
+        if last_hidden is not None and packing is not None:
+            last_hidden = last_hidden.flatten(0, 1)[packing.token_index.to(self.device)]
+        return output.logits[rows.to(self.device), (columns - start).to(self.device)], last_hidden

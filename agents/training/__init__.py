@@ -1,1 +1,1 @@
-"""Training loops: imitation, and policy gradient from a batch of episodes to better weights."""
+"""Training loops: imitation of an expert, and policy-gradient updates on batches of episodes."""

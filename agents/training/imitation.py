@@ -1,7 +1,7 @@
-"""A warm start: cross-entropy on the demonstrations of an expert that is often careless.
+"""Imitation: cross-entropy on the demonstrations of an expert that often makes the task's typical mistake.
 
-Demonstrations are imperfect on purpose, and in a systematic way: most of the time the expert makes the task's typical
-mistake. What is learnt is both ways to answer, the wrong one foremost; to prefer the right one is left to rewards.
+The model learns to write answers in the right format, most of them wrong in a systematic way, so that rewards have
+something left to teach.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from textmdp.agents.algorithms.config import ImitationConfig
+from textmdp.agents.evaluation.evaluate import solved
 from textmdp.agents.inference.sampler import LanguageModelAgent
 from textmdp.agents.models.language_model import LanguageModel
 from textmdp.agents.rollouts.rollout import rollout
@@ -30,39 +31,42 @@ def imitate(
     config: ImitationConfig | None = None,
     report: Callable[[Metrics], None] | None = None,
 ) -> list[Metrics]:
-    """Train a model, in place, to write what a careless expert writes.
+    """Train a model on the demonstrations of a careless expert.
 
     Args:
         model: changed in place.
         envs: `config.episodes` rows of the training split, with autoreset disabled.
-        config: how; the defaults when None.
-        report: called with the metrics of each look at the accuracy.
+        config: hyperparameters; the defaults if None.
+        report: called with the metrics of each check.
 
     Returns:
-        The metrics of each look: `step`, `episodes`, `seconds`, `loss` (nats a token), and the greedy `accuracy`.
+        The metrics of each check: `step`, `episodes`, `seconds`, `loss` (nats a token), and the greedy `accuracy`.
+
+    Raises:
+        ValueError: the environment has another number of rows.
     """
     config = config or ImitationConfig()
     if envs.num_envs != config.episodes:
         raise ValueError(
-            f"a step takes episodes={config.episodes}, one in each row, and the environment has {envs.num_envs} rows"
+            f"a step plays episodes={config.episodes}, one in each row, and the environment has {envs.num_envs} rows: "
+            f"make the environment with {config.episodes}"
         )
     seeds = np.random.SeedSequence(config.seed).generate_state(2).tolist()
     expert = CarelessExpertAgent(config.mistake_rate, seed=seeds[0])
     learner = LanguageModelAgent(model, greedy=True)
-    optimizer = torch.optim.Adam(model.network.parameters(), config.learning_rate, fused=True)
-    envs.reset(seed=seeds[1])  # what follows draws on: no two batches are the same
-    full_marks = envs.mdp.task.full_marks - 1e-9
+    optimizer = torch.optim.Adam(model.trainable(), config.learning_rate, fused=True)
+    envs.reset(seed=seeds[1])  # later resets continue from this seed, so no two batches are equal
     history: list[Metrics] = []
     began = perf_counter()
     for step in range(1, config.steps + 1):
         batch = rollout(expert, envs)
-        tokens, roles = (torch.from_numpy(array).to(model.device) for array in (batch.tokens, batch.roles))
+        tokens, roles = torch.from_numpy(batch.tokens), torch.from_numpy(batch.roles)
         loss = -model.log_probs(tokens, roles).log_probs.sum() / batch.mask.sum()
         for group in optimizer.param_groups:
             group["lr"] = config.learning_rate * _schedule(step / config.steps)
         optimizer.zero_grad()
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.network.parameters(), config.max_grad_norm)
+        torch.nn.utils.clip_grad_norm_(model.trainable(), config.max_grad_norm)
         optimizer.step()
         if step % config.check_every == 0 or step == config.steps:
             metrics = {
@@ -70,7 +74,7 @@ def imitate(
                 "episodes": float(step * len(batch)),
                 "seconds": perf_counter() - began,
                 "loss": loss.item(),
-                "accuracy": float(np.mean(rollout(learner, envs).returns >= full_marks)),
+                "accuracy": float(solved(rollout(learner, envs), envs.mdp.task).mean()),
             }
             history.append(metrics)
             if report is not None:
@@ -78,6 +82,6 @@ def imitate(
     return history
 
 
-def _schedule(share: float) -> float:
-    """What the learning rate is multiplied with when this share of the steps is done: up, then down to a tenth."""
-    return min(1.0, 20 * share) * (0.1 + 0.9 * (1 + math.cos(math.pi * share)) / 2)
+def _schedule(progress: float) -> float:
+    """The factor of the learning rate at a progress in [0, 1]: linear warm-up over 5 %, cosine decay to 0.1."""
+    return min(1.0, 20 * progress) * (0.1 + 0.9 * (1 + math.cos(math.pi * progress)) / 2)

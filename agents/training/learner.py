@@ -1,8 +1,12 @@
-"""From a batch of episodes to better weights: one update of any row of the table of algorithms."""
+"""One policy-gradient update, for every row of the table of algorithms: from a batch of episodes to optimizer steps.
+
+The batch stays NumPy arrays on the CPU while advantages are computed; log-probabilities and values that they need come
+back from the network once. Then it becomes tensors (`TrainBatch`), of which each micro-batch moves to the device of the
+network as a whole. Read `learn` from top to bottom; the methods below it follow its order.
+"""
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator
 from typing import Any
 
@@ -18,306 +22,282 @@ from textmdp.agents.algorithms.advantages import (
     discounted_returns,
     explained_variance,
     rewards_to_go,
-    running_mean,
     time_steps,
 )
+from textmdp.agents.algorithms.baselines import running_mean
 from textmdp.agents.algorithms.config import Config
 from textmdp.agents.algorithms.objectives import AdvantageInputs, token_weights
 from textmdp.agents.models.language_model import LanguageModel, TokenStatistics
-from textmdp.agents.models.lora import AdaptedModel
-from textmdp.agents.models.value_function import ValueFunction, values_at_end, values_before
+from textmdp.agents.models.packing import UniqueRows, unique_rows
+from textmdp.agents.models.value_function import ValueFunction, values_before
 from textmdp.agents.rollouts.trajectories import Trajectories
-from textmdp.agents.training.packing import alike
-from textmdp.agents.training.train_batch import TrainBatch, check_log_probs
+from textmdp.agents.training.reference import Reference
+from textmdp.agents.training.scoring import score_batch
+from textmdp.agents.training.train_batch import NO_LOG_PROBS, TrainBatch, check_log_probs
 from textmdp.envs.core.episode import PADDING, POLICY
 
 Metrics = dict[str, float]
 
 
 class Learner:
-    """Holds what changes when a policy learns: its weights, the optimizer's, the value function, β, a running mean.
+    """Training state: policy, value function, optimizer, KL coefficient and running baseline.
 
     Args:
         model: the policy, changed in place.
-        config: how.
-        longest: the most tokens that the policy can write in an episode.
-        reference: what divergence is measured from; when None, the model as it is now: a copy of it, or without its
-            adapters where it has such.
-        seed: of minibatches and of the value function's first weights.
+        config: hyperparameters.
+        max_tokens: the maximum number of policy tokens in an episode, for the aggregation "constant".
+        reference: the policy that the KL divergence is measured from; None for `model` as it is now.
+        seed: of minibatches and of the value function's initial weights.
     """
 
     def __init__(
-        self, model: LanguageModel, config: Config, longest: int, reference: LanguageModel | None = None, seed: int = 0
+        self,
+        model: LanguageModel,
+        config: Config,
+        max_tokens: int,
+        reference: LanguageModel | None = None,
+        seed: int = 0,
     ) -> None:
-        self.model, self.config, self.objective, self.longest = model, config, config.objective, longest
+        self.model, self.config, self.objective, self.max_tokens = model, config, config.objective, max_tokens
         self.rng = np.random.default_rng(seed)
         self.value = ValueFunction(model, config.value_trunk, seed) if self.objective.has_value else None
+        self.reference = Reference(model, reference) if config.kl_coef or reference else None
         self.kl_coef = config.kl_coef
-        self.reference = reference
-        self._has_reference = bool(config.kl_coef or reference)
-        if self._has_reference and reference is None and not isinstance(model, AdaptedModel):
-            self.reference = LanguageModel(copy.deepcopy(model.network), model.tokenizer)
-        self.running: float | None = None
-        groups = [{"params": [*model.trainable()], "rate": config.learning_rate}]
+        self.running_mean: float | None = None
+        groups = [{"params": [*model.trainable()], "initial_lr": config.learning_rate}]
         if self.value is not None:
-            groups.append({"params": [*self.value.parameters()], "rate": config.value_learning_rate})
+            groups.append({"params": [*self.value.parameters()], "initial_lr": config.value_learning_rate})
         self.optimizer = torch.optim.Adam(groups, fused=True)
-        self.update = 0
+        self.num_updates = 0
+        self._epochs = config.epochs or self.objective.epochs
+        self._minibatches = config.minibatches or self.objective.minibatches
+        self._kl_in_loss = self.reference is not None and config.kl_placement == "loss"
+        self._needs_hidden = self.value is not None and self.value.reads_policy
 
-    @property
-    def steps(self) -> int:
-        """Gradient steps of an update."""
-        return self._epochs * self._minibatches
+    def learn(self, batch: Trajectories, greedy_returns: Floats | None = None) -> Metrics:
+        """Run all gradient steps of an update on a batch, and return its metrics.
 
-    @property
-    def _epochs(self) -> int:
-        return self.config.epochs or self.objective.epochs
-
-    @property
-    def _minibatches(self) -> int:
-        return self.config.minibatches or self.objective.minibatches
-
-    def learn(self, batch: Trajectories, greedy: Floats | None = None) -> Metrics:
-        """All gradient steps on a batch.
+        Metrics of gradient steps are means over the steps: `loss`, `grad_norm` (of the policy, before clipping),
+        `value_loss`; `approx_kl` (nats an action, from the policy that sampled) and `clip_fraction`, over the actions
+        of episodes that were read: without a value function, entropy bonus or KL loss, episodes with advantage 0 are
+        not. `log_prob_gap` and `ratio_gap_first` are of the first step.
 
         Args:
-            batch: B episodes, with the log-probabilities of their tokens.
-            greedy: (B,) the discounted returns of greedy episodes on the same problems, for the baseline "greedy".
+            batch: B episodes with the log-probabilities of their tokens.
+            greedy_returns: (B,), discounted returns of greedy episodes on the same problems, for the baseline "greedy".
+
+        Raises:
+            ValueError: the batch has no log-probabilities.
+            AssertionError: at the first update, if those log-probabilities are not the model's.
         """
-        targets, metrics = self.targets(batch, greedy)
-        targets, seen = targets.merged(), []
-        rows = np.arange(len(targets))
+        unique = self.unique_episodes(batch, greedy_returns)
+        train_batch, metrics = self.prepare(batch, unique, greedy_returns)
+        train_batch = train_batch.deduplicate(unique)
+        rows = np.arange(len(train_batch))
         if self.value is None and not self.config.entropy_coef and not self._kl_in_loss:
-            # Episodes without an advantage add nothing to the gradient, and are most of them once a task is learnt.
-            rows = rows[(targets.advantages != 0).any(1).cpu().numpy()]
-        rate = min(1.0, (self.update + 1) / max(self.config.warmup_updates, 1))
+            rows = rows[train_batch.advantages.any(1).numpy()]  # the others add nothing to the gradient
+        warmup = min(1.0, (self.num_updates + 1) / max(self.config.warmup_updates, 1))
         for group in self.optimizer.param_groups:
-            group["lr"] = group["rate"] * rate
+            group["lr"] = group["initial_lr"] * warmup
+        steps = []
+        num_parts = max(min(self._minibatches, len(rows)), 1)
         for _ in range(self._epochs):
-            order = rows if self._minibatches == 1 else self.rng.permutation(rows)
-            seen += [self._gradient_step(targets, part) for part in np.array_split(order, self._minibatches)]
-        self.update += 1
-        metrics |= {name: float(np.mean([step[name] for step in seen])) for name in seen[0]}
-        metrics["log_prob_gap"] = seen[0]["log_prob_gap"]  # before the first step the two policies are one
-        metrics["ratio_gap_first"] = float(np.expm1(metrics["log_prob_gap"]))
+            order = rows if num_parts == 1 else self.rng.permutation(rows)
+            for part in np.array_split(order, num_parts):
+                # Loss weights are those of the whole batch, of which a minibatch is one of `num_parts`.
+                steps.append(self._gradient_step(train_batch[torch.from_numpy(part)], scale=num_parts))
+        self.num_updates += 1
+        metrics |= self._average(steps)
         if "kl" in metrics and self.config.kl_target:
-            self.kl_coef = losses.adapted(
+            self.kl_coef = losses.adaptive_kl_coef(
                 self.kl_coef, metrics["kl"], self.config.kl_target, len(batch), self.config.kl_horizon
             )
-        return {**metrics, "learning_rate": self.config.learning_rate * rate}
+        return {**metrics, "learning_rate": self.config.learning_rate * warmup}
 
-    # What is aimed at
+    # From episodes to advantages and weights, in NumPy
 
-    def targets(self, batch: Trajectories, greedy: Floats | None = None) -> tuple[TrainBatch, Metrics]:
-        """What an update on a batch aims at, and what was seen on the way."""
+    def unique_episodes(self, batch: Trajectories, greedy_returns: Floats | None = None) -> UniqueRows:
+        """The distinct episodes: equal ones have equal tokens and rewards, and so equal advantages."""
+        groups = batch.groups if self.objective.grouped else None
+        return unique_rows(
+            *(batch.tokens, batch.roles, batch.turns, batch.rewards, batch.truncated, batch.allowed),
+            *(groups, greedy_returns),
+        )
+
+    def prepare(
+        self, batch: Trajectories, unique: UniqueRows, greedy_returns: Floats | None = None
+    ) -> tuple[TrainBatch, Metrics]:
+        """Advantages, loss weights and value targets of a batch, and metrics; arguments as in `learn`."""
         config, mask, metrics = self.config, batch.mask, Metrics()
         if batch.log_probs is None:
-            raise ValueError("the agent didn't tell the log-probabilities of its tokens")
-        survey = self._score_batch(batch)
-        if self.update == 0:
-            check_log_probs(batch, survey["log_probs"], self.model.tolerance)
+            raise ValueError(NO_LOG_PROBS)
+        scores = score_batch(
+            *(batch, unique, self.model, self.value, self.reference),
+            log_probs=self.num_updates == 0,
+            temperature=config.temperature,
+            micro_batch=config.micro_batch,
+        )
+        if self.num_updates == 0:
+            assert scores.log_probs is not None
+            check_log_probs(batch, scores.log_probs, self.model.tolerance)
         rewards = batch.rewards
-        if "reference" in survey:
-            kl = np.where(mask, batch.log_probs - survey["reference"], 0.0)  # k1, (B, L)
+        if scores.reference_log_probs is not None:
+            kl = np.where(mask, batch.log_probs - scores.reference_log_probs, 0.0)  # (B, T), k1
             metrics |= {"kl": float(kl.sum(1).mean()), "kl_coef": self.kl_coef}
             if not self._kl_in_loss:
-                # No gradient goes through it, and the reward is that of the sampled token: that gradient is exact.
                 rewards = rewards - self.kl_coef * kl
-        time = time_steps(mask, batch.turns, config.effective_discount_unit)
-        played = AdvantageInputs(
-            rewards, mask, time, batch.problems, self.running or 0.0, greedy, survey.get("values"), survey.get("last")
+        unfinished = batch.truncated & np.isin(batch.finish_reasons, ("context", ""))  # (B,), cut within a turn
+        time = time_steps(mask, batch.turns, config.effective_discount_unit, unfinished)
+        inputs = AdvantageInputs(
+            rewards=rewards,
+            mask=mask,
+            time=time,
+            groups=batch.groups,
+            running_mean=self.running_mean or 0.0,
+            greedy_returns=greedy_returns,
+            values=scores.values,
+            last_values=scores.last_values,
         )
-        advantages = self.objective.advantages(played, config.gamma, config.gae_lambda)
+        advantages = self.objective.advantages(inputs, config.gamma, config.gae_lambda)
         returns = discounted_returns(rewards_to_go(rewards, mask, config.gamma, time), mask)  # (B,)
-        self.running = running_mean(self.running, returns, config.running_rate)
-        fitted = None
-        if self.value is not None:
-            fitted = survey["values"] + advantages  # TD(λ) returns
-            metrics["explained_variance"] = explained_variance(survey["values"], fitted, mask)
-        weights = token_weights(mask, config.aggregation or self.objective.aggregation, self.longest)
+        self.running_mean = running_mean(self.running_mean, returns, config.running_rate)
+        value_targets = None
+        if scores.values is not None:
+            value_targets = scores.values + advantages  # TD(λ) returns
+            metrics["explained_variance"] = explained_variance(scores.values, value_targets, mask)
+        weights = token_weights(mask, config.aggregation or self.objective.aggregation, self.max_tokens)
         if config.exact_discount:
             weights = weights * discount_weights(mask, config.gamma, time)
-        return TrainBatch(
-            tokens=self._tensor(batch.tokens),
-            roles=self._tensor(batch.roles),
-            turns=self._tensor(batch.turns),
-            allowed=self._optional(batch.allowed),
-            advantages=self._tensor(self.objective.scaled(advantages, mask)),
-            weights=self._tensor(weights),
-            shares=self._tensor(token_weights(mask, "token-mean", self.longest)),
-            sampled=self._tensor(batch.log_probs),
-            reference=self._optional(survey.get("reference")),
-            values=self._optional(survey.get("values")),
-            returns=self._optional(fitted),
-        ), metrics
+        train_batch = TrainBatch.from_numpy(
+            tokens=batch.tokens,
+            roles=batch.roles,
+            turns=batch.turns,
+            allowed=batch.allowed,
+            advantages=self.objective.normalize(advantages, mask),
+            weights=weights,
+            token_mean_weights=token_weights(mask, "token-mean", self.max_tokens),
+            old_log_probs=batch.log_probs,
+            reference_log_probs=scores.reference_log_probs,
+            old_values=scores.values,
+            value_targets=value_targets,
+        )
+        return train_batch, metrics
 
-    @torch.no_grad()
-    def _score_batch(self, batch: Trajectories) -> dict[str, NDArray[Any]]:
-        """What the networks say of a batch before anything is learnt from it, as far as it is needed."""
-        parts: dict[str, list[Tensor]] = {}
-        check, value = self.update == 0, self.value
-        if not check and value is None and not self._has_reference:
-            return {}
-        once, same = alike(batch.tokens, batch.roles, batch.allowed, batch.truncated)
-        for rows in self._micro_batches(once):
-            tokens, roles = self._tensor(batch.tokens[rows]), self._tensor(batch.roles[rows])
-            allowed = None if batch.allowed is None else self._tensor(batch.allowed[rows])
-            told: dict[str, Tensor] = {}
-            hidden = None
-            if check or self._wants_hidden:
-                told["log_probs"], _, _, hidden = self._read(tokens, roles, allowed, self._wants_hidden)
-            if value is not None:
-                after = value(tokens, hidden)
-                truncated, lengths = self._tensor(batch.truncated[rows]), (roles != PADDING).sum(1)
-                told["values"] = values_before(after, roles == POLICY)
-                told["last"] = values_at_end(after, lengths, truncated)
-            if self._has_reference:
-                told["reference"] = self._read_reference(tokens, roles, allowed).log_probs
-            for name, tensor in told.items():
-                parts.setdefault(name, []).append(tensor)
-        return {name: torch.cat(tensors).cpu().double().numpy()[same] for name, tensors in parts.items()}
+    # From tensors to an optimizer step
 
-    # What is done about it
-
-    def _gradient_step(self, targets: TrainBatch, rows: NDArray[np.int64]) -> Metrics:
-        """One step on some episodes; the losses of its micro-batches add up."""
+    def _gradient_step(self, minibatch: TrainBatch, scale: float) -> dict[str, Tensor]:
+        """One optimizer step on a minibatch; the losses of its micro-batches, times `scale`, add up."""
         self.optimizer.zero_grad()
-        sums = dict.fromkeys(("loss", "approx_kl", "clip_fraction"), 0.0)
-        gap, actions = 0.0, 0.0
-        lengths = (targets.roles[torch.from_numpy(rows)] != PADDING).sum(1).cpu().numpy()
-        for part in self._micro_batches(rows[lengths.argsort(kind="stable")]):  # short ones are read without padding
-            loss, told = self._loss(targets[torch.from_numpy(part).to(self.model.device)])
-            # The weights are those of the whole batch, of which a minibatch is a part.
-            (loss * self._minibatches).backward()
-            gap, actions = float(np.maximum(gap, told.pop("gap"))), actions + told.pop("actions")  # NaN stays NaN
-            for name, value in told.items():
-                sums[name] = sums.get(name, 0.0) + value
-        # Each for itself: large errors of a value function that knows nothing yet must not shorten the policy's steps.
-        norm, *others = (
+        zero = torch.zeros((), device=self.model.device)
+        gap, sums = zero, dict.fromkeys(("loss", "approx_kl", "clip_fraction", "actions"), zero)
+        lengths = (minibatch.roles != PADDING).sum(1).numpy()
+        for rows in self._micro_batches(lengths.argsort(kind="stable")):  # by length, so that there is less padding
+            loss, statistics = self._loss(minibatch[torch.from_numpy(rows)])
+            (loss * scale).backward()
+            gap = torch.maximum(gap, statistics.pop("log_prob_gap"))  # NaN stays NaN
+            sums |= {name: sums.get(name, zero) + value for name, value in statistics.items()}
+        actions = sums.pop("actions").clamp(min=torch.finfo(zero.dtype).tiny)
+        sums |= {name: sums[name] / actions for name in ("approx_kl", "clip_fraction")}
+        # Separately, so that large errors of an untrained value function don't shorten the policy's steps.
+        norms = [
             torch.nn.utils.clip_grad_norm_(group["params"], self.config.max_grad_norm)
             for group in self.optimizer.param_groups
-        )
-        if len(rows) and all(map(torch.isfinite, (norm, *others))):  # one bad gradient must not cost the weights
+        ]
+        if len(minibatch) and all(map(torch.isfinite, norms)):  # a gradient that overflows must not cost the weights
             self.optimizer.step()
-        for name in ("approx_kl", "clip_fraction"):
-            sums[name] /= max(actions, 1.0)
-        return {**sums, "log_prob_gap": gap, "grad_norm": float(norm)}
+        return {**sums, "log_prob_gap": gap, "grad_norm": norms[0]}
 
-    def _loss(self, some: TrainBatch) -> tuple[Tensor, Metrics]:
-        """The loss of some episodes, and sums of what is told about it."""
-        config = self.config
-        mask = some.roles == POLICY
-        statistics = self._read(some.tokens, some.roles, some.allowed, self._wants_hidden)
-        # On fresh episodes, with one step on each, the policy that acted is the one that learns.
-        old = some.sampled if self.steps > 1 else statistics.log_probs.detach()
-        log_ratios, actions = torch.where(mask, statistics.log_probs - old, 0.0), mask  # (B, L)
+    def _loss(self, batch: TrainBatch) -> tuple[Tensor, dict[str, Tensor]]:
+        """The loss of a micro-batch, and statistics: sums over its actions, and the largest `log_prob_gap`."""
+        config, bounds = self.config, (self.config.clip_eps_low, self.config.clip_eps_high, self.config.dual_clip)
+        policy = self.model.log_probs(batch.tokens, batch.roles, config.temperature, batch.allowed, self._needs_hidden)
+        kl = self._kl_loss(batch, policy) if self._kl_in_loss else None  # (B, T)
+        batch = batch.to(self.model.device)
+        mask = batch.roles == POLICY
+        # With a single gradient step, the policy that sampled is the one that is differentiated: ρ is exactly 1.
+        single_step = self._epochs * self._minibatches == 1
+        old_log_probs = policy.log_probs.detach() if single_step else batch.old_log_probs
+        log_ratios, actions = torch.where(mask, policy.log_probs - old_log_probs, 0.0), mask
         if config.level == "response":
-            log_ratios, actions = losses.sum_per_turn(log_ratios, some.turns), losses.first_tokens(some.turns)
-        bounds = config.clip_eps_low, config.clip_eps_high
+            log_ratios, actions = losses.sum_per_turn(log_ratios, batch.turns), losses.first_tokens(batch.turns)
         if self.objective.clipped:
-            gained = losses.clipped_surrogate(log_ratios, some.advantages, *bounds, config.dual_clip)
+            surrogate = losses.clipped_surrogate(log_ratios, batch.advantages, *bounds)
         else:
-            gained = losses.surrogate(log_ratios, some.advantages)
-        loss = -(some.weights * gained)[actions].sum()
-        if self._kl_in_loss:
-            loss = loss + self.kl_coef * (some.weights * self._divergence(some, statistics, mask)).sum()
+            surrogate = losses.surrogate(log_ratios, batch.advantages)
+        loss = -(batch.weights * surrogate * actions).sum()
+        if kl is not None:
+            loss = loss + self.kl_coef * (batch.weights * kl).sum()
         if config.entropy_coef:
-            loss = loss - config.entropy_coef * (some.weights * statistics.entropy).sum()
-        told = {}
+            loss = loss - config.entropy_coef * (batch.weights * policy.entropy).sum()
+        statistics = {}
         if self.value is not None:
-            squared = self._value_loss(some, statistics, mask)
-            loss = loss + config.value_coef * squared
-            told["value_loss"] = squared.item()
+            assert batch.value_targets is not None and batch.old_values is not None  # noqa: PT018
+            values = values_before(self.value(batch.tokens, policy.hidden), mask)
+            errors = losses.value_errors(values, batch.value_targets, batch.old_values, config.value_clip)
+            value_loss = (batch.token_mean_weights * errors).sum()
+            loss = loss + config.value_coef * value_loss
+            statistics["value_loss"] = value_loss.detach()
         with torch.no_grad():
-            apart = (statistics.log_probs - some.sampled)[mask]
-            told |= {
-                "loss": loss.item(),
-                "gap": apart.abs().max().item() if len(apart) else 0.0,
-                "approx_kl": float(losses.divergence(-log_ratios[actions], torch.zeros(()), "k3").sum()),
-                "clip_fraction": float(losses.is_clipped(log_ratios, some.advantages, *bounds)[actions].sum())
-                if self.objective.clipped
-                else 0.0,
-                "actions": float(actions.sum()),
+            shares = batch.token_mean_weights * actions  # an episode counts as often as it is in the batch
+            approx_kl = losses.divergence(-log_ratios, torch.zeros_like(log_ratios), "k3")
+            clipped = losses.is_clipped(log_ratios, batch.advantages, *bounds) & self.objective.clipped
+            statistics |= {
+                "loss": loss.detach(),
+                "log_prob_gap": torch.where(mask, (policy.log_probs - batch.old_log_probs).abs(), 0.0).max(),
+                "approx_kl": (shares * approx_kl).sum(),
+                "clip_fraction": (shares * clipped).sum(),
+                "actions": shares.sum(),
             }
-        return loss, told
+        return loss, statistics
 
-    def _divergence(self, some: TrainBatch, statistics: TokenStatistics, mask: Tensor) -> Tensor:
-        """From the reference, (B, L), differentiable."""
-        assert some.reference is not None  # surveyed where there is a coefficient
+    def _kl_loss(self, batch: TrainBatch, policy: TokenStatistics) -> Tensor:
+        """The divergence from the reference policy at each token, (B, T), differentiable; 0 elsewhere."""
         estimator = self.config.kl_estimator or "exact"
         if estimator != "exact":
-            return losses.divergence(statistics.log_probs, some.reference, estimator)
+            assert batch.reference_log_probs is not None  # scored for all if there is a reference
+            return losses.divergence(policy.log_probs, batch.reference_log_probs.to(self.model.device), estimator)
+        assert self.reference is not None
         with torch.no_grad():
-            other = self._read_reference(some.tokens, some.roles, some.allowed)
-        exact = losses.exact_divergence(statistics.every, other.every)  # (N,)
-        return torch.zeros_like(some.sampled).index_put(mask.nonzero(as_tuple=True), exact)
+            reference = self.reference.log_probs(batch.tokens, batch.roles, self.config.temperature, batch.allowed)
+        exact = losses.exact_divergence(policy.full_log_probs, reference.full_log_probs)  # (N,)
+        mask = (batch.roles == POLICY).to(self.model.device)
+        return torch.zeros_like(policy.log_probs).masked_scatter(mask, exact)
 
-    def _value_loss(self, some: TrainBatch, statistics: TokenStatistics, mask: Tensor) -> Tensor:
-        """Half the squared error, a share of the mean over the batch's tokens; the worse one where it is clipped."""
-        assert self.value is not None
-        assert some.values is not None
-        assert some.returns is not None
-        values = values_before(self.value(some.tokens, statistics.hidden), mask)
-        errors = (values - some.returns).square()
-        if self.config.value_clip:
-            bound = self.config.value_clip
-            near = some.values + (values - some.values).clamp(-bound, bound)
-            errors = torch.maximum(errors, (near - some.returns).square())
-        return 0.5 * (some.shares * errors).sum()
-
-    # Going on later
-
-    def state(self) -> dict[str, Any]:
-        """All that it takes to go on bit for bit; arrays are not copied."""
-        return {
-            "update": self.update,
-            "model": self.model.network.state_dict(),
-            "reference": None if self.reference is None else self.reference.network.state_dict(),
-            "value": None if self.value is None else self.value.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "rng": self.rng.bit_generator.state,
-            "running": self.running,
-            "kl_coef": self.kl_coef,
-        }
-
-    def restore(self, state: dict[str, Any]) -> None:
-        """Go on from a `state` that a learner of the same configuration gave."""
-        self.update, self.running, self.kl_coef = state["update"], state["running"], state["kl_coef"]
-        self.model.network.load_state_dict(state["model"])
-        if self.reference is not None:
-            self.reference.network.load_state_dict(state["reference"])
-        if self.value is not None:
-            self.value.load_state_dict(state["value"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.rng.bit_generator.state = state["rng"]
-
-    # Small things
-
-    @property
-    def _kl_in_loss(self) -> bool:
-        return self._has_reference and self.config.kl_placement == "loss"
-
-    @property
-    def _wants_hidden(self) -> bool:
-        return self.value is not None and self.value.reads_policy
-
-    def _read(self, tokens: Tensor, roles: Tensor, allowed: Tensor | None, hidden: bool) -> TokenStatistics:
-        return self.model.log_probs(tokens, roles, self.config.temperature, allowed, hidden)
-
-    def _read_reference(self, tokens: Tensor, roles: Tensor, allowed: Tensor | None) -> TokenStatistics:
-        if self.reference is not None:
-            return self.reference.log_probs(tokens, roles, self.config.temperature, allowed)
-        assert isinstance(self.model, AdaptedModel)
-        with self.model.reference():
-            return self._read(tokens, roles, allowed, False)
+    def _average(self, steps: list[dict[str, Tensor]]) -> Metrics:
+        """Means over gradient steps; one transfer from the device for all of them."""
+        table = torch.stack([torch.stack([*step.values()]) for step in steps]).cpu().double().numpy()  # (steps, names)
+        metrics = dict(zip(steps[0], table.mean(0).tolist(), strict=True))
+        metrics["log_prob_gap"] = float(table[0, [*steps[0]].index("log_prob_gap")])  # before the first step
+        metrics["ratio_gap_first"] = float(np.expm1(metrics["log_prob_gap"]))
+        return metrics
 
     def _micro_batches(self, rows: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
         size = self.config.micro_batch or max(len(rows), 1)
         return (rows[start : start + size] for start in range(0, len(rows), size))
 
-    def _tensor(self, array: NDArray[Any]) -> Tensor:
-        tensor = torch.from_numpy(array).to(self.model.device)
-        return tensor.float() if tensor.is_floating_point() else tensor
+    # Checkpoints
 
-    def _optional(self, array: NDArray[Any] | None) -> Tensor | None:
-        return None if array is None else self._tensor(array)
+    def state(self) -> dict[str, Any]:
+        """Everything needed to continue bit for bit, for `torch.save`; arrays are not copied."""
+        return {
+            "num_updates": self.num_updates,
+            "model": self.model.network.state_dict(),
+            "reference": None if self.reference is None else self.reference.state(),
+            "value": None if self.value is None else self.value.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "rng": self.rng.bit_generator.state,
+            "running_mean": self.running_mean,
+            "kl_coef": self.kl_coef,
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Continue from the `state` of a learner with the same configuration."""
+        self.num_updates, self.running_mean = state["num_updates"], state["running_mean"]
+        self.kl_coef = state["kl_coef"]
+        self.model.network.load_state_dict(state["model"])
+        if self.reference is not None:
+            self.reference.restore(state["reference"])
+        if self.value is not None:
+            self.value.load_state_dict(state["value"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.rng.bit_generator.state = state["rng"]

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from textmdp.agents.algorithms.losses import (
-    adapted,
+    adaptive_kl_coef,
     clipped_surrogate,
     divergence,
     exact_divergence,
@@ -93,9 +93,9 @@ def test_responses_are_summed_at_their_first_tokens():
 
 
 def test_the_coefficient_moves_towards_the_target_by_a_fifth_at_most():
-    assert adapted(0.1, 3.0, 3.0, 100, 1000) == pytest.approx(0.1)
-    assert adapted(0.1, 3.3, 3.0, 1000, 1000) == pytest.approx(0.11)
-    assert adapted(0.1, 50.0, 3.0, 1000, 1000) == pytest.approx(0.12)
-    assert adapted(0.1, 0.0, 3.0, 500, 1000) == pytest.approx(0.09)
-    assert adapted(0.1, 0.0, 3.0, 10**9, 1) == 0.0
-    assert np.isfinite(adapted(0.1, 1e30, 3.0, 1, 1))
+    assert adaptive_kl_coef(0.1, 3.0, 3.0, 100, 1000) == pytest.approx(0.1)
+    assert adaptive_kl_coef(0.1, 3.3, 3.0, 1000, 1000) == pytest.approx(0.11)
+    assert adaptive_kl_coef(0.1, 50.0, 3.0, 1000, 1000) == pytest.approx(0.12)
+    assert adaptive_kl_coef(0.1, 0.0, 3.0, 500, 1000) == pytest.approx(0.09)
+    assert adaptive_kl_coef(0.1, 0.0, 3.0, 10**9, 1) == 0.0
+    assert np.isfinite(adaptive_kl_coef(0.1, 1e30, 3.0, 1, 1))

@@ -30,8 +30,8 @@ def test_bfloat16_weights_agree_within_their_tolerance(folders, tmp_path, name):
     assert model.tolerance == 0.25
     batch = rollout(LanguageModelAgent(model, seed=0), envs, seed=0)
     statistics = model.log_probs(torch.from_numpy(batch.tokens), torch.from_numpy(batch.roles))
-    assert statistics.log_probs.dtype == statistics.every.dtype == torch.float32
-    torch.testing.assert_close(statistics.every.exp().sum(-1), torch.ones(len(statistics.every)))
+    assert statistics.log_probs.dtype == statistics.full_log_probs.dtype == torch.float32
+    torch.testing.assert_close(statistics.full_log_probs.exp().sum(-1), torch.ones(len(statistics.full_log_probs)))
     assert gap(model, batch) < model.tolerance / 2
     exact = LanguageModel.load(folders(name), envs.mdp.tokenizer)
     assert gap(exact, batch) > exact.tolerance  # so it is in use, and float32's tolerance would be too tight

@@ -58,6 +58,7 @@ def every_episode(model, length, temperature=1.0):
         terminated=np.ones(len(said), bool),
         truncated=np.zeros(len(said), bool),
         problems=np.zeros(len(said), np.int64),
+        groups=np.zeros(len(said), np.int64),
         log_probs=log_probs,
         finish_reasons=["stop"] * len(said),
         episodes=[],
@@ -65,10 +66,10 @@ def every_episode(model, length, temperature=1.0):
     return batch
 
 
-def pick(batch, rows, problems):
-    """Some episodes of a batch, as a batch."""
+def pick(batch, rows, groups):
+    """Some episodes of a batch, as a batch of these groups."""
     arrays = {name: value[rows] for name, value in vars(batch).items() if isinstance(value, np.ndarray)}
-    return replace(batch, **{**arrays, "problems": problems}, finish_reasons=["stop"] * len(rows))
+    return replace(batch, **{**arrays, "problems": groups, "groups": groups}, finish_reasons=["stop"] * len(rows))
 
 
 def sampled(model, length, count, seed):
@@ -92,9 +93,14 @@ def flat(parts):
     return torch.cat([part.flatten() for part in parts])
 
 
+def prepare(learner, batch, greedy=None):
+    """A row for each episode of a batch, equal ones included."""
+    return learner.prepare(batch, learner.unique_episodes(batch, greedy), greedy)[0]
+
+
 def expected_gradient(learner, batch, shares, greedy=None):
     """The gradient of the loss of a batch whose episodes count with these shares instead of 1/B."""
-    targets, _ = learner.targets(batch, greedy)
+    targets = prepare(learner, batch, greedy)
     weights = targets.weights * torch.from_numpy(shares * len(batch)).float()[:, None]
     loss, _ = learner._loss(replace(targets, weights=weights))
     return flat(torch.autograd.grad(loss, [*learner.model.network.parameters()]))
@@ -136,7 +142,7 @@ def test_the_expected_gradient_is_that_of_the_expected_return(name, level):
     assert len(batch) == 121
     if level == "response":  # rewards on the way belong to the response, whose advantage is that of its first token
         batch.rewards = at_ends(batch, batch.returns)
-    one.running = 0.7
+    one.running_mean = 0.7
     if one.value is not None:  # any value function will do
         with torch.no_grad():
             for weights in one.value.parameters():
@@ -210,9 +216,9 @@ def test_the_divergence_in_the_loss_is_that_of_the_states_that_are_visited(estim
     found = expected_gradient(one, batch, shares)
     tokens, roles = torch.from_numpy(batch.tokens), torch.from_numpy(batch.roles)
     mask = torch.from_numpy(batch.mask)
-    own = one.model.log_probs(tokens, roles).every
+    own = one.model.log_probs(tokens, roles).full_log_probs
     with torch.no_grad():
-        other = one.reference.log_probs(tokens, roles).every
+        other = one.reference.log_probs(tokens, roles).full_log_probs
     each = (own.exp() * (own - other)).sum(-1)  # (N,)
     visits = torch.from_numpy(np.broadcast_to(shares[:, None], batch.mask.shape).copy()).float()[mask]
     expected = flat(torch.autograd.grad(0.5 * (visits * each).sum(), [*one.model.network.parameters()]))
@@ -237,9 +243,9 @@ def test_the_loss_of_the_value_function_leaves_a_detached_policy_alone():
         batch = every_episode(one.model, 3)
         with torch.no_grad():
             one.value.head[2].weight.fill_(0.1)
-        targets, _ = one.targets(batch)
-        loss, told = one._loss(replace(targets, advantages=torch.zeros_like(targets.advantages)))
-        assert told["value_loss"] > 0
+        targets = prepare(one, batch)
+        loss, statistics = one._loss(replace(targets, advantages=torch.zeros_like(targets.advantages)))
+        assert statistics["value_loss"] > 0
         gradients = torch.autograd.grad(loss, [*one.model.network.parameters()], allow_unused=True)
         assert any(part is not None and bool(part.any()) for part in gradients) == moved
         assert all(
@@ -296,8 +302,8 @@ def test_a_policy_stays_near_its_reference_the_more_the_coefficient_asks():
 def test_episodes_that_are_alike_are_read_once(name):
     one = learner(name, 3, entropy_coef=0.1, group_size=2)
     batch = sampled(one.model, 3, 300, seed=2)
-    targets, _ = one.targets(batch)
-    merged = targets.merged()
+    targets = prepare(one, batch)
+    merged = targets.deduplicate(one.unique_episodes(batch))
     assert len(merged) <= len(every_episode(one.model, 3)) < len(targets)
     apart, together = (
         flat(torch.autograd.grad(one._loss(t)[0], [*one.model.network.parameters()])) for t in (targets, merged)
@@ -308,17 +314,17 @@ def test_episodes_that_are_alike_are_read_once(name):
 def test_values_are_the_same_for_episodes_that_are_alike():
     one = learner("ppo", 3, group_size=2, micro_batch=7, value_learning_rate=0.1)
     one.learn(sampled(one.model, 3, 300, seed=2))
-    targets, _ = one.targets(sampled(one.model, 3, 300, seed=3))
+    targets = prepare(one, sampled(one.model, 3, 300, seed=3))
     told = {}
-    for tokens, values in zip(targets.tokens, targets.values, strict=True):
+    for tokens, values in zip(targets.tokens, targets.old_values, strict=True):
         told.setdefault(bytes(tokens.numpy()), set()).add(bytes(values.numpy()))
     assert 1 < len(told) < len(targets)
     assert all(len(values) == 1 for values in told.values())
     with torch.no_grad():
-        hidden = one._read(targets.tokens, targets.roles, None, True).hidden
+        hidden = one.model.log_probs(targets.tokens, targets.roles, hidden=True).hidden
         values = values_before(one.value(targets.tokens, hidden), targets.roles == POLICY)
     assert values.abs().max() > 0.01
-    close(targets.values, values)
+    close(targets.old_values, values)
 
 
 def test_user_tokens_are_never_trained_on():
@@ -326,7 +332,7 @@ def test_user_tokens_are_never_trained_on():
     model = LanguageModel.tiny(envs.mdp.tokenizer, envs.mdp.context_length, layers=1, width=16, heads=2)
     batch = rollout(LanguageModelAgent(model), envs, seed=0)
     assert (batch.roles[:, 1:-1] == 1).any(), "the environment speaks between turns"
-    targets, _ = Learner(model, Config(algorithm="reinforce", entropy_coef=0.1), 9).targets(batch)
+    targets = prepare(Learner(model, Config(algorithm="reinforce", entropy_coef=0.1), 9), batch)
     others = torch.from_numpy(~batch.mask)
     assert not targets.weights[others].any()
     assert not targets.advantages[others].any()

@@ -11,7 +11,7 @@ from networks import NETWORKS, vector
 from toys import Echo
 
 from textmdp.agents.models.language_model import LanguageModel
-from textmdp.agents.training.packing import pack, pack_sequences
+from textmdp.agents.models.packing import pack_sequences, unique_rows
 from textmdp.envs.core.episode import ENVIRONMENT, PADDING, POLICY
 
 WIDE = 1 << 20  # a network beside which attention takes no time
@@ -32,24 +32,6 @@ def episodes(openings, rests, rng, words=range(1, 9)):
     return tokens, roles
 
 
-def check_layout(layout, tokens, roles):
-    """Each token of an episode is there, and its segment lets it see what came before it in the episode, in order."""
-    assert layout.segments[:, 1].sum() == len(layout.tokens) == layout.sizes.sum()
-    assert layout.rows[0] == 0
-    assert layout.rows[-1] == len(layout.segments)
-    segment_of = np.repeat(np.arange(len(layout.segments)), layout.segments[:, 1])
-    row_of = np.repeat(np.arange(len(layout.sizes)), np.diff(layout.rows))[segment_of]
-    for row, places in enumerate(layout.places):
-        length = int((roles[row] != PADDING).sum())
-        assert layout.tokens[places[:length]].tolist() == tokens[row, :length].tolist()
-        assert layout.positions[places[:length]].tolist() == list(range(length))
-        assert len(set(row_of[places[:length]])) == 1
-        for t, place in enumerate(places[:length]):
-            begin, _, opening, shared = layout.segments[segment_of[place]]
-            seen = [*range(opening, opening + shared), *range(begin, place + 1)]
-            assert seen == places[: t + 1].tolist()
-
-
 @settings(deadline=None)
 @given(
     st.lists(st.lists(st.integers(1, 3), min_size=1, max_size=4), min_size=1, max_size=3),
@@ -58,39 +40,46 @@ def check_layout(layout, tokens, roles):
 def test_each_token_sees_its_episode_and_nothing_else(openings, drawn):
     rng = np.random.default_rng(0)
     tokens, roles = episodes([openings[k % len(openings)] for k, _ in drawn], [turns for _, turns in drawn], rng)
-    for shared in (True, False):
-        check_layout(pack_sequences(tokens, roles, shared), tokens, roles)
-    packing = pack(tokens, roles, WIDE)
+    packing = pack_sequences(tokens, roles, WIDE)
     if packing is None:
         return
     assert packing.tokens.numel() < tokens.numel()
     stop = packing.tokens.shape[1]
-    for row, places in enumerate(packing.places.tolist()):
+    for row, index in enumerate(packing.token_index.tolist()):
         length = int((roles[row] != PADDING).sum())
-        assert packing.tokens.flatten()[places[:length]].tolist() == tokens[row, :length].tolist()
-        assert packing.positions.flatten()[places[:length]].tolist() == list(range(length))
+        assert packing.tokens.flatten()[index[:length]].tolist() == tokens[row, :length].tolist()
+        assert packing.positions.flatten()[index[:length]].tolist() == list(range(length))
         for t in range(length):
-            line, at = divmod(places[t], stop)
+            line, at = divmod(index[t], stop)
             seen = packing.mask[line, 0, at].nonzero()[:, 0] + line * stop
-            assert seen.tolist() == places[: t + 1]
+            assert seen.tolist() == index[: t + 1]
     assert packing.mask.any(-1).all()  # padding, too, attends to something: softmax of nothing is no number
 
 
-def test_an_opening_is_laid_out_once():
+def test_a_shared_prompt_is_packed_once():
     rng = np.random.default_rng(3)
     tokens, roles = episodes([[1, 2, 3]] * 4 + [[1, 2, 4]] * 2, [[2]] * 6, rng)
-    assert len(pack_sequences(tokens, roles).tokens) == 3 + 4 * 2 + 3 + 2 * 2
-    assert len(pack_sequences(tokens, roles, shared=False).tokens) == 6 * 5
+    packing = pack_sequences(tokens, roles, WIDE)
+    assert packing.tokens.shape == (2, 3 + 4 * 2)
+    assert (packing.tokens > 0).sum(1).tolist() == [3 + 4 * 2, 3 + 2 * 2]
+
+
+def test_unique_rows_are_those_that_are_equal_in_every_array():
+    first, second = np.array([[1, 2], [1, 2], [3, 4], [1, 2]]), np.array([5.0, 6.0, 5.0, 5.0])
+    index, inverse = unique_rows(first, None, second)
+    assert (index.tolist(), inverse.tolist()) == ([0, 1, 2], [0, 1, 2, 0])
+    index, inverse = unique_rows(first)
+    assert (index.tolist(), inverse.tolist()) == ([0, 2], [0, 0, 1, 0])
 
 
 def test_packs_only_what_is_worth_it():
     rng = np.random.default_rng(1)
     alike = episodes([[1, 2, 3, 4, 5, 6]] * 8, [[3]] * 8, rng)
-    packing = pack(*alike, WIDE)
+    packing = pack_sequences(*alike, WIDE)
     assert packing.tokens.shape == (1, 6 + 8 * 3)
-    assert pack(*alike, 1) is None  # attention to eight times the length costs more than it saves
-    assert pack(*episodes([[1, 2, k] for k in range(8)], [[3]] * 8, rng), WIDE) is None  # nothing is shared
-    assert pack(*episodes([[1]] * 8, [[30]] * 8, rng), WIDE) is None  # next to nothing is
+    assert pack_sequences(*alike, 1) is None  # attention to eight times the length costs more than it saves
+    assert pack_sequences(*episodes([[1, 2, k] for k in range(8)], [[3]] * 8, rng), WIDE) is None  # nothing is shared
+    assert pack_sequences(*episodes([[1]] * 8, [[30]] * 8, rng), WIDE) is None  # next to nothing is
 
 
 @pytest.mark.parametrize("attention", ["sdpa", "eager"])
@@ -115,9 +104,9 @@ def test_the_network_says_and_learns_the_same(network, attention):
         real = (roles != PADDING)[..., None]
         ((found.log_probs * weights).sum() + (found.hidden * real).square().sum()).backward()
         gradient = torch.cat([w.grad.flatten() for w in model.network.parameters()])
-        statistics = found.log_probs, found.entropy, found.every, found.hidden * real
+        statistics = found.log_probs, found.entropy, found.full_log_probs, found.hidden * real
         return *(tensor.detach() for tensor in statistics), gradient
 
-    assert pack(tokens, roles, model.network.config.hidden_size) is not None
+    assert pack_sequences(tokens, roles, model.network.config.hidden_size) is not None
     for one, other in zip(told(True), told(False), strict=True):
         assert (one - other).norm() < 1e-5 * other.norm()
