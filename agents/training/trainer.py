@@ -145,17 +145,11 @@ class Trainer:
         return discounted_returns(to_go, greedy.mask)[inverse]
 
     def _collect(self) -> Trajectories:
-        group_size = self.config.group_size
+        groups = np.arange(self.config.episodes) // self.config.group_size  # (B,)
         stop = self.envs.mdp.task.num_problems
-        problems = self.rng.integers(2**62 if stop is None else stop, size=self.config.episodes // group_size)
+        problems = self.rng.integers(2**62 if stop is None else stop, size=groups[-1] + 1)[groups]  # (B,)
         seed, self._seed = self._seed, None  # later resets continue from the first
-        batch = rollout(
-            self.agent,
-            self.envs,
-            seed=seed,
-            problems=np.repeat(problems, group_size).tolist(),
-            group_size=group_size,
-        )
+        batch = rollout(self.agent, self.envs, seed=seed, problems=problems.tolist(), groups=groups)
         self._totals["episodes"] += len(batch)
         self._totals["tokens"] += float(batch.lengths.sum())
         return batch

@@ -83,6 +83,14 @@ def test_the_clock_of_turns_ticks_at_their_ends():
         time_steps(mask, turns, "wall")
 
 
+def test_no_time_passes_after_a_turn_that_was_cut():
+    turns = np.array([[-1, 0, 0, -1, 1, 1], [-1, 0, 0, -1, 1, 1], [0, -1, 1, 1, -1, -1]])
+    found = time_steps(turns >= 0, turns, "turns", np.array([True, False, True]))
+    np.testing.assert_array_equal(found, [[0, 0, 1, 0, 0, 0], [0, 0, 1, 0, 0, 1], [1, 0, 0, 0, 0, 0]])
+    tokens = time_steps(turns >= 0, turns, "tokens", np.array([True, False, True]))  # the next token is a step away
+    np.testing.assert_array_equal(tokens, turns >= 0)
+
+
 def brute_force_gae(rewards, values, last, mask, gamma, trace):
     """By its definition: the sum of (γλ)^k δ_{t+k} over the policy's tokens."""
     advantages = np.zeros(rewards.shape)

@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from textmdp.agents.algorithms.losses import (
     adaptive_kl_coef,
@@ -73,6 +75,19 @@ def test_clips_take_the_gradient_where_a_step_went_far_enough():
     bounded = clipped_surrogate(logs, advantages, 0.2, 0.3, dual=3.0)
     assert bounded[-1].item() == -3.0
     torch.testing.assert_close(bounded[:-1].detach(), gained[:-1].detach())
+
+
+@given(
+    st.lists(st.tuples(st.floats(-30, 30), st.floats(-2, 2)), min_size=1, max_size=20),
+    st.sampled_from([0.0, 1.5, 3.0]),
+)
+def test_clipped_actions_are_those_whose_gradient_is_gone(actions, dual):
+    logs, advantages = torch.tensor(actions, dtype=torch.float64).T
+    bounds = torch.tensor([0.8, 1.3, max(dual, 1.0)]).double().log()
+    logs = torch.where((logs[:, None] - bounds).abs().min(1).values < 1e-9, logs + 1e-3, logs).requires_grad_()
+    gained = clipped_surrogate(logs, advantages, 0.2, 0.3, dual)
+    gone = (gradient(gained.sum(), logs) == 0) & (advantages != 0)
+    assert (is_clipped(logs.detach(), advantages, 0.2, 0.3, dual) == gone).all()
 
 
 def test_far_ratios_stay_finite():

@@ -11,10 +11,14 @@ from textmdp.agents.algorithms.baselines import frac_zero_variance_groups
 from textmdp.agents.algorithms.config import Config
 from textmdp.agents.algorithms.objectives import AGGREGATIONS, OBJECTIVES
 from textmdp.agents.models.language_model import LanguageModel
+from textmdp.agents.models.packing import UniqueRows
 from textmdp.agents.rollouts.rollout import make_envs, rollout
+from textmdp.agents.training.learner import Learner
+from textmdp.agents.training.resampling import merge
 from textmdp.agents.training.train_batch import check_log_probs
 from textmdp.agents.training.trainer import Trainer
 from textmdp.envs import Reply, Score, Task, TokenVectorEnv
+from textmdp.envs.tasks.text_guess import TextGuess
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -163,9 +167,95 @@ def test_a_run_may_be_left_and_taken_up():
     assert [without_times(metrics) for metrics in parts] == whole
 
 
-def test_groups_are_of_one_problem():
-    batch = make_trainer(Echo(), group_size=8).collect()
+def test_groups_are_the_episodes_started_together():
+    """TextGuess has few problems: groups on the same one stay apart, in baselines and metrics alike."""
+    trainer = make_trainer(TextGuess(), episodes=512, group_size=8)
+    batch = trainer.collect()
     assert (batch.problems.reshape(-1, 8) == batch.problems[::8, None]).all()
+    assert len({*batch.problems.tolist()}) < 64
+    blocks = np.arange(512) // 8
+    assert (batch.groups == blocks).all()
+    batch.rewards[batch.mask] += np.random.default_rng(0).normal(size=batch.mask.sum())
+    returns = batch.returns.reshape(-1, 8)
+    for name, baseline in {
+        "reinforce-group": returns.mean(1, keepdims=True),
+        "rloo": (returns.sum(1, keepdims=True) - returns) / 7,
+    }.items():
+        learner = Learner(trainer.model, Config(algorithm=name), 9)
+        advantages = learner.prepare(batch, learner.unique_episodes(batch))[0].advantages.numpy()
+        first = advantages[np.arange(512), batch.mask.argmax(1)]
+        np.testing.assert_allclose(first, (returns - baseline).ravel(), atol=1e-5)
+
+
+def test_replaced_groups_stay_the_episodes_started_together():
+    trainer = make_trainer(TextGuess(), episodes=64, group_size=8, resample=3)
+    collected = []
+    collect = trainer._collect
+
+    def recorded():
+        collected.append(collect())
+        return collected[-1]
+
+    trainer._collect = recorded
+    batch = trainer.collect()
+    assert len(collected) > 1
+    assert (np.bincount(batch.groups) == 8).all()
+    for group in range(8):
+        (rows,) = (batch.groups == group).nonzero()
+        members = {id(batch.episodes[row]) for row in rows}
+        assert any(
+            members == {id(one.episodes[row]) for row in (one.groups == number).nonzero()[0]}
+            for one in collected
+            for number in np.unique(one.groups)
+        )
+
+
+def test_an_episode_cut_within_a_turn_bootstraps_from_the_same_moment():
+    """By turns, no time passes between the last token of an unfinished turn and the state after it."""
+    envs = TokenVectorEnv(Counting(), 16, context_length=13, autoreset_mode="Disabled", copy=False)
+    model = LanguageModel.tiny(envs.mdp.tokenizer, 13, layers=1, width=16, heads=2)
+    trainer = Trainer(model, envs, Config(algorithm="actor-critic", episodes=16, discount_unit="turns", gamma=0.5))
+    learner = trainer.learner
+    with torch.no_grad():
+        learner.value.head[2].bias.fill_(1.0)  # V = 1 everywhere
+    batch = trainer.collect()
+    cut = batch.truncated & (np.array(batch.finish_reasons) == "context")
+    between = batch.truncated & ~cut
+    assert cut.any()
+    assert between.any()
+    batch.rewards[:] = 0
+    advantages = learner.prepare(batch, learner.unique_episodes(batch))[0].advantages.numpy()
+    last = advantages[np.arange(16), batch.mask.shape[1] - 1 - batch.mask[:, ::-1].argmax(1)]  # δ = γ^τ V - V
+    np.testing.assert_allclose(last[cut], 0.0, atol=1e-6)
+    np.testing.assert_allclose(last[between], -0.5, atol=1e-6)
+
+
+@pytest.mark.parametrize("algorithm", ["ppo", "actor-critic", "reinforce"])
+def test_more_minibatches_than_distinct_episodes(algorithm):
+    trainer = make_trainer(Echo(), algorithm=algorithm, minibatches=16, epochs=2)
+    batch = trainer.collect()
+    batch = merge([batch], [np.zeros(16, np.int64)])  # sixteen times the same episode
+    batch.rewards[0, batch.mask[0].argmax()] = 1.0  # of which one earned more
+    metrics = trainer.learner.learn(batch)
+    assert metrics["grad_norm"] > 0
+    assert ("value_loss" in metrics) == (algorithm != "reinforce")
+
+
+def test_metrics_count_an_episode_as_often_as_it_is_in_the_batch():
+    """Whether equal episodes are read once or each on its own."""
+    found = []
+    for merged in (True, False):
+        trainer = make_trainer(Echo(), algorithm="dr-grpo", epochs=4, learning_rate=0.05, warmup_updates=0)
+        batch = trainer.collect()
+        batch = merge([batch], [np.array([0, 1, 2, 3] + [4] * 12)])
+        batch.rewards[np.arange(16), batch.mask.argmax(1)] += np.array([1.0, 2.0, 3.0, 4.0] + [5.0] * 12)
+        batch.groups[:] = 0
+        if not merged:
+            trainer.learner.unique_episodes = lambda batch, greedy=None: UniqueRows(np.arange(16), np.arange(16))
+        found.append(without_times(trainer.learner.learn(batch)))
+    assert found[0]["approx_kl"] > 1e-3
+    assert found[0]["clip_fraction"] > 0
+    assert found[0] == pytest.approx(found[1], rel=1e-3)
 
 
 def test_the_first_batch_is_refused_where_the_policies_differ(monkeypatch):
@@ -208,6 +298,12 @@ def test_a_batch_without_signal_leaves_the_weights_alone():
         ({"gamma": 1.5}, r"gamma=1\.5 must lie"),
         ({"dual_clip": 0.5}, "above 1"),
         ({"level": "response", "aggregation": "token-mean"}, "aggregation='token-mean' weights tokens"),
+        ({"level": "response", "algorithm": "ppo"}, "algorithm='ppo' weights tokens by 'token-mean'"),
+        ({"level": "response", "algorithm": "grpo"}, "algorithm='grpo' weights tokens by 'sequence-mean'"),
+        ({"level": "response", "aggregation": "sequence-mean"}, "aggregation='sequence-mean' weights tokens"),
+        ({"temperature": 0.0}, r"temperature=0\.0 must be above 0"),
+        ({"learning_rate": float("nan")}, "learning_rate=nan must not be negative"),
+        ({"updates": -1}, "updates=-1 must not be negative"),
         ({"level": "word"}, "'word' is none of 'token', 'response'"),
         ({"epochs": -1}, "must not be negative"),
         ({"episodes": 8, "minibatches": 9}, "minibatches=9 must be at most"),
