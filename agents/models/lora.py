@@ -65,8 +65,8 @@ def add_lora(
         fan_in_fan_out=any(isinstance(module, Conv1D) for module in network.modules()),  # GPT-2 keeps its transposed
         task_type="CAUSAL_LM",
     )
-    devices = [network.device] if network.device.type == "cuda" else []
-    with torch.random.fork_rng(devices=devices):  # peft draws weights from the global generators
+    # peft draws weights from the global generators, and manual_seed reaches those of all devices: all are put back.
+    with torch.random.fork_rng(devices=[*range(torch.cuda.device_count())]):
         torch.manual_seed(seed)
         adapted = get_peft_model(network, config)
     return AdaptedModel(adapted, model.tokenizer)
