@@ -22,16 +22,25 @@ NEVER = -1e9
 
 
 class TokenStatistics(NamedTuple):
-    """Statistics of the policy's N tokens in a batch, from one teacher-forced pass; (B, T) arrays are 0 elsewhere."""
+    """Statistics of the policy's N tokens in a batch, from one teacher-forced pass; (B, T) tensors are 0 elsewhere."""
 
+    mask: Tensor
+    """(B, T) bool, the policy's tokens."""
     log_probs: Tensor
     """(B, T) log-probability of each token given its past."""
-    entropy: Tensor
-    """(B, T) entropy of the distribution that the token was sampled from, in nats."""
     full_log_probs: Tensor
     """(N, V) log-probabilities of the whole vocabulary at each of the policy's tokens, in row-major order."""
     hidden: Tensor | None
     """(B, T, D) last hidden state after each position, if requested."""
+
+    @property
+    def entropy(self) -> Tensor:
+        """(B, T) entropy of the distribution that each token was sampled from, in nats."""
+        return self.scatter(-(self.full_log_probs.exp() * self.full_log_probs).sum(-1))
+
+    def scatter(self, values: Tensor) -> Tensor:
+        """Values of the N tokens, (N,) float32, at their places in the batch, (B, T)."""
+        return torch.zeros_like(self.log_probs).masked_scatter(self.mask, values)
 
 
 class LanguageModel:
@@ -196,11 +205,9 @@ class LanguageModel:
         legal = None if allowed is None else allowed[rows, columns].to(self.device)  # (N, V')
         full_log_probs = self.distribution(logits, temperature, legal)  # (N, V)
         chosen = full_log_probs.gather(1, tokens[rows, columns].to(self.device)[:, None])[:, 0]  # (N,)
-        entropy = -(full_log_probs.exp() * full_log_probs).sum(-1)  # (N,)
-        zeros, place = torch.zeros(tokens.shape, device=self.device), (rows.to(self.device), columns.to(self.device))
-        return TokenStatistics(
-            zeros.index_put(place, chosen), zeros.index_put(place, entropy), full_log_probs, last_hidden
-        )
+        mask = (roles == POLICY).to(self.device)
+        log_probs = torch.zeros(mask.shape, device=self.device).masked_scatter(mask, chosen)
+        return TokenStatistics(mask, log_probs, full_log_probs, last_hidden)
 
     def _forward(
         self, tokens: Tensor, roles: Tensor, rows: Tensor, columns: Tensor, hidden: bool, packed: bool
@@ -210,7 +217,7 @@ class LanguageModel:
         takes_masks = config._attn_implementation in ("sdpa", "eager")
         packing = pack_sequences(tokens, roles, config.hidden_size) if packed and takes_masks else None
         if packing is not None:
-            index = packing.token_index[rows, columns]  # (N,)
+            index = packing.token_index.to(rows.device)[rows, columns]  # (N,)
             rows, columns = index // packing.tokens.shape[1], index % packing.tokens.shape[1]
         start, stop = (int(columns.min()), int(columns.max()) + 1) if len(columns) else (0, 1)
         if packing is not None:

@@ -1,7 +1,8 @@
-"""Sequence packing with shared prompts: the prompt of a group of episodes is read once instead of G times.
+"""Sequence packing: shared prompts are read once, and padding hardly ever.
 
-A packed row holds one prompt, followed by everything that comes after it in each of its episodes. Every token keeps the
-position that it has in its episode, and attends to the prompt and to its own episode only.
+A group of G episodes on one problem repeats its prompt G times. A unit holds the prompt once, followed by everything
+that comes after it in each of the episodes; or it is a single episode. A packed row holds one unit or several. Every
+token keeps the position that it has in its episode, and attends to the prompt and to its own episode only.
 """
 
 from __future__ import annotations
@@ -17,6 +18,12 @@ from textmdp.envs.core.episode import PADDING, POLICY
 
 #: Packed rows are used if they cost at most this fraction of reading one episode a row.
 MAX_COST_RATIO = 0.9
+#: Units share a row of up to this length: masks grow with its square.
+MAX_SHARED_ROW = 1024
+#: Lengths of rows that are tried, as multiples of the longest unit. Long rows have less padding, and more attention.
+_ROW_LENGTHS = (1, 2, 4)
+
+Lengths = NDArray[np.int64]
 
 
 class UniqueRows(NamedTuple):
@@ -61,46 +68,73 @@ def pack_sequences(tokens: Tensor, roles: Tensor, width: int) -> PackedBatch | N
         roles: (B, T): 0 padding, 1 environment, 2 policy.
         width: of the network's residual stream, which decides how much attention costs relative to everything else.
     """
-    device = tokens.device
     token_ids, role_ids = tokens.cpu().numpy(), roles.cpu().numpy()
     columns = np.arange(token_ids.shape[1])
     lengths = (role_ids != PADDING).sum(1)  # (B,)
     by_policy = role_ids == POLICY
     prompt_lengths = np.where(by_policy.any(1), by_policy.argmax(1), lengths)  # (B,)
-    in_prompt = columns < prompt_lengths[:, None]  # (B, T)
-    prompts, row = unique_rows(np.where(in_prompt, token_ids, -1))  # (R,), (B,)
     rest_lengths = lengths - prompt_lengths
-    row_lengths = prompt_lengths[prompts] + np.bincount(row, rest_lengths).astype(np.int64)  # (R,)
-    num_rows, stop = len(row_lengths), int(row_lengths.max())
-    packed_cost, plain_cost = _cost(num_rows, stop, width), _cost(len(token_ids), token_ids.shape[1], width)
-    if num_rows == len(token_ids) or packed_cost > MAX_COST_RATIO * plain_cost:
+    in_prompt = columns < prompt_lengths[:, None]  # (B, T)
+    same_prompt = unique_rows(np.where(in_prompt, token_ids, -1))
+    alone = UniqueRows(np.arange(len(lengths)), np.arange(len(lengths)))
+    layouts = [
+        _layout(units, prompt_lengths, rest_lengths, factor)
+        for units in (same_prompt, alone)
+        for factor in _ROW_LENGTHS
+    ]
+    best = min(layouts, key=lambda layout: _cost(layout.num_rows, layout.length, width))
+    if _cost(best.num_rows, best.length, width) > MAX_COST_RATIO * _cost(len(lengths), int(lengths.max()), width):
         return None
-    # The column of its row at which each episode goes on after the prompt: behind the episodes before it.
-    order = row.argsort(kind="stable")
+    unit, row, start, num_rows, stop = best
+    # In its row, an episode goes on after its unit's prompt and the episodes before it.
+    order = unit.argsort(kind="stable")
     before = rest_lengths[order].cumsum() - rest_lengths[order]
-    members = np.bincount(row)
+    members = np.bincount(unit)
     before -= np.repeat(before[members.cumsum() - members], members)
-    starts = prompt_lengths.copy()
-    starts[order] += before
-    shift = np.where(in_prompt, 0, (starts - prompt_lengths)[:, None])
-    token_index = row[:, None] * stop + columns + shift  # (B, T)
+    offsets = np.zeros_like(lengths)
+    offsets[order] = before
+    packed_columns = start[unit][:, None] + columns + np.where(in_prompt, 0, offsets[:, None])  # (B, T)
+    token_index = row[unit][:, None] * stop + packed_columns
     real = columns < lengths[:, None]
-    packed, positions, owner = np.zeros((3, num_rows * stop), np.int64)
-    packed[token_index[real]] = token_ids[real]
-    positions[token_index[real]] = np.broadcast_to(columns, real.shape)[real]
-    rest = real & ~in_prompt
-    owner[token_index[rest]] = np.broadcast_to(np.arange(1, len(real) + 1)[:, None], real.shape)[rest]  # 0 elsewhere
-    owner = owner.reshape(num_rows, stop)
-    packed_columns = np.arange(stop)
-    in_packed_prompt = packed_columns < prompt_lengths[prompts][:, None]  # (R, S)
-    causal = packed_columns <= packed_columns[:, None]
-    mask = causal & (in_packed_prompt[:, None] | (owner[:, None] == owner[:, :, None]))  # (R, S, S)
+    places = token_index[real]
+    packed, positions, units, owners = np.zeros((4, num_rows * stop), np.int64)
+    packed[places] = token_ids[real]
+    positions[places] = np.broadcast_to(columns, real.shape)[real]
+    units[places] = np.broadcast_to(unit[:, None] + 1, real.shape)[real]  # 0 at padding
+    episodes = np.where(in_prompt, 0, np.arange(1, len(lengths) + 1)[:, None])  # 0 in prompts
+    owners[places] = episodes[real]
+    units, owners = units.reshape(num_rows, stop), owners.reshape(num_rows, stop)
+    causal = np.arange(stop) <= np.arange(stop)[:, None]
+    same_unit = units[:, None] == units[:, :, None]  # (R, S, S)
+    mask = causal & same_unit & ((owners == 0)[:, None] | (owners[:, None] == owners[:, :, None]))
     return PackedBatch(
-        tokens=torch.from_numpy(packed.reshape(num_rows, stop)).to(device),
-        positions=torch.from_numpy(positions.reshape(num_rows, stop)).to(device),
-        mask=torch.from_numpy(mask[:, None]).to(device),
-        token_index=torch.from_numpy(np.where(real, token_index, 0)).to(device),
+        tokens=torch.from_numpy(packed.reshape(num_rows, stop)),
+        positions=torch.from_numpy(positions.reshape(num_rows, stop)),
+        mask=torch.from_numpy(mask[:, None]),
+        token_index=torch.from_numpy(np.where(real, token_index, 0)),
     )
+
+
+class _Layout(NamedTuple):
+    unit: NDArray[np.int64]  # (B,) of each episode
+    row: NDArray[np.int64]  # (U,) of each unit
+    start: NDArray[np.int64]  # (U,) the column at which each unit begins
+    num_rows: int
+    length: int  # of the longest row
+
+
+def _layout(units: UniqueRows, prompt_lengths: Lengths, rest_lengths: Lengths, factor: int) -> _Layout:
+    """Put units in rows of `factor` times the longest unit: by falling length, each in the first row with room."""
+    unit_lengths = prompt_lengths[units.first] + np.bincount(units.inverse, rest_lengths).astype(np.int64)  # (U,)
+    longest = int(unit_lengths.max())
+    capacity = max(longest, min(factor * longest, MAX_SHARED_ROW))
+    row, start = np.zeros((2, len(unit_lengths)), np.int64)
+    used = np.zeros(len(unit_lengths), np.int64)  # of each row; there are at most as many as units
+    for unit in (-unit_lengths).argsort(kind="stable"):
+        row[unit] = (used + unit_lengths[unit] <= capacity).argmax()
+        start[unit] = used[row[unit]]
+        used[row[unit]] += unit_lengths[unit]
+    return _Layout(units.inverse, row, start, int((used > 0).sum()), int(used.max()))
 
 
 def _cost(rows: int, length: int, width: int) -> float:

@@ -34,7 +34,7 @@ from textmdp.agents.rollouts.trajectories import Trajectories
 from textmdp.agents.training.reference import Reference
 from textmdp.agents.training.scoring import score_batch
 from textmdp.agents.training.train_batch import NO_LOG_PROBS, TrainBatch, check_log_probs
-from textmdp.envs.core.episode import PADDING, POLICY
+from textmdp.envs.core.episode import PADDING
 
 Metrics = dict[str, float]
 
@@ -213,7 +213,7 @@ class Learner:
         policy = self.model.log_probs(batch.tokens, batch.roles, config.temperature, batch.allowed, self._needs_hidden)
         kl = self._kl_loss(batch, policy) if self._kl_in_loss else None  # (B, T)
         batch = batch.to(self.model.device)
-        mask = batch.roles == POLICY
+        mask = policy.mask
         # With a single gradient step, the policy that sampled is the one that is differentiated: ρ is exactly 1.
         single_step = self._epochs * self._minibatches == 1
         old_log_probs = policy.log_probs.detach() if single_step else batch.old_log_probs
@@ -260,8 +260,7 @@ class Learner:
         with torch.no_grad():
             reference = self.reference.log_probs(batch.tokens, batch.roles, self.config.temperature, batch.allowed)
         exact = losses.exact_divergence(policy.full_log_probs, reference.full_log_probs)  # (N,)
-        mask = (batch.roles == POLICY).to(self.model.device)
-        return torch.zeros_like(policy.log_probs).masked_scatter(mask, exact)
+        return policy.scatter(exact)
 
     def _average(self, steps: list[dict[str, Tensor]]) -> Metrics:
         """Means over gradient steps; one transfer from the device for all of them."""

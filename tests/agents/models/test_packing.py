@@ -11,7 +11,7 @@ from networks import NETWORKS, vector
 from toys import Echo
 
 from textmdp.agents.models.language_model import LanguageModel
-from textmdp.agents.models.packing import pack_sequences, unique_rows
+from textmdp.agents.models.packing import MAX_SHARED_ROW, pack_sequences, unique_rows
 from textmdp.envs.core.episode import ENVIRONMENT, PADDING, POLICY
 
 WIDE = 1 << 20  # a network beside which attention takes no time
@@ -60,8 +60,18 @@ def test_a_shared_prompt_is_packed_once():
     rng = np.random.default_rng(3)
     tokens, roles = episodes([[1, 2, 3]] * 4 + [[1, 2, 4]] * 2, [[2]] * 6, rng)
     packing = pack_sequences(tokens, roles, WIDE)
-    assert packing.tokens.shape == (2, 3 + 4 * 2)
-    assert (packing.tokens > 0).sum(1).tolist() == [3 + 4 * 2, 3 + 2 * 2]
+    assert packing.tokens.shape == (1, (3 + 4 * 2) + (3 + 2 * 2))
+
+
+def test_short_episodes_share_a_row_and_long_rows_are_bounded():
+    rng = np.random.default_rng(3)
+    tokens, roles = episodes([[k] for k in range(1, 9)], [[9]] + [[2]] * 7, rng)  # one long one, nothing shared
+    packing = pack_sequences(tokens, roles, 16)
+    assert packing.tokens.numel() < 0.5 * tokens.numel()
+    assert int((roles != PADDING).sum()) <= packing.tokens.numel()
+    tokens, roles = episodes([[1, 2]] * 8, [[MAX_SHARED_ROW]] + [[300]] * 7, rng)
+    packing = pack_sequences(tokens, roles, 128)
+    assert packing.tokens.shape[1] <= MAX_SHARED_ROW + 2
 
 
 def test_unique_rows_are_those_that_are_equal_in_every_array():
