@@ -45,7 +45,7 @@ def test_a_constant_reward_gives_a_geometric_sum():
     np.testing.assert_allclose(to_go[0, -3:], [1 + 0.9 + 0.81, 1.9, 1.0])
 
 
-def test_what_the_environment_says_takes_no_time():
+def test_the_environments_tokens_take_no_time():
     rewards = np.array([[0, 0, 0, 0, 1.0, 0, 0]])
     mask = np.array([[0, 1, 0, 0, 1, 0, 0]], bool)
     np.testing.assert_array_equal(rewards_to_go(rewards, mask, 0.5), [[0, 0.5, 0, 0, 1, 0, 0]])
@@ -56,7 +56,7 @@ def test_discounted_returns_are_those_of_the_first_token():
     np.testing.assert_array_equal(discounted_returns(rewards_to_go(rewards, mask, 0.5), mask), [0.5, 0])
 
 
-def test_what_makes_no_sense_is_refused():
+def test_invalid_arguments_are_refused():
     rewards, mask = random_batch(0)
     with pytest.raises(ValueError, match=r"gamma=1\.5"):
         rewards_to_go(rewards, mask, 1.5)
@@ -66,7 +66,7 @@ def test_what_makes_no_sense_is_refused():
         rewards_to_go(rewards[:, 1:], mask)
 
 
-def test_the_clock_of_turns_ticks_at_their_ends():
+def test_time_in_turns_passes_at_their_last_tokens():
     turns = np.array([[-1, 0, 0, -1, 1, 1, 1, -1], [-1, -1, 0, -1, -1, 1, -1, -1]])
     mask = turns >= 0
     np.testing.assert_array_equal(time_steps(mask, turns), mask)
@@ -92,7 +92,7 @@ def test_no_time_passes_after_a_turn_that_was_cut():
 
 
 def brute_force_gae(rewards, values, last, mask, gamma, trace):
-    """By its definition: the sum of (γλ)^k δ_{t+k} over the policy's tokens."""
+    """The definition: the sum of (γλ)^k δ_{t+k} over the policy's tokens."""
     advantages = np.zeros(rewards.shape)
     for i, row in enumerate(mask):
         steps = np.flatnonzero(row)
@@ -107,7 +107,7 @@ def brute_force_gae(rewards, values, last, mask, gamma, trace):
 
 @settings(max_examples=50, deadline=None)
 @given(seed=st.integers(0, 2**32 - 1), gamma=st.floats(0, 1), trace=st.floats(0, 1))
-def test_generalized_advantages_are_what_they_are_defined_as(seed, gamma, trace):
+def test_generalized_advantages_match_their_definition(seed, gamma, trace):
     rewards, mask = random_batch(seed)
     rng = np.random.default_rng(seed)
     values, last = np.where(mask, rng.normal(size=mask.shape), 0.0), rng.normal(size=len(mask))
@@ -131,10 +131,10 @@ def test_truncation_bootstraps_and_termination_does_not():
         np.testing.assert_allclose(found[1], lost, atol=1e-12)
 
 
-def test_values_are_carried_over_what_the_environment_says():
+def test_values_are_carried_over_the_environments_tokens():
     rewards = np.array([[0, 0, 0, 1.0]])
     mask = np.array([[0, 1, 0, 1]], bool)
-    values = np.array([[9.0, 0.25, 9.0, 0.5]])  # what stands outside the mask counts for nothing
+    values = np.array([[9.0, 0.25, 9.0, 0.5]])  # values outside the mask are ignored
     found = generalized_advantages(rewards, values, np.zeros(1), mask, 0.5, 1.0)
     np.testing.assert_allclose(found, [[0, 0.5 * 0.5 - 0.25 + 0.5 * 0.5, 0, 0.5]])
 

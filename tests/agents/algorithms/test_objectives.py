@@ -1,4 +1,4 @@
-"""The table of algorithms: what its rows compute, and how tokens are weighted."""
+"""The table of algorithms: the advantages of its rows, and token weights."""
 
 import itertools
 
@@ -26,7 +26,7 @@ def a_group(returns):
 
 
 @pytest.mark.parametrize("name", OBJECTIVES)
-def test_every_row_names_what_exists(name):
+def test_every_row_is_valid(name):
     row = OBJECTIVES[name]
     assert row.baseline in (*BASELINES, "value")
     assert row.epochs * row.minibatches >= 1
@@ -46,7 +46,7 @@ def test_the_group_row_subtracts_the_mean_of_the_group():
     np.testing.assert_array_equal(advantages, [[0, 0.5, 0.5, 0.5, 0], [0, -0.5, 0, 0, 0]])
 
 
-def test_rows_subtract_what_they_say():
+def test_rows_subtract_their_baselines():
     rewards = np.array([[0, 0, 0, 3.0, 0], [0, 1, 0, 0, 0]])
     running = OBJECTIVES["reinforce-running"].advantages(inputs(rewards, [4, 4], running_mean=0.5), 1.0)
     np.testing.assert_array_equal(running, [[0, 2.5, 2.5, 2.5, 0], [0, 0.5, 0, 0, 0]])
@@ -70,7 +70,7 @@ def test_rows_subtract_what_they_say():
         assert white[MASK].std() == pytest.approx(1, abs=1e-3)
 
 
-def test_what_a_baseline_needs_is_asked_for():
+def test_missing_inputs_of_a_baseline_are_refused():
     with pytest.raises(ValueError, match="greedy episodes"):
         OBJECTIVES["remax"].advantages(inputs(np.zeros(MASK.shape), [0, 0]), 1.0)
     with pytest.raises(ValueError, match="value function"):

@@ -1,4 +1,4 @@
-"""Episodes packed behind shared openings: each token sees what it saw, and the network says what it said."""
+"""Packed episodes: tokens attend to their own episode, and the network computes the same."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ WIDE = 1 << 20  # a network beside which attention takes no time
 
 
 def episodes(openings, rests, rng, words=range(1, 9)):
-    """Left-aligned tokens and roles, (B, L): of each episode its opening, and the lengths of its turns thereafter."""
+    """Left-aligned tokens and roles, (B, T), from the prompt of each episode and the lengths of its turns."""
     rows = []
     for opening, turns in zip(openings, rests, strict=True):
         ids, roles = [*opening], [ENVIRONMENT] * len(opening)
@@ -37,7 +37,7 @@ def episodes(openings, rests, rng, words=range(1, 9)):
     st.lists(st.lists(st.integers(1, 3), min_size=1, max_size=4), min_size=1, max_size=3),
     st.lists(st.tuples(st.integers(0, 2), st.lists(st.integers(0, 4), max_size=3)), min_size=2, max_size=9),
 )
-def test_each_token_sees_its_episode_and_nothing_else(openings, drawn):
+def test_each_token_attends_to_its_episode_and_nothing_else(openings, drawn):
     rng = np.random.default_rng(0)
     tokens, roles = episodes([openings[k % len(openings)] for k, _ in drawn], [turns for _, turns in drawn], rng)
     packing = pack_sequences(tokens, roles, WIDE)
@@ -51,9 +51,9 @@ def test_each_token_sees_its_episode_and_nothing_else(openings, drawn):
         assert packing.positions.flatten()[index[:length]].tolist() == list(range(length))
         for t in range(length):
             line, at = divmod(index[t], stop)
-            seen = packing.mask[line, 0, at].nonzero()[:, 0] + line * stop
-            assert seen.tolist() == index[: t + 1]
-    assert packing.mask.any(-1).all()  # padding, too, attends to something: softmax of nothing is no number
+            attended = packing.mask[line, 0, at].nonzero()[:, 0] + line * stop
+            assert attended.tolist() == index[: t + 1]
+    assert packing.mask.any(-1).all()  # padding attends to something, since the softmax of nothing is NaN
 
 
 def test_a_shared_prompt_is_packed_once():
@@ -94,7 +94,7 @@ def test_packs_only_what_is_worth_it():
 
 @pytest.mark.parametrize("attention", ["sdpa", "eager"])
 @pytest.mark.parametrize("network", NETWORKS)
-def test_the_network_says_and_learns_the_same(network, attention):
+def test_the_network_computes_and_learns_the_same(network, attention):
     tokenizer = vector(Echo()).mdp.tokenizer
     with torch.random.fork_rng():
         torch.manual_seed(0)
@@ -108,7 +108,7 @@ def test_the_network_says_and_learns_the_same(network, attention):
     tokens = torch.where(roles == PADDING, 0, words[tokens])
     weights = torch.from_numpy(rng.normal(size=tokens.shape)).float()
 
-    def told(packed):
+    def compute(packed):
         model.network.zero_grad()
         found = model.log_probs(tokens, roles, 0.7, hidden=True, packed=packed)
         real = (roles != PADDING)[..., None]
@@ -118,5 +118,5 @@ def test_the_network_says_and_learns_the_same(network, attention):
         return *(tensor.detach() for tensor in statistics), gradient
 
     assert pack_sequences(tokens, roles, model.network.config.hidden_size) is not None
-    for one, other in zip(told(True), told(False), strict=True):
+    for one, other in zip(compute(True), compute(False), strict=True):
         assert (one - other).norm() < 1e-5 * other.norm()

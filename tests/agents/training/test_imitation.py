@@ -1,4 +1,4 @@
-"""Warm starts: what a careless expert says, what is learnt from it, and that rewards take it from there."""
+"""Imitation: the mistakes of careless experts, learning from them, and policy-gradient training afterwards."""
 
 import numpy as np
 import pytest
@@ -53,7 +53,7 @@ def test_slips_are_answers_and_most_are_wrong(difficulty):
     assert wrong > (0.1 if difficulty == "one-digit" else 0.5)
 
 
-def test_a_careless_expert_errs_as_often_as_it_is_told_and_repeats_itself():
+def test_a_careless_expert_errs_at_its_mistake_rate_and_is_reproducible():
     envs = vector(TextMath(), 400)
     always = rollout(CarelessExpertAgent(1.0), envs, seed=0)
     for episode in always.episodes:
@@ -73,15 +73,15 @@ def test_a_task_without_mistakes_can_be_imitated_all_the_same():
     assert (rollout(CarelessExpertAgent(0.0), vector(Echo()), seed=0).returns == 1).all()
 
 
-def test_imitation_learns_and_repeats_itself():
+def test_imitation_learns_and_is_reproducible():
     def run():
         envs = vector(Echo(), 64)
         model = LanguageModel.tiny(envs.mdp.tokenizer, envs.mdp.context_length, width=32, seed=1)
-        told = []
+        reported = []
         history = imitate(
-            model, envs, ImitationConfig(steps=60, episodes=64, mistake_rate=0.0, check_every=20), told.append
+            model, envs, ImitationConfig(steps=60, episodes=64, mistake_rate=0.0, check_every=20), reported.append
         )
-        assert told == history
+        assert reported == history
         return history
 
     first, second = run(), run()

@@ -1,4 +1,4 @@
-"""Gradients of every row of the table against exact ones: an MDP small enough to sum over all that can be said."""
+"""Gradients of every algorithm against exact ones, on an MDP small enough to enumerate all responses."""
 
 import itertools
 from dataclasses import replace
@@ -21,7 +21,7 @@ from textmdp.envs import TokenVectorEnv
 from textmdp.envs.core.episode import POLICY
 from textmdp.envs.tokenizers import LexiconTokenizer
 
-TOKENIZER = LexiconTokenizer("abc")  # with the end of the turn, four tokens that a policy can say
+TOKENIZER = LexiconTokenizer("abc")  # with the end of the turn, a policy has four tokens
 END, LETTERS = TOKENIZER.end_id, TOKENIZER.encode("abc")
 GROUPED = [name for name, row in OBJECTIVES.items() if row.grouped and not row.whitened]
 ALONE = [name for name, row in OBJECTIVES.items() if not row.grouped and not row.whitened]
@@ -30,20 +30,20 @@ ALONE = [name for name, row in OBJECTIVES.items() if not row.grouped and not row
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 
-def sayings(length):
-    """All that can be said in at most `length` tokens: up to an end, or as long as it may be."""
-    ended = [[*said, END] for n in range(length) for said in itertools.product(LETTERS, repeat=n)]
-    return ended + [[*said] for said in itertools.product(LETTERS, repeat=length)]
+def responses(length):
+    """All responses of at most `length` tokens: those that end, and those cut at the maximum length."""
+    ended = [[*response, END] for n in range(length) for response in itertools.product(LETTERS, repeat=n)]
+    return ended + [[*response] for response in itertools.product(LETTERS, repeat=length)]
 
 
 def every_episode(model, length, temperature=1.0):
-    """A batch of one episode for each saying, with a reward for each token that depends on what was said so far."""
-    said = sayings(length)
-    tokens = np.zeros((len(said), length + 1), np.int64)
+    """A batch of one episode for each response, with a reward for each token that depends on the tokens so far."""
+    found = responses(length)
+    tokens = np.zeros((len(found), length + 1), np.int64)
     roles = np.zeros(tokens.shape, np.int8)
     rewards = np.zeros(tokens.shape)
     rng, earned = np.random.default_rng(7), {}
-    for i, ids in enumerate(said):
+    for i, ids in enumerate(found):
         tokens[i, : len(ids) + 1] = [LETTERS[0], *ids]
         roles[i, : len(ids) + 1] = [1, *[2] * len(ids)]
         for t in range(len(ids)):
@@ -55,25 +55,25 @@ def every_episode(model, length, temperature=1.0):
         roles=roles,
         rewards=rewards,
         turns=np.where(roles == 2, 0, -1).astype(np.int32),
-        terminated=np.ones(len(said), bool),
-        truncated=np.zeros(len(said), bool),
-        problems=np.zeros(len(said), np.int64),
-        groups=np.zeros(len(said), np.int64),
+        terminated=np.ones(len(found), bool),
+        truncated=np.zeros(len(found), bool),
+        problems=np.zeros(len(found), np.int64),
+        groups=np.zeros(len(found), np.int64),
         log_probs=log_probs,
-        finish_reasons=["stop"] * len(said),
+        finish_reasons=["stop"] * len(found),
         episodes=[],
     )
     return batch
 
 
 def pick(batch, rows, groups):
-    """Some episodes of a batch, as a batch of these groups."""
+    """Some episodes of a batch as a batch, with the given groups."""
     arrays = {name: value[rows] for name, value in vars(batch).items() if isinstance(value, np.ndarray)}
     return replace(batch, **{**arrays, "problems": groups, "groups": groups}, finish_reasons=["stop"] * len(rows))
 
 
 def sampled(model, length, count, seed):
-    """A batch of so many episodes as the policy plays them, all of one problem."""
+    """A batch of `count` episodes sampled from the policy, all in one group."""
     batch = every_episode(model, length)
     shares = np.exp(batch.log_probs.sum(1, dtype=np.float64))
     rows = np.random.default_rng(seed).choice(len(batch), count, p=shares / shares.sum())
@@ -94,12 +94,12 @@ def flat(parts):
 
 
 def prepare(learner, batch, greedy=None):
-    """A row for each episode of a batch, equal ones included."""
+    """The `TrainBatch` of a batch before equal episodes are merged."""
     return learner.prepare(batch, learner.unique_episodes(batch, greedy), greedy)[0]
 
 
 def expected_gradient(learner, batch, shares, greedy=None):
-    """The gradient of the loss of a batch whose episodes count with these shares instead of 1/B."""
+    """The gradient of the loss of a batch whose episodes have the weights `shares` instead of 1/B."""
     targets = prepare(learner, batch, greedy)
     weights = targets.weights * torch.from_numpy(shares * len(batch)).float()[:, None]
     loss, _ = learner._loss(replace(targets, weights=weights))
@@ -119,7 +119,7 @@ def close(found, expected):
 
 
 def at_ends(batch, returns):
-    """Rewards of whole episodes on their last tokens, (B, L)."""
+    """Rewards of whole episodes on their last tokens, (B, T)."""
     rewards = np.zeros(batch.tokens.shape)
     rewards[np.arange(len(batch)), (batch.roles > 0).sum(1) - 1] = returns
     return rewards
@@ -135,12 +135,12 @@ def exact_gradient_of(model, batch, weights):
 @pytest.mark.parametrize("level", ["token", "response"])
 @pytest.mark.parametrize("name", ALONE)
 def test_the_expected_gradient_is_that_of_the_expected_return(name, level):
-    """Whatever the baseline is: a number, what the greedy policy earns, or a value function with λ = 1."""
+    """For any unbiased baseline: a number, the return of the greedy policy, or a value function with λ = 1."""
     length, temperature = 4, 0.8
     one = learner(name, length, level=level, temperature=temperature)
     batch = every_episode(one.model, length, temperature)
     assert len(batch) == 121
-    if level == "response":  # rewards on the way belong to the response, whose advantage is that of its first token
+    if level == "response":  # a response has the advantage of its first token
         batch.rewards = at_ends(batch, batch.returns)
     one.running_mean = 0.7
     if one.value is not None:  # any value function will do
@@ -167,8 +167,8 @@ def test_with_its_outer_discount_the_gradient_is_that_of_the_discounted_return(n
 
 
 @pytest.mark.parametrize("name", GROUPED)
-def test_groups_of_two_have_the_gradient_that_their_baseline_says(name):
-    """All pairs of episodes: leave-one-out is exact, the group's mean halves it, GRPO is what its formula is."""
+def test_groups_of_two_have_the_gradient_of_their_baseline(name):
+    """All pairs of episodes: leave-one-out is exact, the group mean halves the gradient, GRPO matches its formula."""
     length = 3
     one = learner(name, length, group_size=2)
     single = every_episode(one.model, length)
@@ -257,20 +257,20 @@ def test_a_value_function_learns_what_is_earned():
     one = learner("actor-critic", 3, value_trunk="own", learning_rate=0.0)
     batch = every_episode(one.model, 3)
     batch.rewards = at_ends(batch, batch.tokens[:, 1] == LETTERS[0])
-    told = [one.learn(batch) for _ in range(150)]
-    assert told[0]["explained_variance"] == pytest.approx(0, abs=1e-6)  # it begins at 0 everywhere
-    assert told[-1]["explained_variance"] > 0.4  # before the first token nobody can know
-    assert told[-1]["value_loss"] < 0.5 * told[0]["value_loss"]
+    history = [one.learn(batch) for _ in range(150)]
+    assert history[0]["explained_variance"] == pytest.approx(0, abs=1e-6)  # it begins at 0 everywhere
+    assert history[-1]["explained_variance"] > 0.4  # unpredictable before the first token
+    assert history[-1]["value_loss"] < 0.5 * history[0]["value_loss"]
 
 
 def test_several_epochs_go_further_than_one_and_are_clipped():
     gaps = {}
     for name in ("reinforce-group", "dr-grpo"):
         one = learner(name, 3, epochs=12, learning_rate=3e-2, warmup_updates=0, group_size=2)
-        told = one.learn(every_episode(one.model, 3))
-        gaps[name] = told["approx_kl"]
-        assert told["ratio_gap_first"] < 1e-4  # the policy that acted is the one that learns, before the first step
-        assert (told["clip_fraction"] > 0) == (name == "dr-grpo")
+        metrics = one.learn(every_episode(one.model, 3))
+        gaps[name] = metrics["approx_kl"]
+        assert metrics["ratio_gap_first"] < 1e-4  # before the first step, the policy is the one that sampled
+        assert (metrics["clip_fraction"] > 0) == (name == "dr-grpo")
     assert gaps["dr-grpo"] < gaps["reinforce-group"]
 
 
@@ -315,11 +315,11 @@ def test_values_are_the_same_for_episodes_that_are_alike():
     one = learner("ppo", 3, group_size=2, micro_batch=7, value_learning_rate=0.1)
     one.learn(sampled(one.model, 3, 300, seed=2))
     targets = prepare(one, sampled(one.model, 3, 300, seed=3))
-    told = {}
+    values_of = {}
     for tokens, values in zip(targets.tokens, targets.old_values, strict=True):
-        told.setdefault(bytes(tokens.numpy()), set()).add(bytes(values.numpy()))
-    assert 1 < len(told) < len(targets)
-    assert all(len(values) == 1 for values in told.values())
+        values_of.setdefault(bytes(tokens.numpy()), set()).add(bytes(values.numpy()))
+    assert 1 < len(values_of) < len(targets)
+    assert all(len(values) == 1 for values in values_of.values())
     with torch.no_grad():
         hidden = one.model.log_probs(targets.tokens, targets.roles, hidden=True).hidden
         values = values_before(one.value(targets.tokens, hidden), targets.roles == POLICY)
@@ -337,4 +337,6 @@ def test_user_tokens_are_never_trained_on():
     assert not targets.weights[others].any()
     assert not targets.advantages[others].any()
     ended = batch.tokens[batch.mask] == envs.mdp.tokenizer.end_id
-    assert (targets.weights[torch.from_numpy(batch.mask)][torch.from_numpy(ended)] > 0).all(), "the end is said, too"
+    assert (targets.weights[torch.from_numpy(batch.mask)][torch.from_numpy(ended)] > 0).all(), (
+        "the end of the turn is trained on"
+    )

@@ -1,4 +1,4 @@
-"""A training run that was killed goes on as if it hadn't been: the same metrics, the same weights."""
+"""A resumed training run has the metrics and weights of an uninterrupted one."""
 
 import json
 import re
@@ -38,7 +38,7 @@ def refused(capsys, *words):
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
-    """A run of eight updates that nothing disturbed."""
+    """An uninterrupted run of eight updates."""
     folder = tmp_path_factory.mktemp("runs") / "whole"
     assert main(command(folder, 8)) == 0
     return folder
@@ -73,7 +73,7 @@ def test_a_run_may_go_on_for_longer(whole, tmp_path, capsys):
     assert "more than --updates 3" in refused(capsys, *command(folder, 3, "--resume"))
 
 
-def test_findings_are_neither_lost_nor_told_again(tmp_path, capsys):
+def test_findings_are_neither_lost_nor_repeated(tmp_path, capsys):
     cut = ("--set", "context_length=8")  # which ends most episodes early, from the first update to the last
     for folder, stops in ((tmp_path / "once", [5]), (tmp_path / "twice", [3, 5])):
         for updates in stops:
@@ -83,8 +83,8 @@ def test_findings_are_neither_lost_nor_told_again(tmp_path, capsys):
     first = json.loads(once.splitlines()[0])
     assert (first["update"], first["name"]) == (1, "truncated")
     assert once.count('"truncated"') == 1
-    told = capsys.readouterr()[0].replace("\n", " ")
-    assert told.count("episodes were truncated") == 2  # once in each run
+    output = capsys.readouterr()[0].replace("\n", " ")
+    assert output.count("episodes were truncated") == 2  # once in each run
     assert first["message"] in (tmp_path / "twice" / "report.html").read_text()
 
 

@@ -1,4 +1,4 @@
-"""The trainer: exact gradients, however a batch is cut; seeds that decide; checks that bite; something learnt."""
+"""The trainer: gradients for any micro-batch, groups, seeds, checks of the first batch, resuming, learning."""
 
 import itertools
 
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 class Pair(Task[int]):
-    """Two tokens out of two, a reward for each pair: small enough to sum over all that can be said."""
+    """Responses of two tokens out of two with a reward for each: small enough to enumerate."""
 
     num_problems = 2
     max_response_tokens = 2
@@ -90,7 +90,7 @@ def test_the_gradient_is_the_same_for_any_micro_batch(algorithm, aggregation):
 
 
 def test_the_mean_gradient_is_that_of_the_expected_return():
-    """Against the exact gradient, over all that can be said; the mean of a group of G shrinks it by (G - 1)/G."""
+    """Against the exact gradient over all responses; the mean of a group of G shrinks it by (G - 1)/G."""
     rows, group_size = 4096, 4
     for algorithm, row in OBJECTIVES.items():
         if row.whitened or row.scale_by_std:
@@ -106,16 +106,16 @@ def test_the_mean_gradient_is_that_of_the_expected_return():
         )
         model, tokenizer = trainer.model, trainer.model.tokenizer
         end, letters = tokenizer.end_id, tokenizer.encode("ab")
-        sayings = [[end]] + [[x, y] for x, y in itertools.product(letters, [*letters, end])]
+        responses = [[end]] + [[x, y] for x, y in itertools.product(letters, [*letters, end])]
         value = torch.zeros(())
         batch = trainer.collect()
         shares = np.bincount(batch.problems, minlength=2) / rows
         for problem, letter in enumerate(letters):
-            for saying in sayings:
-                tokens = torch.tensor([[letter, *saying]])
-                roles = torch.tensor([[1] + [2] * len(saying)])
+            for response in responses:
+                tokens = torch.tensor([[letter, *response]])
+                roles = torch.tensor([[1] + [2] * len(response)])
                 probability = model.log_probs(tokens, roles).log_probs.sum().exp()
-                reward = Pair.rewards.get(tokenizer.decode(saying), 0.125)
+                reward = Pair.rewards.get(tokenizer.decode(response), 0.125)
                 value = value + shares[problem] * probability * reward
         exact = torch.autograd.grad(-value, [*model.network.parameters()])
         exact = torch.cat([part.flatten() for part in exact]) / trainer.envs.mdp.max_response_tokens
@@ -138,7 +138,7 @@ def test_the_greedy_baseline_plays_a_problem_once():
     assert len({*found.tolist()}) == 2
 
 
-def test_a_seed_decides_every_metric():
+def test_every_metric_follows_from_the_seed():
     one, same, other = (
         [without_times(metrics) for metrics in make_trainer(Counting(), seed, updates=3).run()] for seed in (0, 0, 1)
     )
@@ -157,7 +157,7 @@ def test_metrics_are_flat_floats_that_count_up():
     assert second["seconds"] >= sum(second[f"seconds_{part}"] for part in ("env", "decoding", "update"))
 
 
-def test_a_run_may_be_left_and_taken_up():
+def test_the_iteration_may_stop_and_continue():
     whole = [without_times(metrics) for metrics in make_trainer(Echo(), updates=4).run()]
     trainer = make_trainer(Echo(), updates=4)
     run = trainer.run()
@@ -310,7 +310,7 @@ def test_a_batch_without_signal_leaves_the_weights_alone():
         ({"episodes": 8, "minibatches": 9}, "minibatches=9 must be at most"),
     ],
 )
-def test_configs_that_make_no_sense_are_refused(options, message):
+def test_invalid_configs_are_refused(options, message):
     with pytest.raises(ValueError, match=message):
         Config(**options)
 
