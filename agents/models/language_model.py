@@ -1,4 +1,4 @@
-"""A causal language model as a policy: a network of transformers, and the tokenizer of an environment."""
+"""A causal language model as a policy: a network of the transformers library and the tokenizer of an environment."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from textmdp.agents.models.precision import TOLERANCES, precision
 from textmdp.envs.core.episode import POLICY
 from textmdp.envs.tokenizers import Tokenizer
 
-#: The logit of a token that the policy never writes: its probability is exactly 0, and 0 · log 0 stays finite.
+#: The logit of forbidden tokens: their probability is exactly 0, and 0 · log 0 stays finite.
 NEVER = -1e9
 
 
@@ -44,15 +44,18 @@ class TokenStatistics(NamedTuple):
 
 
 class LanguageModel:
-    """A policy over tokens: π(a | s) = softmax(logits(s) / temperature), over the tokens that a policy may write.
+    """A policy over tokens: π(a | s) = softmax(logits(s) / temperature) over the tokens that a policy may write.
 
-    The tokens that a tokenizer calls unusable (padding, unknown, other specials), and ids beyond its vocabulary, have
-    probability 0, in sampling and in training alike: both go through `distribution`.
+    Forbidden tokens, which are the unusable ones of the tokenizer (padding, unknown, other specials) and ids beyond its
+    vocabulary, have probability 0 in sampling and in training: both use `distribution`.
 
     Args:
-        network: any causal language model of transformers. Dropout would make the policy that is trained another than
-            the one that acted, so it is never switched on.
-        tokenizer: that of the environment.
+        network: any causal language model of transformers. It stays in evaluation mode, since dropout would make the
+            trained policy differ from the one that acted.
+        tokenizer: of the environment.
+
+    Raises:
+        ValueError: the network embeds fewer tokens than the tokenizer has.
     """
 
     def __init__(self, network: PreTrainedModel, tokenizer: Tokenizer) -> None:
@@ -79,20 +82,20 @@ class LanguageModel:
         heads: int = 4,
         seed: int = 0,
     ) -> LanguageModel:
-        """A Llama from scratch, 0.4 million parameters by default.
+        """A randomly initialised Llama, of 0.4 million parameters by default.
 
         Args:
-            tokenizer: that of the environment.
-            context_length: the most tokens of an episode.
-            layers: blocks of attention and MLP.
+            tokenizer: of the environment.
+            context_length: the maximum number of tokens in an episode.
+            layers: number of transformer blocks.
             width: of the residual stream.
-            heads: of each attention; they divide the width.
+            heads: attention heads; divides `width`.
             seed: of the initial weights.
         """
         config = LlamaConfig(
             vocab_size=tokenizer.vocab_size,
             hidden_size=width,
-            intermediate_size=width // 6 * 16,  # 8/3 of the width, in steps that matrix products like
+            intermediate_size=width // 6 * 16,  # 8/3 of the width, a multiple of 16
             num_hidden_layers=layers,
             num_attention_heads=heads,
             max_position_embeddings=context_length,
@@ -107,7 +110,7 @@ class LanguageModel:
         generator = torch.Generator().manual_seed(seed)
         with torch.no_grad():
             for name, weights in network.named_parameters():
-                if weights.ndim == 2:  # unit variance in, unit variance out; less into the residual stream (GPT-2)
+                if weights.ndim == 2:  # unit variance; smaller into the residual stream, as in GPT-2
                     depth = 2 * layers if name.endswith(("o_proj.weight", "down_proj.weight")) else 1
                     weights.normal_(0.0, (weights.shape[1] * depth) ** -0.5, generator=generator)
         return cls(network, tokenizer)
@@ -122,7 +125,7 @@ class LanguageModel:
         device: str | torch.device | None = None,
         autocast: bool | None = None,
     ) -> LanguageModel:
-        """The model that was saved in a folder, or any causal language model that transformers can open.
+        """A model that `save` wrote, or any causal language model that transformers can open.
 
         `textmdp.agents.inference.compatibility.load_model` also checks that the network can be sampled from a cache.
         See `textmdp.agents.models.loading.load_network` for the arguments and errors.
@@ -131,32 +134,32 @@ class LanguageModel:
         return cls(network, tokenizer)
 
     def save(self, folder: str | PathLike[str]) -> None:
-        """Write network and tokenizer in transformers' format: its `Auto` classes open the folder."""
+        """Save network and tokenizer in a folder that the `Auto` classes of transformers open."""
         self.network.save_pretrained(folder)
         self.tokenizer.to_transformers().save_pretrained(folder)
 
     @property
     def device(self) -> torch.device:
-        """Where the weights are."""
+        """The device of the weights."""
         return self.network.device
 
     @property
     def tolerance(self) -> float:
-        """How far log-probabilities of sampling and of training may lie apart in nats: rounding, nothing else."""
+        """The largest difference between log-probabilities of sampling and training that rounding explains, in nats."""
         return TOLERANCES[precision(self.network)]
 
     def trainable(self) -> list[nn.Parameter]:
-        """The weights that learn: all, or those of adapters (`textmdp.agents.models.lora`)."""
+        """The trainable parameters: all, or those of adapters (`textmdp.agents.models.lora`)."""
         return [weights for weights in self.network.parameters() if weights.requires_grad]
 
     @property
     def num_parameters(self) -> int:
-        """Weights, tied ones once."""
+        """The number of parameters, tied ones counted once."""
         return sum(weights.numel() for weights in self.network.parameters())
 
     @property
     def context_length(self) -> int | None:
-        """The most positions that the network knows and that every layer attends to; None where it has no limit."""
+        """The maximum number of positions that the network has and every layer attends to; None for no limit."""
         config = self.network.config.get_text_config()
         limits = [getattr(config, "max_position_embeddings", None), attention_window(config)]
         return min((limit for limit in limits if limit is not None), default=None)
