@@ -7,12 +7,10 @@ network as a whole. Read `learn` from top to bottom; the methods below it follow
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from textmdp.agents.algorithms import losses
@@ -34,7 +32,6 @@ from textmdp.agents.rollouts.trajectories import Trajectories
 from textmdp.agents.training.reference import Reference
 from textmdp.agents.training.scoring import score_batch
 from textmdp.agents.training.train_batch import NO_LOG_PROBS, TrainBatch, check_log_probs
-from textmdp.envs.core.episode import PADDING
 
 Metrics = dict[str, float]
 
@@ -77,10 +74,11 @@ class Learner:
     def learn(self, batch: Trajectories, greedy_returns: Floats | None = None) -> Metrics:
         """Run all gradient steps of an update on a batch, and return its metrics.
 
-        Metrics of gradient steps are means over the steps: `loss`, `grad_norm` (of the policy, before clipping),
-        `value_loss`; `approx_kl` (nats an action, from the policy that sampled) and `clip_fraction`, over the actions
-        of episodes that were read: without a value function, entropy bonus or KL loss, episodes with advantage 0 are
-        not. `log_prob_gap` and `ratio_gap_first` are of the first step.
+        Metrics of the gradient steps are means over the steps: `loss`, `value_loss`, `grad_norm` (of the policy, before
+        clipping), `approx_kl` (nats an action, from the policy that sampled) and `clip_fraction`. The last two are
+        means over the actions of episodes that have a gradient: those with advantage 0 are skipped if there is neither
+        value function nor entropy bonus nor KL loss. `log_prob_gap`, the largest difference between log-probabilities
+        of sampling and training, and `ratio_gap_first` are measured before the first step.
 
         Args:
             batch: B episodes with the log-probabilities of their tokens.
@@ -117,12 +115,10 @@ class Learner:
     # From episodes to advantages and weights, in NumPy
 
     def unique_episodes(self, batch: Trajectories, greedy_returns: Floats | None = None) -> UniqueRows:
-        """The distinct episodes: equal ones have equal tokens and rewards, and so equal advantages."""
+        """The distinct episodes: equal ones have the same tokens and rewards, and therefore the same advantages."""
         groups = batch.groups if self.objective.grouped else None
-        return unique_rows(
-            *(batch.tokens, batch.roles, batch.turns, batch.rewards, batch.truncated, batch.allowed),
-            *(groups, greedy_returns),
-        )
+        state = (batch.tokens, batch.roles, batch.turns, batch.truncated, batch.allowed)
+        return unique_rows(*state, batch.rewards, groups, greedy_returns)
 
     def prepare(
         self, batch: Trajectories, unique: UniqueRows, greedy_returns: Floats | None = None
@@ -132,13 +128,17 @@ class Learner:
         if batch.log_probs is None:
             raise ValueError(NO_LOG_PROBS)
         scores = score_batch(
-            *(batch, unique, self.model, self.value, self.reference),
+            batch,
+            unique,
+            self.model,
+            self.value,
+            self.reference,
             log_probs=self.num_updates == 0,
             temperature=config.temperature,
             micro_batch=config.micro_batch,
         )
         if self.num_updates == 0:
-            assert scores.log_probs is not None
+            assert scores.log_probs is not None  # requested above
             check_log_probs(batch, scores.log_probs, self.model.tolerance)
         rewards = batch.rewards
         if scores.reference_log_probs is not None:
@@ -190,9 +190,8 @@ class Learner:
         self.optimizer.zero_grad()
         zero = torch.zeros((), device=self.model.device)
         gap, sums = zero, dict.fromkeys(("loss", "approx_kl", "clip_fraction", "actions"), zero)
-        lengths = (minibatch.roles != PADDING).sum(1).numpy()
-        for rows in self._micro_batches(lengths.argsort(kind="stable")):  # by length, so that there is less padding
-            loss, statistics = self._loss(minibatch[torch.from_numpy(rows)])
+        for micro_batch in minibatch.micro_batches(self.config.micro_batch):
+            loss, statistics = self._loss(micro_batch)
             (loss * scale).backward()
             gap = torch.maximum(gap, statistics.pop("log_prob_gap"))  # NaN stays NaN
             sums |= {name: sums.get(name, zero) + value for name, value in statistics.items()}
@@ -269,10 +268,6 @@ class Learner:
         metrics["log_prob_gap"] = float(table[0, [*steps[0]].index("log_prob_gap")])  # before the first step
         metrics["ratio_gap_first"] = float(np.expm1(metrics["log_prob_gap"]))
         return metrics
-
-    def _micro_batches(self, rows: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
-        size = self.config.micro_batch or max(len(rows), 1)
-        return (rows[start : start + size] for start in range(0, len(rows), size))
 
     # Checkpoints
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,7 @@ from torch import Tensor
 
 from textmdp.agents.models.packing import UniqueRows
 from textmdp.agents.rollouts.trajectories import Trajectories
+from textmdp.envs.core.episode import PADDING
 
 
 @dataclass
@@ -69,6 +70,12 @@ class TrainBatch:
         for name in ("weights", "token_mean_weights"):
             setattr(batch, name, torch.zeros_like(getattr(batch, name)).index_add_(0, inverse, getattr(self, name)))
         return batch
+
+    def micro_batches(self, size: int) -> Iterator[TrainBatch]:
+        """Parts of at most `size` episodes, or all at once for 0; sorted by length, which leaves less padding."""
+        order = (self.roles != PADDING).sum(1).argsort(stable=True)
+        step = size or max(len(self), 1)
+        return (self[order[start : start + step]] for start in range(0, len(self), step))
 
     def to(self, device: torch.device) -> TrainBatch:
         """The batch on a device."""
