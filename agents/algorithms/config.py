@@ -135,10 +135,10 @@ class Config:
             raise ValueError(f"dual_clip={self.dual_clip} must be above 1, such as 3; or 0 for none")
         aggregation = self.aggregation or self.objective.aggregation
         if self.level == "response" and aggregation != "constant":
-            whose = f"algorithm={self.algorithm!r}" if not self.aggregation else f"aggregation={aggregation!r}"
+            whose = "" if self.aggregation else f", the default of algorithm={self.algorithm!r},"
             raise ValueError(
-                f'level="response" has one action a response, and {whose} weights tokens by {aggregation!r}: '
-                'use aggregation="constant"'
+                f'level="response" has one action a response, and aggregation={aggregation!r}{whose} averages over '
+                'tokens: use aggregation="constant"'
             )
 
     def _check_kl(self) -> None:
