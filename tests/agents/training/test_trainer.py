@@ -299,8 +299,8 @@ def test_a_batch_without_signal_leaves_the_weights_alone():
         ({"gamma": 1.5}, r"gamma=1\.5 must lie"),
         ({"dual_clip": 0.5}, "above 1"),
         ({"level": "response", "aggregation": "token-mean"}, "aggregation='token-mean' averages over tokens"),
-        ({"level": "response", "algorithm": "ppo"}, "aggregation='token-mean', the default of algorithm='ppo', averages"),
-        ({"level": "response", "algorithm": "grpo"}, "aggregation='sequence-mean', the default of algorithm='grpo', averages"),
+        ({"level": "response", "algorithm": "ppo"}, "'token-mean', the default of algorithm='ppo', averages"),
+        ({"level": "response", "algorithm": "grpo"}, "'sequence-mean', the default of algorithm='grpo', averages"),
         ({"level": "response", "aggregation": "sequence-mean"}, "aggregation='sequence-mean' averages over tokens"),
         ({"temperature": 0.0}, r"temperature=0\.0 must be above 0"),
         ({"learning_rate": float("nan")}, "learning_rate=nan must not be negative"),
@@ -345,7 +345,7 @@ OPTIONS = [
 
 @pytest.mark.parametrize("options", OPTIONS)
 def test_a_resumed_run_is_the_uninterrupted_one(options, tmp_path):
-    """Weights, optimizer, value function, generators, the environment's chance, β: bit for bit."""
+    """Weights, optimizer, value function, generators, the environment's random state, β: bit for bit."""
     whole = make_trainer(Counting(), updates=6, **options)
     metrics = [without_times(one) for one in whole.run()]
     first = make_trainer(Counting(), updates=6, **options)
