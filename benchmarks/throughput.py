@@ -2,9 +2,10 @@
 
     python -m textmdp.benchmarks.throughput
 
-Random actions on TextMath-v0, grading included. Every environment is warmed up once; then each round steps each of them
-for a tenth of a second, in turn (backwards in every other round), so that a machine that slows down slows all of them.
-A ratio is taken within a round; the table shows the median over rounds and its quartiles.
+Random actions on TextMath-v0, grading included; for `append`, tokens of responses that run into their budgets. Every
+environment is warmed up once; then each round steps each of them for a tenth of a second, in turn (backwards in every
+other round), so that a machine that slows down slows all of them. A ratio is taken within a round; the table shows the
+median over rounds and its quartiles.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
+from textmdp.agents.rollouts.rollout import make_envs
 from textmdp.envs import Reply, Score, Task, TokenVectorEnv
 
 ENV_ID = "TextMath-v0"
@@ -41,6 +43,34 @@ def vector_steps(num_envs: int, native: bool, **options: Any) -> Rate:
     actions = rng.integers(envs.single_action_space.n, size=(97, num_envs))  # type: ignore[attr-defined]
     envs.reset(seed=0)
     return lambda seconds: num_envs * _rate(lambda i: envs.step(actions[i % 97]), seconds)
+
+
+def appended_tokens(num_envs: int, count: int) -> Rate:
+    """A function from seconds to the tokens per second of `append`, `count` to each row in a call, resets included."""
+    envs = make_envs(ENV_ID, num_envs)
+    rng = np.random.default_rng(0)
+    words = np.setdiff1d(np.flatnonzero(envs.mdp.usable), envs.mdp.tokenizer.end_id)  # turns end by their budget
+    tokens = rng.choice(words, (num_envs, count))
+    envs.reset(seed=0)
+    appended = 0
+
+    def append(i: int) -> None:
+        nonlocal appended
+        over = envs.over
+        if over.any():
+            envs.reset(options={"reset_mask": over})
+        left = envs.turn_starts + envs.mdp.max_response_tokens - envs.lengths
+        lengths = np.minimum(left, count)
+        envs.append(np.arange(num_envs), tokens, lengths)
+        appended += int(lengths.sum())
+
+    def rate(seconds: float) -> float:
+        nonlocal appended
+        appended, start = 0, time.perf_counter()
+        _rate(append, seconds)
+        return appended / (time.perf_counter() - start)
+
+    return rate
 
 
 def single_steps() -> Rate:
@@ -114,6 +144,7 @@ def measure(rounds: int, seconds: float) -> dict[str, Any]:
         "SyncVectorEnv, n = 64": vector_steps(64, native=False),
         "native vector, n = 1024, autoreset SameStep": vector_steps(1024, native=True, autoreset_mode="SameStep"),
         "native vector, n = 64": vector_steps(64, native=True),
+        "native vector, n = 1024, append of up to 16": appended_tokens(1024, 16),
         "single, gym.make": single_steps(),
     }
     for rate in runs.values():
