@@ -28,7 +28,7 @@ class Args:
     imitation_steps: Annotated[int, "gradient steps of the warm start, each on num_envs new demonstrations"] = 500
     num_updates: Annotated[int, "updates, each on new episodes"] = 100
     num_envs: Annotated[int, "episodes of an update (B)"] = 128
-    learning_rate: Annotated[float, "learning rate of Adam"] = 3e-4
+    learning_rate: Annotated[float, "learning rate of Adam"] = 5e-4
     gamma: Annotated[float, "discount factor of each token"] = 1.0
     gae_lambda: Annotated[float, "lambda of generalized advantage estimation"] = 1.0
     vf_coef: Annotated[float, "coefficient of the critic's squared error"] = 0.5
@@ -78,7 +78,7 @@ def imitate(agent: Agent, envs: TokenVectorEnv[Any], args: Args) -> None:
     """Warm start: cross-entropy on the answers of an expert that makes mistakes."""
     task, tokenizer, rng = envs.mdp.task, envs.mdp.tokenizer, np.random.default_rng(args.seed)
     optimizer = optim.Adam(agent.actor.parameters())
-    schedule = optim.lr_scheduler.OneCycleLR(optimizer, max_lr=3e-3, total_steps=args.imitation_steps, pct_start=0.05)
+    schedule = optim.lr_scheduler.OneCycleLR(optimizer, max_lr=2e-3, total_steps=args.imitation_steps, pct_start=0.05)
     for _ in range(args.imitation_steps):
         envs.reset()
         tokens = torch.tensor(envs.tokens)

@@ -31,7 +31,7 @@ class Args:
     group_size: Annotated[int, "episodes of the same problem (G), which divides num_envs"] = 8
     update_epochs: Annotated[int, "passes over the episodes of an update"] = 2
     num_minibatches: Annotated[int, "gradient steps of a pass"] = 1
-    learning_rate: Annotated[float, "learning rate of Adam"] = 3e-4
+    learning_rate: Annotated[float, "learning rate of Adam"] = 5e-4
     clip_coef: Annotated[float, "probability ratios count from 1 - clip_coef to 1 + clip_coef"] = 0.2
     max_grad_norm: Annotated[float, "norm that longer gradients are scaled down to"] = 1.0
 
@@ -82,7 +82,7 @@ def imitate(agent: Agent, envs: TokenVectorEnv[Any], args: Args) -> None:
     """Warm start: cross-entropy on the answers of an expert that makes mistakes."""
     task, tokenizer, rng = envs.mdp.task, envs.mdp.tokenizer, np.random.default_rng(args.seed)
     optimizer = optim.Adam(agent.actor.parameters())
-    schedule = optim.lr_scheduler.OneCycleLR(optimizer, max_lr=3e-3, total_steps=args.imitation_steps, pct_start=0.05)
+    schedule = optim.lr_scheduler.OneCycleLR(optimizer, max_lr=2e-3, total_steps=args.imitation_steps, pct_start=0.05)
     for _ in range(args.imitation_steps):
         envs.reset()
         tokens = torch.tensor(envs.tokens)

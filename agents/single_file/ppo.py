@@ -30,7 +30,7 @@ class Args:
     num_envs: Annotated[int, "episodes of an update (B)"] = 128
     update_epochs: Annotated[int, "passes over the episodes of an update"] = 2
     num_minibatches: Annotated[int, "gradient steps of a pass"] = 2
-    learning_rate: Annotated[float, "learning rate of Adam"] = 3e-4
+    learning_rate: Annotated[float, "learning rate of Adam"] = 5e-4
     gamma: Annotated[float, "discount factor of each token"] = 1.0
     gae_lambda: Annotated[float, "lambda of generalized advantage estimation"] = 1.0
     clip_coef: Annotated[float, "probability ratios count from 1 - clip_coef to 1 + clip_coef"] = 0.2
@@ -81,7 +81,7 @@ def imitate(agent: Agent, envs: TokenVectorEnv[Any], args: Args) -> None:
     """Warm start: cross-entropy on the answers of an expert that makes mistakes."""
     task, tokenizer, rng = envs.mdp.task, envs.mdp.tokenizer, np.random.default_rng(args.seed)
     optimizer = optim.Adam(agent.actor.parameters())
-    schedule = optim.lr_scheduler.OneCycleLR(optimizer, max_lr=3e-3, total_steps=args.imitation_steps, pct_start=0.05)
+    schedule = optim.lr_scheduler.OneCycleLR(optimizer, max_lr=2e-3, total_steps=args.imitation_steps, pct_start=0.05)
     for _ in range(args.imitation_steps):
         envs.reset()
         tokens = torch.tensor(envs.tokens)

@@ -35,7 +35,7 @@ class Args:
     imitation_steps: Annotated[int, "gradient steps of the warm start, each on num_envs new demonstrations"] = 500
     num_updates: Annotated[int, "updates, each on new episodes"] = 100
     num_envs: Annotated[int, "episodes of an update (B)"] = 128
-    learning_rate: Annotated[float, "learning rate of Adam"] = 3e-4
+    learning_rate: Annotated[float, "learning rate of Adam"] = 5e-4
     gamma: Annotated[float, "discount factor of each token"] = 1.0
     max_grad_norm: Annotated[float, "norm that longer gradients are scaled down to"] = 1.0
 
@@ -80,7 +80,7 @@ def imitate(agent: Agent, envs: TokenVectorEnv[Any], args: Args) -> None:
     """Warm start: cross-entropy on the answers of an expert that makes mistakes."""
     task, tokenizer, rng = envs.mdp.task, envs.mdp.tokenizer, np.random.default_rng(args.seed)
     optimizer = optim.Adam(agent.actor.parameters())
-    schedule = optim.lr_scheduler.OneCycleLR(optimizer, max_lr=3e-3, total_steps=args.imitation_steps, pct_start=0.05)
+    schedule = optim.lr_scheduler.OneCycleLR(optimizer, max_lr=2e-3, total_steps=args.imitation_steps, pct_start=0.05)
     for _ in range(args.imitation_steps):
         envs.reset()
         tokens = torch.tensor(envs.tokens)
