@@ -51,7 +51,7 @@ def test_a_file_stands_alone(algorithm):
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_help_has_a_sentence_for_every_argument(algorithm, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", [algorithm, "--help"])
-    with pytest.raises(SystemExit, match="^0$"):
+    with pytest.raises(SystemExit, match=r"^0$"):
         runpy.run_path(str(FOLDER / f"{algorithm}.py"), run_name="__main__")
     printed = " ".join(capsys.readouterr().out.split())
     for name in module(algorithm).Args.__dataclass_fields__:
@@ -85,7 +85,7 @@ def test_the_gradient_is_that_of_the_table_s_row(algorithm, shift):
     agent = file.Agent(envs, seed=0)
     model = LanguageModel(copy.deepcopy(agent.actor), envs.mdp.tokenizer)
     problems = np.repeat(np.arange(episodes // size), size)
-    batch = rollout(LanguageModelAgent(model), envs, problems=problems)
+    batch = rollout(LanguageModelAgent(model), envs, problems=problems, groups=problems)
     rng = np.random.default_rng(0)
     rewarded = batch.mask & (batch.mask[:, ::-1].cumsum(1)[:, ::-1] == 1) if grouped else batch.mask  # the last token
     batch.rewards[rewarded] = rng.normal(size=rewarded.sum())
