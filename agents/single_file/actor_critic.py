@@ -9,7 +9,6 @@ import time
 from dataclasses import dataclass
 from typing import Annotated, Any, get_type_hints
 
-import gymnasium as gym
 import numpy as np
 import torch
 from torch import Tensor, nn, optim
@@ -17,6 +16,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from textmdp.envs import TokenVectorEnv
 from textmdp.envs.core.episode import POLICY
+from textmdp.envs.tasks.text_math import TextMath
 
 
 @dataclass
@@ -25,10 +25,10 @@ class Args:
 
     difficulty: Annotated[str, "difficulty of TextMath"] = "two-digit"
     seed: Annotated[int, "seed of the weights, the problems and the sampling"] = 0
-    imitation_steps: Annotated[int, "gradient steps of the warm start, each on num_envs new demonstrations"] = 500
-    num_updates: Annotated[int, "updates, each on new episodes"] = 100
+    imitation_steps: Annotated[int, "gradient steps of the warm start, each on num_envs new demonstrations"] = 1000
+    num_updates: Annotated[int, "updates, each on new episodes"] = 50
     num_envs: Annotated[int, "episodes of an update (B)"] = 128
-    learning_rate: Annotated[float, "learning rate of Adam"] = 5e-4
+    learning_rate: Annotated[float, "learning rate of Adam"] = 3e-4
     gamma: Annotated[float, "discount factor of each token"] = 1.0
     gae_lambda: Annotated[float, "lambda of generalized advantage estimation"] = 1.0
     vf_coef: Annotated[float, "coefficient of the critic's squared error"] = 0.5
@@ -119,8 +119,8 @@ def learn(agent: Agent, optimizer: optim.Optimizer, batch: list[Tensor], args: A
 
 def main(args: Args) -> list[float]:
     """Train; prints and returns greedy accuracies on held-out problems, the first one after the warm start."""
-    envs = gym.make_vec("TextMath-v0", args.num_envs, difficulty=args.difficulty, autoreset_mode="Disabled")
-    held_out = gym.make_vec("TextMath-v0", 1000, difficulty=args.difficulty, autoreset_mode="Disabled", split="test")
+    envs = TokenVectorEnv(TextMath(args.difficulty), args.num_envs, autoreset_mode="Disabled")
+    held_out = TokenVectorEnv(TextMath(args.difficulty, split="test"), 1000, autoreset_mode="Disabled")
     envs.reset(seed=args.seed)
     agent, start, accuracies = Agent(envs, args.seed), time.time(), []
     imitate(agent, envs, args)

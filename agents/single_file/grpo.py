@@ -9,7 +9,6 @@ import time
 from dataclasses import dataclass
 from typing import Annotated, Any, get_type_hints
 
-import gymnasium as gym
 import numpy as np
 import torch
 from torch import Tensor, nn, optim
@@ -17,6 +16,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from textmdp.envs import TokenVectorEnv
 from textmdp.envs.core.episode import POLICY
+from textmdp.envs.tasks.text_math import TextMath
 
 
 @dataclass
@@ -25,13 +25,13 @@ class Args:
 
     difficulty: Annotated[str, "difficulty of TextMath"] = "two-digit"
     seed: Annotated[int, "seed of the weights, the problems and the sampling"] = 0
-    imitation_steps: Annotated[int, "gradient steps of the warm start, each on num_envs new demonstrations"] = 500
-    num_updates: Annotated[int, "updates, each on new episodes"] = 100
+    imitation_steps: Annotated[int, "gradient steps of the warm start, each on num_envs new demonstrations"] = 1000
+    num_updates: Annotated[int, "updates, each on new episodes"] = 50
     num_envs: Annotated[int, "episodes of an update (B)"] = 128
     group_size: Annotated[int, "episodes of the same problem (G), which divides num_envs"] = 8
     update_epochs: Annotated[int, "passes over the episodes of an update"] = 2
     num_minibatches: Annotated[int, "gradient steps of a pass"] = 1
-    learning_rate: Annotated[float, "learning rate of Adam"] = 5e-4
+    learning_rate: Annotated[float, "learning rate of Adam"] = 3e-4
     clip_coef: Annotated[float, "probability ratios count from 1 - clip_coef to 1 + clip_coef"] = 0.2
     max_grad_norm: Annotated[float, "norm that longer gradients are scaled down to"] = 1.0
 
@@ -123,8 +123,8 @@ def learn(agent: Agent, optimizer: optim.Optimizer, batch: list[Tensor], args: A
 
 def main(args: Args) -> list[float]:
     """Train; prints and returns greedy accuracies on held-out problems, the first one after the warm start."""
-    envs = gym.make_vec("TextMath-v0", args.num_envs, difficulty=args.difficulty, autoreset_mode="Disabled")
-    held_out = gym.make_vec("TextMath-v0", 1000, difficulty=args.difficulty, autoreset_mode="Disabled", split="test")
+    envs = TokenVectorEnv(TextMath(args.difficulty), args.num_envs, autoreset_mode="Disabled")
+    held_out = TokenVectorEnv(TextMath(args.difficulty, split="test"), 1000, autoreset_mode="Disabled")
     envs.reset(seed=args.seed)
     agent, start, accuracies = Agent(envs, args.seed), time.time(), []
     imitate(agent, envs, args)
