@@ -27,13 +27,11 @@ if TYPE_CHECKING:
         discounted_returns,
         explained_variance,
         generalized_advantages,
-        group_mean,
-        group_std,
-        leave_one_out,
         rewards_to_go,
         time_steps,
         whiten,
     )
+    from textmdp.agents.algorithms.baselines import batch_mean, group_mean, group_std, leave_one_out, running_mean
     from textmdp.agents.algorithms.config import Config, ImitationConfig
     from textmdp.agents.algorithms.objectives import OBJECTIVES, AdvantageInputs, Objective, token_weights
     from textmdp.agents.evaluation.evaluate import Evaluation, evaluate
@@ -71,6 +69,7 @@ __all__ = [
     "Trajectories",
     "ValueFunction",
     "add_lora",
+    "batch_mean",
     "discount_weights",
     "discounted_returns",
     "evaluate",
@@ -83,6 +82,7 @@ __all__ = [
     "make_envs",
     "rewards_to_go",
     "rollout",
+    "running_mean",
     "time_steps",
     "token_weights",
     "whiten",
@@ -93,9 +93,10 @@ _MODULES = {
     name: module
     for module, names in {
         "algorithms.advantages": (
-            "discount_weights discounted_returns explained_variance generalized_advantages group_mean group_std "
-            "leave_one_out rewards_to_go time_steps whiten"
+            "discount_weights discounted_returns explained_variance generalized_advantages rewards_to_go time_steps "
+            "whiten"
         ),
+        "algorithms.baselines": "batch_mean group_mean group_std leave_one_out running_mean",
         "algorithms.config": "Config ImitationConfig",
         "algorithms.objectives": "OBJECTIVES AdvantageInputs Objective token_weights",
         "evaluation.evaluate": "Evaluation evaluate",
