@@ -11,7 +11,7 @@ from typing import Any
 
 from generator.inserts import code_block
 from generator.paths import RESULTS
-from textmdp.agents.algorithms import losses, objectives
+from textmdp.agents.algorithms import advantages, baselines, losses, objectives
 from textmdp.agents.algorithms.config import Config
 from textmdp.agents.algorithms.objectives import OBJECTIVES, Objective
 from textmdp.benchmarks.algorithms import table
@@ -21,19 +21,19 @@ ADVANTAGES: dict[str, tuple[str, Any]] = {
     "none": (r"A_{it} = G_{it}", None),
     "running": (
         r"A_{it} = G_{it} - \bar R, \quad \bar R \text{ a running mean of earlier returns}",
-        None,
+        baselines.running_mean,
     ),
-    "batch": (r"A_{it} = G_{it} - \frac{1}{B} \sum_{j} R_j", objectives.batch_mean),
-    "group": (r"A_{it} = G_{it} - \frac{1}{G} \sum_{j \in g(i)} R_j", objectives.group_mean),
+    "batch": (r"A_{it} = G_{it} - \frac{1}{B} \sum_{j} R_j", baselines.batch_mean),
+    "group": (r"A_{it} = G_{it} - \frac{1}{G} \sum_{j \in g(i)} R_j", baselines.group_mean),
     "leave-one-out": (
         r"A_{it} = G_{it} - \frac{1}{G - 1} \sum_{j \in g(i),\, j \neq i} R_j",
-        objectives.leave_one_out,
+        baselines.leave_one_out,
     ),
     "greedy": (r"A_{it} = G_{it} - R_i^{\text{greedy}}", None),
     "value": (
         r"A_{it} = \sum_{k \ge 0} (\gamma\lambda)^k \delta_{i,t+k}, \quad"
         r"\delta_{it} = r_{it} + \gamma V_{i,t+1} - V_{it}",
-        objectives.generalized_advantages,
+        advantages.generalized_advantages,
     ),
 }
 #: The weight of each token in the loss, by aggregation.
@@ -119,7 +119,7 @@ def rows_table() -> str:
     for name, row in OBJECTIVES.items():
         default = " (default)" if name == Config.algorithm else ""
         steps = str(row.epochs) if row.minibatches == 1 else f"{row.epochs} × {row.minibatches}"
-        flags = ["yes" if flag else "" for flag in (scale_by_std(row), row.whitened, row.clipped)]
+        flags = ["yes" if flag else "" for flag in (row.scale_by_std, row.whitened, row.clipped)]
         cells = [f"[`{name}`]({name}.md){default}", row.baseline, *flags, row.aggregation, steps]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
@@ -132,8 +132,8 @@ def page(name: str, row: Objective) -> str:
     parts += ["## Code", "", "The row of the table (`textmdp.agents.algorithms.objectives.OBJECTIVES`):", ""]
     parts += [f"```python\n{row_source(name)}\n```", ""]
     baseline = ADVANTAGES[row.baseline][1] or (objectives._greedy if row.baseline == "greedy" else None)
-    functions = [None if row.has_value else objectives.rewards_to_go, baseline]
-    functions += [objectives.group_std if scale_by_std(row) else None, objectives.whiten if row.whitened else None]
+    functions = [None if row.has_value else advantages.rewards_to_go, baseline]
+    functions += [baselines.group_std if row.scale_by_std else None, advantages.whiten if row.whitened else None]
     functions += [losses.clipped_surrogate if row.clipped else losses.surrogate, objectives.token_weights]
     for function in functions:
         if function is not None:
@@ -145,11 +145,11 @@ def page(name: str, row: Objective) -> str:
 
 def formula(row: Objective) -> list[str]:
     """The objective of a row, composed of its parts."""
-    scaled = scale_by_std(row) or row.whitened
+    scaled = row.scale_by_std or row.whitened
     advantage = r"\Psi_{it}" if scaled else "A_{it}"
     lines = [rf"L = -\sum_i \sum_t w_{{it}}\, f(\rho_{{it}}, {advantage})", CLIPPED if row.clipped else PLAIN]
     lines.append(ADVANTAGES[row.baseline][0])
-    if scale_by_std(row):
+    if row.scale_by_std:
         lines.append(r"\Psi_{it} = \frac{A_{it}}{s_{g(i)} + \varepsilon}")
     if row.whitened:
         lines.append(r"\Psi_{it} = \frac{A_{it} - \text{mean}(A)}{\text{std}(A) + \varepsilon}")
@@ -162,7 +162,7 @@ def formula(row: Objective) -> list[str]:
         words.append(r"$G_{it}$: discounted rewards to go; $R_i$: the return of episode $i$")
     if row.grouped:
         words.append(r"$g(i)$: the $G$ episodes of the group of $i$")
-    if scale_by_std(row):
+    if row.scale_by_std:
         words.append(r"$s_{g(i)}$: the standard deviation of the group's returns")
     if row.aggregation == "constant":
         words.append(r"$C$: the most tokens that the policy can write in an episode")
@@ -176,7 +176,7 @@ def parts_table(row: Objective) -> str:
     """The fields of a row."""
     fields = {
         "baseline": f"`{row.baseline}`",
-        "divided by the group's standard deviation": "yes" if scale_by_std(row) else "no",
+        "divided by the group's standard deviation": "yes" if row.scale_by_std else "no",
         "whitened over the batch": "yes" if row.whitened else "no",
         "clipped ratio": "yes" if row.clipped else "no",
         "token weights": f"`{row.aggregation}`",
@@ -184,11 +184,6 @@ def parts_table(row: Objective) -> str:
         "needs groups": "yes" if row.grouped else "no",
     }
     return "\n".join(["| part | value |", "|---|---|", *(f"| {name} | {value} |" for name, value in fields.items())])
-
-
-def scale_by_std(row: Objective) -> bool:
-    """Whether a row divides by the standard deviation of the group's returns."""
-    return bool(getattr(row, "scale_by_std", None) or getattr(row, "deviation", None))
 
 
 def row_source(name: str) -> str:

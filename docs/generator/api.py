@@ -17,6 +17,7 @@ LEFT_OUT = ("textmdp.envs.tasks", "textmdp.envs.judge.inside")
 MODULES = (
     "textmdp.envs.env_checker",
     "textmdp.agents.algorithms.advantages",
+    "textmdp.agents.algorithms.baselines",
     "textmdp.agents.algorithms.losses",
     "textmdp.agents.algorithms.config",
 )
