@@ -46,7 +46,8 @@ def index(found: dict[str, ModuleType]) -> str:
     lines = ["# API", "", "Public names of the packages, with their types, from the docstrings.", ""]
     for name, module in found.items():
         lines.append(f"- [`{module.__name__}`]({name}.md): {summary(module)}")
-    return "\n".join([*lines, "", "```{toctree}", ":hidden:", "", *found, "```", ""])
+    entries = [f"{module.__name__.removeprefix('textmdp.')} <{name}>" for name, module in found.items()]
+    return "\n".join([*lines, "", "```{toctree}", ":hidden:", "", *entries, "```", ""])
 
 
 def page(file_name: str, module: ModuleType, homes: dict[int, str]) -> str:

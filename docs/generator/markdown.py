@@ -15,6 +15,7 @@ from generator.docstrings import prose, section_start
 if TYPE_CHECKING:
     from sphinx.application import Sphinx
 
+_ARRAY = re.compile(r"[~.\w]*ndarray\[[~.\w]*tuple\[[~.\w]*Any, \.\.\.\], [~.\w]*dtype\[(.+?)\]\]")
 _HEADING = re.compile(r"^#+ (.*)", re.MULTILINE)
 
 
@@ -22,6 +23,7 @@ def setup(app: Sphinx) -> None:
     """Register the directive, and the conversion of docstrings to it."""
     app.add_directive("markdown", Markdown)
     app.connect("autodoc-process-docstring", _to_directive, priority=100)  # before napoleon
+    app.connect("object-description-transform", _shorten_arrays, priority=100)  # before autodoc merges types in
 
 
 class Markdown(SphinxDirective):
@@ -42,3 +44,10 @@ def _to_directive(app: Sphinx, what: str, name: str, obj: object, options: objec
     text = _HEADING.sub(r"**\1**", prose("\n".join(lines)))  # a description has no sections of its own
     if text.strip():
         lines[:] = [".. markdown::", "", *(f"   {line}" for line in text.split("\n")), "", *sections]
+
+
+def _shorten_arrays(app: Sphinx, domain: str, objtype: str, content: nodes.Element) -> None:
+    """Write the types of arrays as the code does: `NDArray[float64]`."""
+    for types in app.env.current_document.autodoc_annotations.values():
+        for name, annotation in types.items():
+            types[name] = _ARRAY.sub(r"NDArray[\1]", annotation)
