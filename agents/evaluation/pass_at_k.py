@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from textmdp.agents.evaluation.evaluate import mean_interval, rollouts, solved, wilson_interval
 from textmdp.agents.rollouts.agent import Agent
+from textmdp.envs.answers import exactly_equivalent, extract_answer
 from textmdp.envs.tokenizers import Tokenizer
 from textmdp.envs.views.vector_env import TokenVectorEnv
 
@@ -176,9 +177,7 @@ def estimate(values: NDArray[np.float64]) -> Estimate:
 
 def final_answer(response: str) -> Hashable:
     """The key for worked solutions: the answer that they end in; the whole text where none is found."""
-    from textmdp.envs.answers.extraction import extract_answer
-
-    return extract_answer(response).answer or response.strip()
+    return extract_answer(response, exactly_equivalent).answer or response.strip()
 
 
 def _draws(counts: Sequence[int], k: int) -> list[NDArray[np.float64]]:

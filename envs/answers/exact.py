@@ -10,6 +10,8 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from textmdp.envs.answers.notation import clean
+from textmdp.envs.answers.number_words import number_in_words
+from textmdp.envs.answers.units import NO_TAIL, Tail, read_tail, same_unit
 
 MAX_DIGITS = 100_000
 """Longer numbers are not converted (they are still equal to themselves, as text)."""
@@ -30,6 +32,7 @@ _NUMBERS = tuple(
         _FRAC,
         _SLASH,
         r"(?P<start>\d{0,1000}\.\d{0,1000})\\overline\s?\{(?P<repeat>\d{1,1000})\}",
+        r"(?P<dotted>\d{0,1000}\.\d{2,1000})\s?\\ldots",
         rf"(?P<plain>{_DECIMAL}){_POWER}",
         _TEN,
         rf"(?P<plain>{_DECIMAL})",
@@ -37,44 +40,6 @@ _NUMBERS = tuple(
 )
 _SIGN = re.compile(r"[+-]?\s?")
 _DIGITS = re.compile(r"-?\d+")
-_SCALE = {"hundred": 2, "thousand": 3, "million": 6, "billion": 9, "trillion": 12}
-UNITS = {
-    name: canonical
-    for canonical, names in {
-        "m": "m meter meters metre metres",
-        "cm": "cm centimeter centimeters centimetre centimetres",
-        "mm": "mm millimeter millimeters",
-        "km": "km kilometer kilometers kilometre kilometres",
-        "in": "inch inches",
-        "ft": "ft foot feet",
-        "mi": "mi mile miles",
-        "s": "s sec secs second seconds",
-        "min": "min mins minute minutes",
-        "h": "h hr hrs hour hours",
-        "day": "day days",
-        "week": "week weeks",
-        "month": "month months",
-        "year": "yr yrs year years",
-        "g": "g gram grams",
-        "kg": "kg kilogram kilograms",
-        "lb": "lb lbs pound pounds",
-        "l": "l L liter liters litre litres",
-        "ml": "ml mL milliliter milliliters",
-        "dollar": "dollar dollars usd USD",
-        "cent": "cent cents",
-        "mph": "mph",
-        "degree": "degree degrees",
-        "radian": "rad radian radians",
-        "am": "am AM Am",
-        "pm": "pm PM Pm",
-    }.items()
-    for name in names.split()
-}
-"""Common units: every spelling with the one it stands for."""
-# The rest of "15 \text{cm}^{2}", "125 miles", "60 km/h", "17\text{ any text}": words, small powers, no other digits.
-_TEXT = re.compile(r"\\text\s?\{([^{}\d]*)\}")
-_UNIT_REST = re.compile(r"[a-zA-Z \-/.'^()&]*(?:\^\s?\{?-?[1-9]\}?)?[a-zA-Z \-/.]*")
-_JOINS = re.compile(r"(?<![a-zA-Z])(?:and|or|not|to|plus|minus|times|over|sqrt|if|is|per)(?![a-zA-Z])")
 
 
 class Quantity(NamedTuple):
@@ -106,30 +71,16 @@ def _decimal(text: str) -> Fraction:
     return Fraction(sign * number, 10 ** len(part)) if part else Fraction(sign * number)
 
 
-def _unit(rest: str) -> str | None:
-    """Name of the unit in ``rest`` (``""`` for none or an uncommon one), or None where it is no unit at all."""
-    marked = "\\text" in rest
-    words = _TEXT.sub(r" \1 ", rest).replace(r"^{\circ}", " degrees ").strip(" .")
-    if not words:
-        return ""
-    if _UNIT_REST.fullmatch(words) is None or _JOINS.search(words) or len(words) > 200:
-        return None
-    name = UNITS.get(words) or UNITS.get(words.lower())
-    if name is not None:
-        return name
-    # "5x" and "5 x" are products; a unit is a word, or is set as \text, or is a power of a known unit.
-    base, _, power = words.partition("^")
-    if base.strip() in UNITS:
-        return f"{UNITS[base.strip()]}^{power.strip('{}')}"
-    return "" if marked or (re.match(r"[a-zA-Z]{3}", words) and rest[0] == " ") else None
-
-
 def parse_quantity(text: str) -> Quantity | None:
     """Read cleaned text as one exact number with an optional percent sign or unit; None where it is not one."""
     if not text or len(text) > MAX_DIGITS + 100:
         return None
     if _DIGITS.fullmatch(text):  # most answers
         return Quantity(Fraction(_integer(text[1:]) * -1 if text[0] == "-" else _integer(text)), False, "", 0)
+    if text[-1] in "}." or text[-1].isalpha():
+        spoken = _spoken(text)
+        if spoken is not None:
+            return spoken
     head = _SIGN.match(text)
     assert head is not None
     negative = head[0].startswith("-")
@@ -144,27 +95,34 @@ def parse_quantity(text: str) -> Quantity | None:
         if match is None:
             continue
         rest = body[match.end() :]
-        percent, scale, unit = False, 0, ""
-        if rest:
-            stripped = rest.strip()
-            word, _, after = stripped.partition(" ")
-            if stripped[:1] == "%":
-                percent, stripped = True, stripped[1:].strip(" .")
-                if stripped:
-                    continue
-            elif word in _SCALE and rest[0] == " ":
-                scale, rest = _SCALE[word], (" " + after if after else "")
-            if not percent:
-                found = _unit(rest)
-                if found is None:
-                    continue
-                unit = found
+        percent = rest.lstrip()[:1] == "%"
+        if percent:
+            if rest.strip(" .") != "%":
+                continue
+            tail: Tail | None = NO_TAIL
+        else:
+            tail = read_tail(rest) if rest else NO_TAIL
+        if tail is None:
+            continue
         number = _value(match)
         if number is None:
             return None
         plain = match.groupdict().get("plain") or ""
         precision = len(re.sub(r"\D", "", plain).lstrip("0")) if "." in plain and match[0] == plain else 0
-        return Quantity((-number if negative else number) * 10**scale, percent, unit, precision)
+        return Quantity((-number if negative else number) * tail.scale, percent, tail.unit, precision)
+    return None
+
+
+def _spoken(text: str) -> Quantity | None:
+    """A number in words, with a unit of at most three words behind it: *twenty-five dollars*."""
+    if len(text) > 200:
+        return None
+    words = text.split(" ")
+    for count in range(len(words), max(0, len(words) - 4), -1):
+        number = number_in_words(" ".join(words[:count]))
+        if number is not None:
+            tail = read_tail(" " + " ".join(words[count:])) if count < len(words) else NO_TAIL
+            return None if tail is None else Quantity(number * tail.scale, False, tail.unit, 0)
     return None
 
 
@@ -185,8 +143,20 @@ def _value(match: re.Match[str]) -> Fraction | None:
         start, repeat = groups["start"], groups["repeat"]
         tail = Fraction(int(repeat), 10 ** len(repeat) - 1) / 10 ** len(start.partition(".")[2])
         return _decimal("0" + start) + tail
+    if groups.get("dotted"):
+        return _continued(groups["dotted"])
     plain = groups.get("plain")
     return power if plain is None else _decimal(plain) * power
+
+
+def _continued(digits: str) -> Fraction | None:
+    """``0.1666...`` as 1/6: the shortest group of digits that is repeated at the end; None where none is."""
+    repeated = re.search(r"(\d)\1\1$|(\d{2,20}?)\2$|\.(\d)\3$", digits)
+    if repeated is None:
+        return None
+    group = repeated[1] or repeated[2] or repeated[3]
+    places = len(digits.partition(".")[2])
+    return _decimal("0" + digits) + Fraction(int(group), 10 ** len(group) - 1) / 10**places
 
 
 def parse_number(text: str) -> Fraction | None:
@@ -214,7 +184,7 @@ def is_number(text: str) -> bool:
 
 def same_quantity(gold: Quantity, answer: Quantity) -> bool:
     """Exact equality, with the conventions for percent signs, units and decimals of full double precision."""
-    if gold.unit and answer.unit and gold.unit != answer.unit:
+    if not same_unit(gold.unit, answer.unit):
         return False
     if gold.percent == answer.percent:
         return same_value(gold, answer)

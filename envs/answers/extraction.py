@@ -1,14 +1,15 @@
 r"""The final answer of a response.
 
-1. **Thinking does not count**: only what follows the last ``</think>`` is read; a response that never ends its
-   ``<think>`` has no answer. Chat tokens such as ``<|im_end|>`` end the response.
-2. **Markers**: ``#### x``, ``\boxed{x}`` (also ``\fbox``, ``\boxed 5``) and labels (``Answer: x``, ``A: x``, ``the
-   final answer is x``). Boxes joined by nothing but *and* or commas are one list. Text in a label or behind ``####``
-   that is no mathematics counts only where no other marker does.
+1. **Reasoning does not count** (:mod:`textmdp.envs.answers.thinking`).
+2. **Markers**: ``#### x``, ``\boxed{x}`` (also ``\fbox``, ``\boxed 5``), ``<answer>x</answer>`` and labels
+   (``Answer: x``, ``A: x``, ``the final answer is x``, ``x is the answer``). Boxes joined by *and* or commas alone are
+   one list; alternatives joined by *or* that are the same are one answer. Words in a label or behind ``####`` that
+   are no mathematics, and labels that only mention an answer, count only where no other marker does.
 3. **Without a marker** the whole response, where it is an answer by itself; else the last number or math span of the
-   last sentence that has one.
+   last sentence that has one. Numbers that the sentence denies do not count.
 4. **Answers that differ earn nothing**, within and across the kinds of marker, and so do lines that are bare numbers
-   when they differ from the final one. The same answer twice is fine.
+   when they differ from the final one, and guesses one after another. The same answer twice is fine. An answer that is
+   taken back (*that is wrong*, *it is not 5*) is none.
 """
 
 import bisect
@@ -16,21 +17,41 @@ import re
 from collections.abc import Callable
 from typing import NamedTuple
 
+from textmdp.envs.answers.choices import read_choice
 from textmdp.envs.answers.exact import parse_quantity
+from textmdp.envs.answers.labels import answer_in, labelled, main_clause, without_explanation
 from textmdp.envs.answers.notation import clean
-from textmdp.envs.answers.spans import Span, bare_lines, boxes, candidates, math_spans, pick, sentences, stands_alone
+from textmdp.envs.answers.phrases import ALTERNATIVE, CLOSING_REMARK, DENIAL, HEDGE, LEAD, OR, QUOTES, RETRACTED
+from textmdp.envs.answers.spans import (
+    Span,
+    bare_lines,
+    boxes,
+    candidates,
+    denied,
+    math_spans,
+    select_answer,
+    sentences,
+    stands_alone,
+)
+from textmdp.envs.answers.thinking import final_part
 
 MAX_CANDIDATES = 8
 """Responses with more than this many differently written answers are spraying."""
+MAX_LABELS = 200
+"""Labels that are read, from the end of the response."""
+
+Same = Callable[[str, str], bool]
+"""Decides whether two answers are the same."""
 
 
 class Extraction(NamedTuple):
-    """What :func:`extract_answer` found."""
+    """Result of :func:`extract_answer`."""
 
     answer: str | None
     """The final answer as written, or None."""
     reason: str
-    """``"hash"``, ``"boxed"``, ``"label"``, ``"whole"``, ``"prose"``: where it stood; ``"none"`` or ``"conflict"``."""
+    """Place of the answer: ``"hash"``, ``"boxed"``, ``"tag"``, ``"label"``, ``"whole"`` or ``"prose"``; without
+    one answer ``"none"`` or ``"conflict"``."""
     start: int = -1
     """Index in the response of the marker, or -1."""
 
@@ -39,135 +60,199 @@ class _Found(NamedTuple):
     kind: str
     start: int
     text: str
-    weak: bool  # words without mathematics: "the answer is clear"
+    weak: bool  # words without mathematics, "the answer is clear", or a label that only mentions an answer
 
 
-_CHAT = re.compile(r"<\|[a-zA-Z_]{1,30}\|>|</s>|<eos>")
 _ANNOTATION = re.compile(r"<<[^<>\n]{0,300}>>")
-_BOILERPLATE = re.compile(r"(?:I|We) hope (?:it|this|that)[^.\n]{0,40}(?:\.|$)", re.I)
 _HASH = re.compile(r"####[ \t]*([^\n#]*)")
-_LABEL = re.compile(
-    r"(?:\b(?:the\s+)?(?:(?:final|correct|right)\s+)?answer(?:\s+to\s+[^.\n:$]{1,80}?)?\s+"
-    r"(?:is|are|equals|(?:might|may|could|would|should|must|will)\s+be)(?:\s+(?:therefore|thus|then|simply|now))?(?:\*\*)?\s?:?"
-    r"|\b(?:final\s+answer|answer|réponse|respuesta|antwort)(?:\*\*)?\s?[:：]"
-    r"|^[ \t>*]{0,4}(?:final\s+)?answer(?=[ \t*]{0,3}(?:\$|\\\(|\\\[))"
-    r"|^[ \t>*]{0,4}A\s?:"
-    r"|\b(?:réponse\s+est|respuesta\s+es|antwort\s+ist)\s?:?"
-    r"|答案(?:是|为|為|[:：]))",
-    re.IGNORECASE | re.MULTILINE,
-)
-_QUOTES = " \t\r\n*\"'“”_`>:："
-_NEGATED = re.compile(r"(?:not|never|n't|wrong|incorrect|unclear|unknown)(?![a-z])", re.I)
+_TAG = re.compile(r"<(/?)(?:final_?)?answer>", re.I)
+_NUMBERED_HEADING = re.compile(r"\d{1,2}[.):]\s+[A-Za-z]")
+_HEADING = re.compile(r"^[ \t]{0,3}#{1,3}[ \t]+", re.M)
 
 
-def final_part(response: str) -> tuple[str, int]:
-    """What follows the thinking, up to a chat token, and where it starts; ``("", 0)`` where thinking never ends."""
-    start = 0
-    if "</think>" in response:
-        start = response.rindex("</think>") + len("</think>")
-    elif "<think>" in response:
-        return "", 0
-    for token in _CHAT.finditer(response, start):
-        if response[start : token.start()].strip():
-            return response[start : token.start()], start
-        # The turn's own header stands in front of the text, not behind it.
-        start = token.end()
-        if response.startswith("assistant\n", start):
-            start += len("assistant\n")
-    return response[start:], start
-
-
-def extract_answer(response: str, *, same: Callable[[str, str], bool] | None = None) -> Extraction:
+def extract_answer(response: str, same: Same) -> Extraction:
     r"""Find the final answer of a response.
 
     Args:
-        response: what a policy wrote, thinking included
-        same: decides whether two answers are the same; the exact comparison by default
+        response: a policy's text, reasoning included
+        same: decides whether two answers are the same, such as
+            :func:`~textmdp.envs.answers.grading.exactly_equivalent`
 
     Returns:
-        The answer with its reason; ``answer`` is None where there is none, or where final answers differ.
+        The answer with its place; ``answer`` is None where there is none, or where final answers differ.
 
-    >>> extract_answer(r"So it is $x = \boxed{\frac{1}{2}}$.").answer
+    >>> from textmdp.envs.answers import exactly_equivalent
+    >>> extract_answer(r"So it is $x = \boxed{\frac{1}{2}}$.", exactly_equivalent).answer
     '\\frac{1}{2}'
-    >>> extract_answer("#### 1 #### 2").reason
+    >>> extract_answer("#### 1 #### 2", exactly_equivalent).reason
     'conflict'
     """
-    if same is None:
-        # grading imports this module; only the default of an argument needs it here.
-        from textmdp.envs.answers.grading import equivalent_exactly
-
-        same = equivalent_exactly
     text, offset = final_part(response)
     if "<<" in text:  # calculator annotations of GSM8K, blanked so that places stay
         text = _ANNOTATION.sub(lambda match: " " * len(match[0]), text)
     if not text.strip():
         return Extraction(None, "none")
-    found = _marked(text)
+    tags = _tags(text)
+    for start, inside in tags:
+        if "<" not in inside and _inside(inside, same).answer is None and inside.strip():
+            return Extraction(None, "conflict", offset + start)
+    found = _marked(_without_tags(text) if tags else text)
+    found += [_Found("tag", start, _inside(inside, same).answer or "", False) for start, inside in tags]
+    found = sorted((item for item in found if item.text), key=lambda item: item.start)
     if any(not item.weak for item in found):
         found = [item for item in found if not item.weak]
+    if not found:
+        return _unmarked(text, offset, same)
+    found = [item._replace(text=_one_of(item.text, same)) for item in found]
+    distinct: list[_Found] = []
+    for item in found:
+        if all(item.text != other.text for other in distinct):
+            distinct.append(item)
+        if len(distinct) > MAX_CANDIDATES:
+            return Extraction(None, "conflict", offset + item.start)
+    last = distinct[-1]
+    if any(not same(last.text, other.text) and not same(other.text, last.text) for other in distinct[:-1]):
+        return Extraction(None, "conflict", offset + last.start)
+    last = found[-1]
+    if _taken_back(text, last, same):
+        return Extraction(None, "conflict", offset + last.start)
+    return Extraction(last.text, last.kind, offset + last.start)
+
+
+def _tags(text: str) -> list[tuple[int, str]]:
+    """Start and content of each ``<answer>..</answer>``; the last may be open, where a stop string cut the response."""
+    found: list[tuple[int, str]] = []
+    start, end = -1, 0
+    for match in _TAG.finditer(text):
+        if not match[1]:
+            start, end = match.start(), match.end()
+        elif start >= 0:
+            found.append((start, text[end : match.start()]))
+            start = -1
+    if start >= 0 and text[end:].strip() and len(text) - end < 2000 and not found:
+        found.append((start, text[end:]))
+    return [item for item in found if item[1].strip()]
+
+
+def _without_tags(text: str) -> str:
+    """Blank the tags with their content, so that places stay."""
+    pieces, end = [], 0
+    for start, inside in _tags(text):
+        stop = text.find(inside, start) + len(inside)
+        pieces += [text[end:start], " " * (stop - start)]
+        end = stop
+    return "".join([*pieces, text[end:]])
+
+
+def _inside(text: str, same: Same) -> Extraction:
+    """The answer of the content of a tag, read like a response of its own."""
+    found = [item for item in _marked(text) if not item.weak]
     if found:
-        distinct: list[_Found] = []
-        for item in found:
-            if all(item.text != other.text for other in distinct):
-                distinct.append(item)
-            if len(distinct) > MAX_CANDIDATES:
-                return Extraction(None, "conflict", offset + item.start)
-        last = distinct[-1]
-        if any(not same(last.text, other.text) and not same(other.text, last.text) for other in distinct[:-1]):
-            return Extraction(None, "conflict", offset + last.start)
-        return Extraction(found[-1].text, found[-1].kind, offset + found[-1].start)
-    return _unmarked(text, offset, same)
+        texts = {_one_of(item.text, same) for item in found}
+        last = found[-1].text
+        agree = len(texts) <= MAX_CANDIDATES and all(same(last, other) for other in texts)
+        return Extraction(last, "tag") if agree else Extraction(None, "conflict")
+    return _unmarked(text, 0, same)
 
 
-def _unmarked(text: str, offset: int, same: Callable[[str, str], bool]) -> Extraction:
+def _one_of(text: str, same: Same) -> str:
+    """The first of alternatives that are the same (``7/2 or 3.5``, ``4 (or 4/1)``); other text as it is."""
+    if len(text) > 500 or not ALTERNATIVE.search(text):
+        return text
+    parts = [part.strip() for part in ALTERNATIVE.split(text)]
+    if text.rstrip().endswith(")") and text.count("(") > parts[0].count("("):
+        parts[-1] = parts[-1].removesuffix(")")
+    if len(parts) < 2 or not all(parts) or len(parts) > MAX_CANDIDATES:
+        return text
+    alike = all(same(first, second) for i, first in enumerate(parts) for second in parts[i + 1 :])
+    return parts[0] if alike else text
+
+
+def _taken_back(text: str, found: _Found, same: Same) -> bool:
+    """Whether the text behind the answer denies it: *wait, that is wrong*, *it is not 5*."""
+    rest = text[found.start : found.start + 20_000]
+    place = rest.find(found.text)
+    rest = rest[max(place, 0) + len(found.text) if place >= 0 else 0 :]
+    if RETRACTED.search(rest):
+        return True
+    if not (DENIAL.search(rest) or "wrong" in rest):
+        return False
+    spans = candidates(rest)[: 4 * MAX_CANDIDATES]
+    return any(denied(rest, span) and same(found.text, span.text) for span in spans)
+
+
+def _unmarked(text: str, offset: int, same: Same) -> Extraction:
     """The answer of a text without markers."""
-    text = _BOILERPLATE.sub("", text[-20_000:] if len(text) > 200_000 else text).strip()
-    if text and stands_alone(text) and "\n" not in text.strip():
-        return Extraction(text.strip(), "whole", offset)
+    text = CLOSING_REMARK.sub("", text[-20_000:] if len(text) > 200_000 else text)
+    text = _HEADING.sub("", without_explanation(text)).strip()
+    if lead := LEAD.match(text):
+        text = text[lead.end() :]
+    if len(text) < 300 and "\n" not in text and read_choice(clean(text)) is not None:
+        return Extraction(text, "whole", offset)
+    if text and "\n" not in text and stands_alone(head := main_clause(text)):
+        return Extraction(_one_of(head, same), "whole", offset)
     if len(math_spans(text)) == 1 and stands_alone(text):
         return Extraction(text, "whole", offset)
-    for sentence in sentences(text)[-1:-4:-1]:
-        answer = sentence if parse_quantity(clean(sentence)) is not None else pick(sentence)
-        if answer is not None:
-            others = {line for line in bare_lines(text) if line != answer}
-            if len(others) > MAX_CANDIDATES or any(not same(answer, other) for other in others):
-                return Extraction(None, "conflict")
-            return Extraction(answer, "prose")
+    parts = sentences(text)
+    for i, sentence in enumerate(parts[-1:-4:-1], start=1):
+        answer = sentence if parse_quantity(clean(sentence)) is not None else select_answer(sentence)
+        if answer is None:
+            continue
+        answer = _one_of(answer, same)
+        others = {line for line in bare_lines(text) if line != answer} | _guesses(parts[-i], answer, parts[:-i][-50:])
+        if len(others) > MAX_CANDIDATES or any(not same(answer, other) for other in others):
+            return Extraction(None, "conflict")
+        if _taken_back(" ".join(parts[len(parts) - i :]), _Found("prose", 0, answer, False), same):
+            return Extraction(None, "conflict")
+        return Extraction(answer, "prose")
     return Extraction(None, "none")
 
 
+def _guesses(sentence: str, answer: str, before: list[str]) -> set[str]:
+    """Answers of earlier sentences that are guesses too (*it could be 4*), or say the same of another value."""
+    found: set[str] = set()
+    if len(HEDGE.findall(sentence)) > 1:  # "first guess 4, second guess 5"
+        found.update(span.text for span in candidates(sentence))
+    choice = read_choice(clean(sentence))
+    hedged, shape = HEDGE.search(sentence), sentence.replace(answer, "#").strip(" .!")
+    for other in before:
+        value = select_answer(other)
+        if value is not None and value != answer:
+            alike = other.replace(value, "#").strip(" .!") == shape and len(shape) > 1
+            other_choice = read_choice(clean(other)) if choice else None
+            if alike or other_choice or (hedged and HEDGE.search(other)):
+                found.add(value)
+    return found
+
+
 def _marked(text: str) -> list[_Found]:
-    """Answers at markers, in order of their place."""
+    """Answers at boxes, hashes and labels, in order of their place."""
     boxed = _join_boxes(text, boxes(text))
     found = [_Found("boxed", box.start, box.text, False) for box in boxed]
-    inside = {box.start: box.end for box in boxed}
-    starts = sorted(inside)
+    starts = sorted(box.start for box in boxed)
     seen: set[str] = set()
     for match in _HASH.finditer(text):
-        content = match[1].strip(_QUOTES)
+        content = match[1].strip(QUOTES)
         if content and not _covers(starts, match.start(1), match.end(1)) and content not in seen:
             seen.add(content)
             if len(seen) > 20 * MAX_CANDIDATES:
                 break
-            if stands_alone(content) or re.match(r"[-+−$€£.(\[{\\]|\d", content):
+            if stands_alone(content) or (
+                re.match(r"[-+−$€£.(\[{\\]|\d", content) and not _NUMBERED_HEADING.match(content)
+            ):
+                content = content if stands_alone(content) else answer_in(content)
                 found.append(_Found("hash", match.start(), content, _wordy(content)))
-    labels = list(_LABEL.finditer(text))
     hashes = [item.start for item in found if item.kind == "hash"]
-    for i, label in enumerate(labels[-200:], start=max(0, len(labels) - 200)):
-        stop = labels[i + 1].start() if i + 1 < len(labels) else len(text)
-        region = _region(text[label.end() : min(stop, label.end() + 2000)])
-        end = label.end() + len(region)
+    for label in labelled(text, MAX_LABELS):
         # A label in front of a box, a hash or another label only announces it.
-        if _covers(starts, label.end(), end) or any(label.end() <= start <= end for start in hashes):
+        if not label.text or _covers(starts, label.start, label.end) or _covers(hashes, label.start, label.end + 1):
             continue
-        if (answer := _labelled(region)) is not None:
-            found.append(_Found("label", label.start(), answer, _wordy(answer)))
+        found.append(_Found("label", label.start, label.text, label.aside or _wordy(label.text)))
     return sorted(found, key=lambda item: item.start)
 
 
 def _covers(starts: list[int], low: int, high: int) -> bool:
     """Whether one of the sorted starts lies in [low, high)."""
-
     i = bisect.bisect_left(starts, low)
     return i < len(starts) and starts[i] < high
 
@@ -190,32 +275,9 @@ def _join_boxes(text: str, found: list[Span]) -> list[Span]:
             between[:200],
         )
         if last is not None and len(between) < 60 and not only.strip() and "\n\n" not in between:
+            word = "or" if OR.search(between) else ";"
             if last.text != box.text and len(last.text) < 2000:
-                joined[-1] = Span(last.start, box.end, f"{last.text} ; {box.text}")
+                joined[-1] = Span(last.start, box.end, f"{last.text} {word} {box.text}")
         else:
             joined.append(box)
     return joined
-
-
-def _region(text: str) -> str:
-    """What a label speaks of: up to the end of the sentence or the line, math spans kept whole."""
-    lead = len(text) - len(text.lstrip(_QUOTES))
-    spans = math_spans(text)
-    for match in re.finditer(r"[.!?](?:[\"*)'\\]{0,3})(?=\s|$)|[。！？]|\n", text[lead:]):
-        end = lead + match.start()
-        if not any(span.start < end < span.end for span in spans):
-            return text[:end]
-    return text
-
-
-def _labelled(region: str) -> str | None:
-    """The answer in what a label speaks of, or None."""
-    content = region.replace('\\"', '"').strip(_QUOTES)
-    if not content or _NEGATED.match(content):
-        return None
-    if stands_alone(content):
-        return content
-    spans = candidates(content)
-    if not spans:
-        return content if len(content.split()) <= 3 else None
-    return pick(content, prefer_money=True)

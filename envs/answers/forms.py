@@ -1,16 +1,12 @@
-r"""The forms of an answer, read from cleaned text: words, lists, brackets, matrices, equations, inequalities.
+r"""The forms of an answer, read from cleaned text: words, names, lists, brackets, matrices.
 
 Readers only; :mod:`textmdp.envs.answers.structure` compares what they return.
 """
 
-import itertools
 import re
 
-from textmdp.envs.answers.exact import UNITS, parse_quantity
-from textmdp.envs.answers.notation import closing_braces, commas_for_words, split_top, squash
+from textmdp.envs.answers.notation import closing_braces, commas_for_words, split_top
 
-_ORDER = (r"\le", r"\ge", "<", ">", r"\ne")
-_FLIPPED = {">": "<", r"\ge": r"\le"}
 _OPEN = ("[", "(", r"\{", "{", r"\langle")
 _FUNCTION = re.compile(
     r"\\(?:sin|cos|tan|sec|csc|cot|log|ln|exp|sqrt|frac|sum|int|prod|lim|binom|arc[a-z]{3}|sinh|cosh|tanh)"
@@ -19,10 +15,6 @@ _SUBSCRIPT = re.compile(r"_(?:\{[^{}]*\}|\w)")
 _ARGUMENTS = re.compile(r"(?<=[a-zA-Z'])\([^()]*\)")
 _TEXT_MACRO = re.compile(r"\\text\s?\{([^{}]*)\}")
 _PLAIN_WORD = re.compile(r"(?<![\\a-zA-Z])[a-zA-Z]{4,}|(?<![\\a-zA-Z])[a-zA-Z]{2,} [a-zA-Z]{2,}")
-_UNIT_TEXT = re.compile(r"\\text\s?\{[^{}]*\}\s?(?:\^\s?\{?\d\}?)?$")
-_UNIT_WORDS = re.compile(
-    rf"(?<=[\s}})\d])(?:(?:square|cubic|sq\.?|cu\.?) )?(?:units?|{'|'.join(name for name in UNITS if len(name) > 2)})$"
-)
 _MATRIX = re.compile(r"\\begin\{([bpvBV]?matrix|array)\}(?:\{[^{}]*\})?([\s\S]*)\\end\{\1\}")
 THOUSANDS = re.compile(r"-?\d{1,3}(?:,\d{3})+")
 """One number with thousands marks, or a list of short ones: ``100,200``."""
@@ -45,12 +37,6 @@ def text_of(text: str) -> str:
     """Words of an answer for comparison: no macros, punctuation or case (single letters keep their case)."""
     words = re.sub(r"[^\w+\-*/^=<>]+", " ", _TEXT_MACRO.sub(r" \1 ", text).replace("\\", " ")).strip()
     return words if len(words) == 1 else words.lower()
-
-
-def strip_unit(text: str) -> str:
-    r"""Drop a unit behind something: a trailing ``\text{..}`` with its power, or the words of a common unit."""
-    match = _UNIT_TEXT.search(text) or _UNIT_WORDS.search(text)
-    return text[: match.start()].strip() if match and text[: match.start()].strip() else text
 
 
 def items(text: str) -> list[str]:
@@ -97,8 +83,14 @@ def bracketed(text: str) -> tuple[str, list[str]] | None:
 
 
 def matrix_rows(text: str) -> list[list[str]] | None:
-    r"""Rows of a matrix environment (brackets around it do not count), or None. ``vmatrix`` is a determinant: None."""
+    r"""Rows of a matrix environment (brackets around it do not count) or of ``[[1,2],[3,4]]``; None for other text.
+
+    ``vmatrix`` is a determinant: None.
+    """
     bare = text.strip()
+    if re.match(r"\[\s?\[", bare) and (outer := bracketed(bare)) is not None and outer[0] == "[]":
+        inner = [bracketed(row) for row in outer[1]]
+        return [row[1] for row in inner if row] if all(row and row[0] == "[]" for row in inner) else None
     for left, right in (("(", ")"), ("[", "]")):
         if bare.startswith(left) and bare.endswith(right):
             bare = bare[1:-1].strip()
@@ -109,79 +101,9 @@ def matrix_rows(text: str) -> list[list[str]] | None:
     return [[cell.strip() for cell in row.split("&")] for row in rows]
 
 
-def member_of(text: str) -> str:
-    r"""``x \in S`` is ``S``."""
-    parts = re.split(r"\\in(?![a-zA-Z])", text, maxsplit=1)
-    return parts[1].strip() if len(parts) == 2 and is_name(parts[0]) else text
-
-
 def is_name(text: str) -> bool:
     r"""Whether the text names a thing: ``x``, ``a_{37}``, ``f(x)``, ``|AB|``, ``(p, q)``, ``V_1:V_2``, ``\angle A``."""
     bare = _ARGUMENTS.sub("", _SUBSCRIPT.sub("", text.strip()))
     if not bare or len(bare) > 80 or _FUNCTION.search(bare) or not re.search(r"[a-zA-Z]", bare):
         return False
     return not re.search(r"[+*/^=<>]|\\(?:cdot|times|pm)|^\s?[\d-]|[\d]$", bare)
-
-
-def sides(text: str) -> list[str]:
-    """Sides of an equation."""
-    return [part for part, _ in split_top(text, frozenset({"=", r"\approx"}))]
-
-
-def named(text: str) -> tuple[str, str]:
-    r"""``(name, value)`` of ``name = value``; the name is empty where there is none.
-
-    In a chain the last side counts (``x = 1 + 1 = 2``), and a rounding behind ``\approx`` only where nothing exact
-    stands before it. A chain whose numbers differ has no value.
-    """
-    parts = split_top(text, frozenset({"=", r"\approx"}))
-    if len(parts) == 1:
-        return "", text
-    name = squash(parts[0][0]) if is_name(parts[0][0]) else ""
-    if not name and len(parts) == 2 and parts[0][1] == "=" and is_name(parts[1][0]):
-        return squash(parts[1][0]), parts[0][0]
-    if (
-        not name
-        and re.search(r"[a-zA-Z]", re.sub(r"\\(?:text\s?\{[^{}]*\}|[a-zA-Z]+)", "", parts[0][0]))
-        and parts[0][1] == "="
-    ):
-        return "", text  # an equation such as 3x - y = 0
-    values = parts[1:] if name else parts
-    kept = [values[0][0]]
-    for (_, separator), (part, _) in itertools.pairwise(values):
-        if separator == r"\approx":
-            break
-        kept.append(part)
-    exact = [quantity.value for quantity in map(parse_quantity, kept) if quantity is not None]
-    return name, "" if len(set(exact)) > 1 else kept[-1]
-
-
-def function_name(name: str) -> str:
-    """``f(x)`` and ``y`` name the same thing: the value of a function."""
-    return "f(.)" if re.fullmatch(r"[fgh]\([a-z]\)", name) else name
-
-
-def relation_parts(text: str) -> list[str]:
-    r"""``["a", "<", "b"]`` or ``["a", "<", "x", "\le", "b"]``, turned so that it grows; empty for other text."""
-    parts = split_top(text, frozenset(_ORDER))
-    if not 2 <= len(parts) <= 3:
-        return []
-    if parts[0][1] in _FLIPPED and all(sign in _FLIPPED or not sign for _, sign in parts):
-        parts = [
-            (part, _FLIPPED.get(parts[-i - 2][1], "") if i < len(parts) - 1 else "")
-            for i, (part, _) in enumerate(reversed(parts))
-        ]
-    return [token for part, sign in parts for token in (part, sign) if token]
-
-
-def as_interval(parts: list[str]) -> str:
-    """The interval of a relation on one name, or the empty string."""
-    if len(parts) == 5 and is_name(parts[2]) and parts[1] in ("<", r"\le") and parts[3] in ("<", r"\le"):
-        return f"{'[' if parts[1] != '<' else '('}{parts[0]}, {parts[4]}{']' if parts[3] != '<' else ')'}"
-    if len(parts) == 3 and parts[1] in ("<", r"\le"):
-        low, sign, high = parts
-        if is_name(low) and not is_name(high):
-            return rf"(-\infty, {high}{']' if sign != '<' else ')'}"
-        if is_name(high) and not is_name(low):
-            return rf"{'[' if sign != '<' else '('}{low}, \infty)"
-    return ""

@@ -1,5 +1,6 @@
-"""Verdicts: :func:`equivalent` on two answers, :func:`grade` on a reference and a response."""
+"""Verdicts: :func:`decide` and :func:`equivalent` on two answers, :func:`grade` on a reference and a response."""
 
+import enum
 import functools
 import re
 from typing import NamedTuple
@@ -19,15 +20,37 @@ _INTEGER = re.compile(r"-?[0-9]{1,18}")
 _FAST = re.compile(r"\s*(?:####\s*)?(-?[0-9]{1,18})\s*")
 
 
+class Outcome(enum.Enum):
+    """The result of a comparison."""
+
+    RIGHT = "right"
+    """The answers are equal."""
+    WRONG = "wrong"
+    """The answers differ, or their equality cannot be shown."""
+    UNDECIDED = "undecided"
+    """Algebra ran out of processor time or memory, twice: this says nothing about the answer."""
+
+
 class Verdict(NamedTuple):
     """The judgement of a response."""
 
-    correct: bool
-    """Whether the final answer equals the reference."""
+    outcome: Outcome
+    """Comparison of the final answer with the reference; a response without one final answer is ``WRONG``."""
     answer: str | None
     """The final answer as written, or None."""
     reason: str
-    """``"hash"``, ``"boxed"``, ``"label"``, ``"whole"``, ``"prose"``: where it stood; ``"none"`` or ``"conflict"``."""
+    """Place of the answer: ``"hash"``, ``"boxed"``, ``"tag"``, ``"label"``, ``"whole"`` or ``"prose"``; without
+    one answer ``"none"`` or ``"conflict"``."""
+
+    @property
+    def correct(self) -> bool:
+        """The outcome is ``RIGHT``."""
+        return self.outcome is Outcome.RIGHT
+
+    @property
+    def undecided(self) -> bool:
+        """The outcome is ``UNDECIDED``."""
+        return self.outcome is Outcome.UNDECIDED
 
 
 def _unknown(kind: str, gold: str, answer: str) -> bool | None:
@@ -44,45 +67,51 @@ def _exact(gold: str, answer: str) -> bool | None:
     return compare(gold, answer, Judge(_unknown))
 
 
-class _NoVerdictError(Exception):
-    """The worker gave no verdict: not cached, since the machine may have been busy."""
+class _UndecidedError(Exception):
+    """The worker gave no verdict: an exception, so that it is not cached."""
 
 
 @functools.lru_cache(maxsize=CACHE_SIZE)
-def _decide(gold: str, answer: str, symbolic: bool) -> bool:
+def _decide(gold: str, answer: str, symbolic: bool) -> Outcome:
     gold, answer = clean(gold), clean(answer)
     verdict = _exact(gold, answer)
     if verdict is None and symbolic:
         verdict = WORKER.ask(gold, answer)
         if verdict is None:
-            raise _NoVerdictError
-    return verdict is True
+            raise _UndecidedError
+    return Outcome.RIGHT if verdict is True else Outcome.WRONG
 
 
-def equivalent(gold: str, answer: str, *, symbolic: bool = True) -> bool:
-    r"""Whether two answers are the same; the conventions stand in :mod:`textmdp.envs.answers`.
+def decide(gold: str, answer: str, *, symbolic: bool = True) -> Outcome:
+    r"""Compare two answers; the conventions are those of :mod:`textmdp.envs.answers`.
 
     Args:
         gold: the reference, always first
-        answer: what is judged
-        symbolic: ask sympy (in its own process) what cannot be decided exactly; if False, that is not equal
+        answer: the answer to judge
+        symbolic: ask sympy (in its own process) for what cannot be decided exactly; if False, that is ``WRONG``
 
     Returns:
-        The verdict. It never raises on any text.
+        The outcome. It never raises on any text.
 
     Raises:
         SymbolicUnavailableError: where algebra is needed and ``textmdp[math]`` is not installed.
+    """
+    try:
+        return _decide(gold, answer, symbolic)
+    except _UndecidedError:
+        return Outcome.UNDECIDED
+
+
+def equivalent(gold: str, answer: str, *, symbolic: bool = True) -> bool:
+    r"""Return True if :func:`decide` finds the two answers equal.
 
     >>> equivalent("0.5", r"\frac{1}{2}"), equivalent("0.333", "1/3"), equivalent("(1, 2)", "(2, 1)")
     (True, False, False)
     """
-    try:
-        return _decide(gold, answer, symbolic)
-    except _NoVerdictError:
-        return False
+    return decide(gold, answer, symbolic=symbolic) is Outcome.RIGHT
 
 
-def equivalent_exactly(gold: str, answer: str) -> bool:
+def exactly_equivalent(gold: str, answer: str) -> bool:
     """:func:`equivalent` without algebra."""
     return equivalent(gold, answer, symbolic=False)
 
@@ -92,29 +121,39 @@ def grade(gold: str, response: str, *, symbolic: bool = True) -> Verdict:
 
     Args:
         gold: the reference: an answer, or a worked solution that ends in ``\boxed{..}`` or ``#### ..``
-        response: what a policy wrote
-        symbolic: as in :func:`equivalent`
+        response: a policy's text
+        symbolic: as in :func:`decide`
 
     Returns:
         The verdict; without a final answer, or with several that differ, it is not correct.
 
     >>> grade("72", "48 / 2 = 24, and 48 + 24 = 72.\n#### 72")
-    Verdict(correct=True, answer='72', reason='hash')
+    Verdict(outcome=<Outcome.RIGHT: 'right'>, answer='72', reason='hash')
     """
     # Plain integers, the bulk of arithmetic tasks: a few microseconds.
     fast = _FAST.fullmatch(response)
     if fast is not None and _INTEGER.fullmatch(gold) is not None:
-        answer = fast[1]
-        return Verdict(int(answer) == int(gold), answer, "hash" if "#" in response else "whole")
-    found = extract_answer(response, same=functools.partial(equivalent, symbolic=symbolic))
+        outcome = Outcome.RIGHT if int(fast[1]) == int(gold) else Outcome.WRONG
+        return Verdict(outcome, fast[1], "hash" if "#" in response else "whole")
+    undecided = False
+
+    def same(first: str, second: str) -> bool:
+        nonlocal undecided
+        if undecided:  # the answers conflict as far as is known, and more questions would only cost more time
+            return False
+        outcome = decide(first, second, symbolic=symbolic)
+        undecided = outcome is Outcome.UNDECIDED
+        return outcome is Outcome.RIGHT
+
+    found = extract_answer(response, same)
     if found.answer is None:
-        return Verdict(False, None, found.reason)
-    return Verdict(equivalent(reference(gold), found.answer, symbolic=symbolic), found.answer, found.reason)
+        return Verdict(Outcome.UNDECIDED if undecided else Outcome.WRONG, None, found.reason)
+    return Verdict(decide(reference(gold), found.answer, symbolic=symbolic), found.answer, found.reason)
 
 
 @functools.lru_cache(maxsize=1024)
 def reference(gold: str) -> str:
     """The reference answer: the marked one where the reference is a worked solution, else all of it."""
     if "boxed" in gold or "####" in gold or "fbox" in gold:
-        return extract_answer(gold).answer or gold
+        return extract_answer(gold, exactly_equivalent).answer or gold
     return gold

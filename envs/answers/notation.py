@@ -4,105 +4,22 @@
 in its length (every regex here is free of nested repetition), so that hostile text costs no more than honest text.
 """
 
+import functools
 import re
 
+from textmdp.envs.answers.spelling import rewrite, translate
+
+MAX_CACHED = 200
+"""Characters. Shorter texts are cleaned once: extraction and comparison look at the same pieces several times."""
 MAX_CLEAN = 20_000
 """Characters. Longer texts are only stripped: nothing but a plain number is that long and an answer."""
 
-_GLYPHS = {
-    "−": "-",
-    "–": "-",
-    "‐": "-",
-    "‑": "-",
-    "×": r"\times ",
-    "÷": "/",
-    "·": r"\cdot ",
-    "∙": r"\cdot ",
-    "≤": r"\le ",
-    "⩽": r"\le ",
-    "≥": r"\ge ",
-    "⩾": r"\ge ",
-    "≠": r"\ne ",
-    "≈": r"\approx ",
-    "∞": r"\infty ",
-    "π": r"\pi ",
-    "θ": r"\theta ",
-    "∪": r"\cup ",
-    "∈": r"\in ",
-    "±": r"\pm ",
-    "√": r"\sqrt ",
-    "°": r"^{\circ}",
-    "²": "^{2}",
-    "³": "^{3}",
-    "½": " 1/2",
-    "¼": " 1/4",
-    "¾": " 3/4",
-    "⅓": " 1/3",
-    "⅔": " 2/3",
-    "，": ",",
-    "：": ":",
-    "（": "(",
-    "）": ")",
-    "％": "%",
-    "。": ".",
-    "…": r"\ldots ",
-    "“": '"',
-    "”": '"',
-    "’": "'",
-    "\x00": " ",
-    **dict.fromkeys("\u00a0\u2002\u2003\u2007\u2009\u200a\u202f\u3000\t\r\n\f\v", " "),
-    # Marks that are not seen: zero width, direction, byte order.
-    **dict.fromkeys("\u200b\u200c\u200d\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2060\u2066\u2067\u2068\u2069\ufeff"),
-    **dict.fromkeys("€£¥₹₽₩₪₫฿"),  # money is a unit, and units of money are dropped
-}
-_TABLE = {ord(key): value for key, value in _GLYPHS.items()}
-
-# (pattern, replacement), applied in this order.
-_REWRITES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
-    (re.compile(pattern), replacement)
-    for pattern, replacement in (
-        (r"\{\s?,\s?\}", ","),  # 1{,}000
-        (r",\s?\\!\s?", ","),  # 1,\!000
-        (r"\\!", ""),
-        (r"(?<=\d)\\[,;: ](?=\d\d\d(?!\d))", ","),  # 1\,000: a thousands mark
-        (r"(?<!\\)\\(?:[,;:> ]|q?quad(?![a-zA-Z])|hspace\{[^{}]*\}|displaystyle|phantom\{\})|~", " "),
-        (r"\\(?:left|right|bigl|bigr|Bigl|Bigr|big|Big|middle)(?![a-zA-Z])\.?", ""),
-        (r"\\\$|\\(?:pounds|euro)(?![a-zA-Z])|\$", ""),
-        (r"\\[dtc]frac(?![a-zA-Z])", r"\\frac"),
-        (r"\\(?:mbox|textnormal|textrm|textbf|textit|texttt|textsf|emph)(?=\s?\{)", r"\\text"),
-        (r"\\(?:mathrm|mathbf|mathit|mathsf|boldsymbol|operatorname)\s?\{\s?([^{}]*)\}", r"{\1}"),
-        (r"\\text\s?\{\s*(?:,?\s*(and|or)|([,;]))\s*\}", r" \1\2 "),
-        (r"\\text\s?\{\s*\}", ""),
-        (r"\\%|(?:\\text\s?\{\s*)?(?<![a-zA-Z])(?:percentage|percent|pct)(?![a-zA-Z])(?:\s*\})?", "%"),
-        (r"\\(?:leqslant|leq|le)(?![a-zA-Z])|<=|=<", r"\\le "),
-        (r"\\(?:geqslant|geq|ge)(?![a-zA-Z])|>=", r"\\ge "),
-        (r"\\(?:neq|ne)(?![a-zA-Z])|!=|\\not\s?=", r"\\ne "),
-        (r"\\lt(?![a-zA-Z])", "<"),
-        (r"\\gt(?![a-zA-Z])", ">"),
-        (r"\\colon(?![a-zA-Z])", ":"),
-        (r"\\(?:lbrace)(?![a-zA-Z])", r"\\{"),
-        (r"\\(?:rbrace)(?![a-zA-Z])", r"\\}"),
-        (r"\\(?:l?dots|cdots|dotsc)(?![a-zA-Z])|\.\.\.", r"\\ldots "),
-        (r"\\(?:approx|simeq)(?![a-zA-Z])|~=", r"\\approx "),
-        (r"\^\s?\\circ(?![a-zA-Z])|\^\s?\{\s?\\circ\s?\}|\\(?:degree|deg)(?![a-zA-Z])", "^{\\\\circ}"),
-        (r"(?<![a-zA-Z\\])(?:infinity|inf|oo)(?![a-zA-Z])", r"\\infty "),
-        (r"\+\s?\\infty", r"\\infty "),
-        (r"(?<![a-zA-Z\\])(sqrt|sin|cos|tan|log|ln|exp|pi|theta)(?![a-zA-Z])", r"\\\1 "),
-        (r"\\sqrt\s{0,2}\(([^()]*)\)", r"\\sqrt{\1}"),
-        (r"\\sqrt\s{0,2}(\d)", r"\\sqrt{\1}"),
-        (r"\\sqrt\s{0,2}([a-zA-Z])(?![a-zA-Z])", r"\\sqrt{\1}"),
-        (r"\\frac\s{0,2}(\d)\s{0,2}(\d)", r"\\frac{\1}{\2}"),
-        (r"\\frac\s{0,2}(\d)\s{0,2}\{", r"\\frac{\1}{"),
-        (r"\\frac\s{0,2}\{([^{}]*)\}\s{0,2}(\d)", r"\\frac{\1}{\2}"),
-        (r"\\frac\s{1,2}\{", r"\\frac{"),
-        (r"\*\*", "^"),
-        (r"(?<![a-zA-Z])([aApP])\.\s?[mM](?![a-zA-Z])\.?", r"\1m"),
-    )
-)
+_NUMBER = re.compile(r"-?[0-9]{1,100}(?:[./][0-9]{1,100})?")
 _DOUBLED = re.compile(r"\\\\(?=[a-zA-Z])")
 _SPACES = re.compile(r"\s{2,}")
 _WRAPPERS = (("$$", "$$"), ("$", "$"), (r"\(", r"\)"), (r"\[", r"\]"), ("**", "**"), ("`", "`"), ('"', '"'))
 _MACROS = (r"\boxed", r"\fbox", r"\text", r"\textbf", r"\textit", r"\mathrm", r"\mathbf", r"\mbox", r"\textnormal")
+_TRAILING = ",;。 \t\n"
 
 
 def closing_braces(text: str) -> dict[int, int]:
@@ -135,7 +52,11 @@ def unwrap(text: str) -> str:
     r"""Take off what encloses the whole text: ``$..$``, ``\(..\)``, ``\boxed{..}``, ``**..**``, quotes, a full stop."""
     for _ in range(12):
         before = text
-        text = text.strip().rstrip(",;。").rstrip()
+        text = text.strip()
+        bare = text.rstrip(_TRAILING)
+        text = text[: len(bare) + 1].rstrip() if bare.endswith("\\") else bare  # the comma of a thin space "\\," stays
+        if text.endswith("\\") and not text.endswith("\\\\"):
+            text = text[:-1].rstrip()
         if text.endswith(".") and not text.endswith(".."):
             text = text[:-1].rstrip()
         for left, right in _WRAPPERS:
@@ -164,15 +85,22 @@ def clean(text: str) -> str:
     >>> clean(r"$\dfrac12$."), clean(r"1{,}000"), clean(r"\left( 3, \tfrac{\pi}{2} \right)")
     ('\\frac{1}{2}', '1,000', '( 3, \\frac{\\pi}{2} )')
     """
+    if _NUMBER.fullmatch(text):
+        return text
     if len(text) > MAX_CLEAN:
         return text.strip()
-    text = unbox(unwrap(text.translate(_TABLE)))
+    return _clean_short(text) if len(text) < MAX_CACHED else _clean(text)
+
+
+def _clean(text: str) -> str:
+    text = unbox(unwrap(translate(unwrap(text))))
     if "\\begin" not in text:  # there a doubled backslash ends a row
         text = _DOUBLED.sub(r"\\", text)
     text = text.replace(r"\mathrm{e}", "e")
-    for pattern, replacement in _REWRITES:
-        text = pattern.sub(replacement, text)
-    return unwrap(_SPACES.sub(" ", text))
+    return unwrap(_SPACES.sub(" ", rewrite(unwrap(text))))
+
+
+_clean_short = functools.lru_cache(maxsize=8192)(_clean)
 
 
 def squash(text: str) -> str:

@@ -10,6 +10,8 @@ from typing import NamedTuple
 from textmdp.envs.answers.exact import parse_quantity
 from textmdp.envs.answers.forms import is_name
 from textmdp.envs.answers.notation import clean, closing_braces
+from textmdp.envs.answers.phrases import ADJUNCT, DENIED, DENIED_BEHIND, JOIN, MINUS, OR
+from textmdp.envs.answers.units import split_unit
 
 
 class Span(NamedTuple):
@@ -31,15 +33,31 @@ _DELIMITER = re.compile(r"\\.|\$\$|\$", re.DOTALL)
 _CLOSERS = {"$": "$", "$$": "$$", r"\(": r"\)", r"\[": r"\]"}
 _PROSE = re.compile(r"(?<![\\a-zA-Z{])[a-zA-Z]{3,}[ ,]{1,2}[a-zA-Z]{2,}(?![a-zA-Z}])")
 _MONEY = "$€£¥₹₽₩"
-_NUMBER = re.compile(
+_NUMBER = (
     rf"(?<![A-Za-z0-9_.\\^])(?:(?<![\w)])[-−+])?[{_MONEY}]?\s?(?:(?<![\w)])-)?"
-    r"(?:\d{1,3}(?:,\d{3})+(?![\d])|\d+)?(?:\.\d+)?(?<=\d)(?:\s?/\s?\d+(?:\.\d+)?)?"
-    rf"(?!\d|st(?![a-z])|nd(?![a-z])|rd(?![a-z])|th(?![a-z]))(?:\s?(?:\\?[%٪％]|(?:percent|pct)(?![a-z])|[{_MONEY}](?!\s?\d)))?"
+    r"(?:\d{1,3}(?:,\d{3})+(?![\d])|\d+)?(?:\.\d+)?(?<=\d)(?:\s?/\s?\d+(?:\.\d+)?|[eE][-+]?\d+|:\d+(?:\.\d+)?)?"
+    r"(?!\d|(?:st|nd|rd|th)(?![a-z]))"
+    # Behind it a percent sign, a currency, an exponent, a unit or a name without a blank, or a scale word.
+    rf"(?:\s?(?:\\?[%٪％]|(?:percent|pct)(?![a-z])|[{_MONEY}](?!\s?\d))|\^\{{?[-\w]{{1,20}}\}}?"
+    r"|[a-zA-Z]{1,3}(?:\^\{?\d\}?)?(?![\w'])|\s(?:hundred|thousand|million|billion|trillion|dozen)(?![a-z]))?"
 )
-_JOIN = re.compile(
-    r"(?:[\s,;&]|(?<![a-z])(?:and|or|maybe|perhaps|possibly|also|either|else|et|ou|und|oder)(?![a-z]))*", re.I
+_MACRO = (
+    r"-?[\d.]{0,20}\\(?!text|boxed|fbox|q?quad|begin|end|left|right)[a-zA-Z]{2,20}(?:\[\w{1,20}\])?"
+    r"(?:\s?\{(?:[^{}]|\{[^{}]{0,100}\}){0,200}\}){0,2}(?:\^\{?\w{1,10}\}?)?"
 )
-_NOT = re.compile(r"(?<![a-zA-Z])not\s+\$?$", re.I)
+_TERM = r"[-+−]?[\w/^()|]{1,30}(?:\.\d{1,20})?"
+_SIGN = r"(?:<=|>=|[<>≤≥])(?!/?[a-zA-Z_]{1,20}>)"
+_CALLED = r"(?:√|sqrt|sin|cos|tan|log|ln|exp|(?<![a-zA-Z\d])[a-zA-Z])"
+# More than a number: 1/2 < x < 4, \sqrt{3} + 1, y = 3x + 2, sqrt(5), √5, x^3. Its number alone would be another answer.
+_FORMULA = (
+    rf"(?<![\w.]){_TERM}(?P<gap>\s?){_SIGN}(?P=gap){_TERM}(?:(?P=gap){_SIGN}(?P=gap){_TERM})?",
+    rf"{_MACRO}(?:\s?[-+*/=]?\s?(?:{_MACRO}|[\d.]{{0,20}}\d)){{0,4}}",
+    rf"(?<![\w.\\])(?:[a-zA-Z]\s?=\s?-?\s?{_TERM}|\d{{0,10}}[a-z](?=\s?[-+]\s?[\da-z(]))(?:\s?[-+*]\s?{_TERM}){{0,6}}(?!\w)",
+    rf"(?<![a-zA-Z\\])\d{{0,10}}(?:\s?\*\s?)?{_CALLED}\s?\([^()\n]{{1,60}}\)",
+    r"\d{0,10}√\s?\d{1,20}",
+    r"(?<![a-zA-Z\\])\d{0,10}[a-zA-Z]\^\{?[-\w]{1,20}\}?",
+)
+_PLAIN = re.compile(f"{'|'.join(_FORMULA)}|{_NUMBER}")
 _SENTENCE = re.compile(r"(?<=[.!?])[\"*)']{0,3}\s+(?=\S)|[。！？]|\n+")
 _WORDS = re.compile(r"(?<![\\a-zA-Z])[^\W\d_]{2,}")
 _KNOWN_WORDS = "and or sin cos tan log ln exp sqrt pi cm mm km kg mod max min gcd lcm percent pct infinity inf oo"
@@ -100,40 +118,54 @@ def candidates(text: str) -> list[Span]:
     found: list[Span] = []
     end = 0
     for span in [*math_spans(text), Span(len(text), len(text), "")]:
-        found += [
-            Span(end + m.start(), end + m.end(), m[0].strip(), any(sign in m[0] for sign in _MONEY))
-            for m in _NUMBER.finditer(text[end : span.start])
-            if m[0].strip()
-        ]
+        found += [_plain_span(text, match) for match in _PLAIN.finditer(text, end, span.start) if match[0].strip()]
         if span.text:
             found.append(span)
         end = span.end
     joined: list[Span] = []
     for span in found:
         last = joined[-1] if joined else None
-        if last is not None and _JOIN.fullmatch(text, last.end, span.start) and span.start > last.end:
-            joined[-1] = Span(last.start, span.end, f"{last.text} ; {span.text}", last.money and span.money)
+        between = text[last.end : span.start] if last is not None else ""
+        if last is not None and between and len(between) < 200 and JOIN.fullmatch(between):
+            word = "or" if OR.search(between) else ";"
+            joined[-1] = Span(last.start, span.end, f"{last.text} {word} {span.text}", last.money and span.money)
         else:
             joined.append(span)
     return joined
 
 
-def pick(text: str, *, prefer_money: bool = False) -> str | None:
-    r"""The one answer of a sentence: its last math span or number that is more than a name.
+def _plain_span(text: str, match: re.Match[str]) -> Span:
+    """A number or a relation outside of math spans, with the word *negative* or *minus* before it as its sign."""
+    written = match[0].strip()
+    if MINUS.search(text[max(0, match.start() - 20) : match.start()]):
+        written = f"-{written}"
+    return Span(match.start(), match.end(), written, any(sign in match[0] for sign in _MONEY))
+
+
+def denied(text: str, span: Span) -> bool:
+    """Return True if the words around the span deny it: *not 5*, *isn't 5*, *rather than 5*, *5 is wrong*."""
+    before = text[max(0, span.start - 60) : span.start]
+    return bool(DENIED.search(before) or DENIED_BEHIND.match(text[span.end : span.end + 20]))
+
+
+def select_answer(text: str, *, prefer_money: bool = False) -> str | None:
+    r"""Select the one answer of a sentence: its last math span or number that is more than a name and is not denied.
+
+    A number that only says more about the one before it is passed over: *24 apples in 3 boxes* is 24.
 
     Args:
-        text: a sentence, or what follows a label
-        prefer_money: take the only amount of money instead, if there is just one and other numbers are bare
-            ("Answer: she owes 220 $ for 12 months")
+        text: a sentence, or the text behind a label
+        prefer_money: take the one amount of money where there is just one ("earns $24 in 2 hours")
 
     Returns:
         The answer, or None.
     """
-    found = candidates(text)
+    found = [span for span in candidates(text) if not denied(text, span)]
     money = [span for span in found if span.money]
     if prefer_money and len(money) == 1:
         return money[0].text
-    found = [span for span in found if not _NOT.search(text[max(0, span.start - 8) : span.start])]  # "it is not 10"
+    while len(found) > 1 and ADJUNCT.fullmatch(text, found[-2].end, found[-1].start):
+        found.pop()
     for span in reversed(found):
         if not is_name(clean(span.text)):
             return span.text
@@ -153,6 +185,9 @@ def stands_alone(text: str) -> bool:
     if not tidy:
         return False
     if parse_quantity(tidy) is not None:
+        return True
+    body, _ = split_unit(tidy)
+    if body != tidy and not re.search(r"[a-zA-Z]{3}", re.sub(r"\\[a-zA-Z]+", "", body)):
         return True
     outside = re.sub(r"\\(?:begin|end)\s?\{[a-z]*\*?\}|\\text\s?\{[^{}]*\}", " ", tidy)
     words = [word for word in _WORDS.findall(outside) if word.lower() not in _KNOWN]

@@ -17,10 +17,12 @@ import threading
 import time
 from pathlib import Path
 
-START_SECONDS = 60.0
-"""Longest wait for the worker to import sympy (about one second on an idle machine)."""
-ANSWER_SECONDS = 1.6
-"""Wall-clock time of one question inside the worker."""
+from textmdp.envs.answers.symbolic_worker import WALL_SECONDS
+
+START_SECONDS = 300.0
+"""Longest wait for the worker to import sympy (one second on an idle machine; no part of any question's time)."""
+PROCESSOR_SECONDS = (0.5, 1.0)
+"""Processor time of one question: of the first try, and of the second, for what the first left undecided."""
 MAX_TEXT = 1_500
 """Characters of each side; what is longer is not asked."""
 
@@ -34,7 +36,7 @@ for name, folders in (("textmdp", []), ("textmdp.envs", [sys.argv[2]])):
     sys.modules[name] = types.ModuleType(name)
     sys.modules[name].__path__ = folders
 from textmdp.envs.answers.symbolic_worker import main
-main(float(sys.argv[3]))
+main()
 """
 _ENVS_FOLDER = str(Path(__file__).resolve().parents[1])
 
@@ -67,41 +69,45 @@ class Worker:
 
         Args:
             gold: the reference
-            answer: what is judged
+            answer: the text to judge
 
         Returns:
-            The verdict; None where the worker ran out of time or memory or cannot read the texts.
+            The verdict; None, undecided, where the worker ran out of processor time or memory twice, the second time
+            with more of it, or was killed from outside twice.
         """
         if max(len(gold), len(answer)) > MAX_TEXT:
-            return None
-        payload = json.dumps([gold, answer]).encode()
+            return False
         with self._lock:
-            for _ in range(2):  # a worker that died is replaced once
-                process = self._process or self._start()
-                try:
-                    assert process.stdin is not None
-                    message = memoryview(struct.pack(">I", len(payload)) + payload)
-                    while message:
-                        message = message[process.stdin.write(message) or 0 :]
-                    verdict = self._read(process, ANSWER_SECONDS + 3.0)
-                except TimeoutError:  # stuck, which its own limits should have made impossible
-                    self._stop()
-                    return None
-                except (OSError, EOFError, ValueError):
-                    self._stop()
-                    continue
-                except BaseException:  # Ctrl-C in between: the answer to come would be taken for the next one
-                    self._stop()
-                    raise
-                return verdict if isinstance(verdict, bool) else None
+            for seconds in PROCESSOR_SECONDS:
+                verdict = self._ask_once(gold, answer, seconds)
+                if verdict is not None:
+                    return verdict
+        return None
+
+    def _ask_once(self, gold: str, answer: str, seconds: float) -> bool | None:
+        """One try; a worker that has died is replaced by the next."""
+        payload = json.dumps([gold, answer, seconds]).encode()
+        process = self._process or self._start()
+        try:
+            assert process.stdin is not None
+            message = memoryview(struct.pack(">I", len(payload)) + payload)
+            while message:
+                message = message[process.stdin.write(message) or 0 :]
+            verdict = self._read(process, 2 * WALL_SECONDS)
+        except (OSError, EOFError, ValueError):  # dead, or stuck (TimeoutError), which its limits should prevent
+            self._stop()
             return None
+        except BaseException:  # Ctrl-C in between: the answer to come would be taken for the next one
+            self._stop()
+            raise
+        return verdict if isinstance(verdict, bool) else None
 
     def _start(self) -> subprocess.Popen[bytes]:
         require_symbolic()
         process = subprocess.Popen(
             [
                 *(sys.executable, "-I", "-c", _BOOT),
-                *(json.dumps([path for path in sys.path if path]), _ENVS_FOLDER, str(ANSWER_SECONDS)),
+                *(json.dumps([path for path in sys.path if path]), _ENVS_FOLDER),
             ],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

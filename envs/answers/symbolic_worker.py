@@ -1,20 +1,27 @@
 """The worker process: imports sympy once, then forks a child for each question.
 
 Protocol on stdin and stdout: four bytes of length (big-endian), then JSON. ``"ready"`` after the imports; then for each
-``[gold, answer]`` one of ``true``, ``false``, ``null``. The process ends when stdin ends, that is with its parent.
+``[gold, answer, seconds]`` one of ``true``, ``false``, ``null``. The process ends when stdin ends, that is with its
+parent.
+
+A question is limited in processor time, which does not depend on what else the machine does. The clock on the wall only
+ends a child that waits without working.
 """
 
 import gc
 import json
+import math
 import os
 import select
 import signal
 import struct
 import sys
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
-CPU_SECONDS = 1
-"""Processor time of one question."""
+from textmdp.envs.answers.structure import Judge, compare
+
+WALL_SECONDS = 60.0
+"""Time by the clock of one question, for a child that uses no processor time."""
 MEMORY_BYTES = 1 << 30
 """Address space of one question on top of what the imports take."""
 
@@ -26,20 +33,26 @@ def send(stream: BinaryIO, message: object) -> None:
     stream.flush()
 
 
-def receive(stream: BinaryIO) -> list[str] | None:
+def receive(stream: BinaryIO) -> Any:
     """Read one message; None at the end of the stream."""
     head = stream.read(4)
     if len(head) < 4:
         return None
     body = stream.read(struct.unpack(">I", head)[0])
-    return list(json.loads(body))
+    return json.loads(body)
 
 
-def limit() -> None:
-    """Bound the time and memory of this process."""
+def limit(seconds: float) -> None:
+    """Bound the processor time and the memory of this process.
+
+    Args:
+        seconds: processor time (user and system); the process is killed by a signal when it is spent
+    """
     import resource
 
-    resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS))
+    signal.signal(signal.SIGPROF, signal.SIG_DFL)
+    signal.setitimer(signal.ITIMER_PROF, seconds)
+    resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(seconds) + 1,) * 2)  # should the timer be lost
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     try:
         with open("/proc/self/statm") as file:
@@ -51,14 +64,19 @@ def limit() -> None:
 
 def judge(gold: str, answer: str) -> bool | None:
     """Compare two cleaned texts with sympy at the leaves."""
-    from textmdp.envs.answers.structure import Judge, compare
-    from textmdp.envs.answers.sympy_leaf import leaf
+    from textmdp.envs.answers.sympy_leaf import leaf  # sympy takes a second: only the worker imports it
 
     return compare(gold, answer, Judge(leaf))
 
 
-def ask_child(gold: str, answer: str, seconds: float) -> bool | None:
-    """Judge in a forked child that is killed after ``seconds``.
+def ask_child(gold: str, answer: str, seconds: float, wall_seconds: float = WALL_SECONDS) -> bool | None:
+    """Judge in a forked child.
+
+    Args:
+        gold: the reference, cleaned
+        answer: the text to judge, cleaned
+        seconds: processor time after which the child is killed
+        wall_seconds: time by the clock after which it is killed
 
     Returns:
         The verdict, False where the child read the texts but could not tell, None where it was killed or ran out of
@@ -70,7 +88,7 @@ def ask_child(gold: str, answer: str, seconds: float) -> bool | None:
         # Only os._exit may end this branch: the code after it belongs to the parent.
         try:
             os.close(reader)
-            limit()
+            limit(seconds)
             verdict = judge(gold, answer)
             os.write(writer, {True: b"T", False: b"F"}.get(verdict, b"N"))  # type: ignore[arg-type]
         finally:
@@ -79,7 +97,7 @@ def ask_child(gold: str, answer: str, seconds: float) -> bool | None:
     try:
         poll = select.poll()
         poll.register(reader, select.POLLIN | select.POLLHUP)
-        mark = os.read(reader, 1) if poll.poll(seconds * 1000) else b""
+        mark = os.read(reader, 1) if poll.poll(wall_seconds * 1000) else b""
     finally:
         os.close(reader)
         os.kill(pid, signal.SIGKILL)
@@ -87,7 +105,7 @@ def ask_child(gold: str, answer: str, seconds: float) -> bool | None:
     return {b"T": True, b"F": False, b"N": False}.get(mark)
 
 
-def main(seconds: float) -> None:
+def main() -> None:
     """Serve questions until stdin ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, whose end we see on stdin
     questions = os.fdopen(os.dup(0), "rb")
@@ -101,13 +119,14 @@ def main(seconds: float) -> None:
         (r"\frac{\sqrt{3}x^{2}}{2} - (y_{1}+1)", r"x^2\sin(x)"),
         (r"(x+1)^2", "x^2+2x+1"),
         (r"\pi e", "7!"),
+        (r"|x-1|", r"\sqrt{(x-1)^{2}}"),
     ):
         judge(gold, answer)
     gc.freeze()
     send(answers, "ready")
     while (question := receive(questions)) is not None:
-        send(answers, ask_child(question[0], question[1], seconds))
+        send(answers, ask_child(*question))
 
 
 if __name__ == "__main__":
-    main(1.6)
+    main()

@@ -6,7 +6,6 @@ digits at every one of several random points, which for expressions of this size
 rule can neither miss an identity nor invent one.
 """
 
-import random
 import re
 from fractions import Fraction
 from typing import Any
@@ -15,16 +14,21 @@ import sympy
 from latex2sympy2_extended.latex2sympy2 import ConversionConfig, latex2sympy  # type: ignore[import-untyped]
 
 from textmdp.envs.answers.exact import parse_quantity, within_last_digit
+from textmdp.envs.answers.sample_points import sample_points
 
 DIGITS = 60
 """Working precision of the numeric comparison."""
-POINTS = 6
-"""Random points at which expressions with names must agree."""
+NEEDED = 3
+"""Points with two real values, at least, for a verdict of equality."""
 _TOLERANCE = sympy.Float(10, DIGITS) ** -40
 _READ = ConversionConfig(lowercase_symbols=False)
 _ANGLE = re.compile(r"(\d+(?:\.\d+)?)\s?\^\{\\circ\}")
-# Two numbers side by side ("7 5", which the grammar adds up) and decimals with two points mean nothing.
-_NONSENSE = re.compile(r"\d\s+\.?\d|\.\d+\.\d|'|\\text|\\begin\{(?:array|[bpvBV]?matrix)")
+_DECIMAL_LOG = re.compile(r"\\lg(?![a-zA-Z])")
+_NATURAL_LOG = re.compile(r"\\log\s?_\s?(?:e(?![a-zA-Z])|\{\s?e\s?\})")
+_DOUBLE_FACTORIAL = re.compile(r"(?<![\d.])(\d{1,3})\s?!!(?!!)")
+# A digit behind a name ("x2"), two numbers side by side ("7 5", which the grammar adds up), and decimals with two
+# points mean nothing.
+_NONSENSE = re.compile(r"(?<![a-zA-Z\\_^])[a-zA-Z]\d|\d\s+\.?\d|\.\d+\.\d|'|\\text|\\begin\{(?:array|[bpvBV]?matrix)")
 
 
 def read(text: str) -> Any:
@@ -32,6 +36,9 @@ def read(text: str) -> Any:
     text = re.sub(r"([_^])\s?(\w)(?=\s)", r"\1{\2}", text)  # in \log_2 8 the 2 ends the subscript
     if _NONSENSE.search(text):
         raise ValueError("not a scalar")
+    text = _DECIMAL_LOG.sub(r"\\log_{10} ", text)
+    text = _NATURAL_LOG.sub(r"\\ln ", text)
+    text = _DOUBLE_FACTORIAL.sub(lambda match: f"({sympy.factorial2(int(match[1]))})", text)
     text = _ANGLE.sub(r"\\frac{\1\\pi}{180}", text).replace(r"\ ", " ")
     expression = latex2sympy(
         text, is_real=True, convert_degrees=False, conversion_config=_READ, normalization_config=None
@@ -75,20 +82,8 @@ def near(first: Any, second: Any) -> bool:
     return bool(difference <= scale * _TOLERANCE)
 
 
-def points(expressions: tuple[Any, ...], seed: int = 0) -> list[dict[Any, Any]]:
-    """Random rational points for all names in the expressions: positive ones first, then of both signs."""
-    names = sorted(set().union(*(expression.free_symbols for expression in expressions)), key=str)
-    if not names:
-        return [{}]
-    draw = random.Random(seed)
-    signs = [(1, 1)] * POINTS + [(-1, 1)] * POINTS
-    return [
-        {name: sympy.Rational(draw.choice(sign) * draw.randint(101, 4999), 1009) for name in names} for sign in signs
-    ]
-
-
 def agree(kind: str, first: Any, second: Any) -> bool | None:
-    """Compare two expressions at random points.
+    """Compare two expressions at the points of :func:`~textmdp.envs.answers.sample_points.sample_points`.
 
     Args:
         kind: ``"equal"``, ``"multiple"`` or ``"positive"``, as in :mod:`textmdp.envs.answers.structure`
@@ -106,19 +101,38 @@ def agree(kind: str, first: Any, second: Any) -> bool | None:
     if functions:  # an unknown f(x) is a name of its own
         names = {function: sympy.Symbol(f"undefined_{i}") for i, function in enumerate(sorted(functions, key=str))}
         first, second = first.subs(names), second.subs(names)
+    if not first.free_symbols and not second.free_symbols:
+        return agree_at(kind, first, second, [{}], complex_values=True, needed=1)
+    reals, integers = sample_points((first, second))
+    # Roots of negative numbers have branches: with names, real values count. Where there are too few, as in (-1)^n, the
+    # names may stand for integers; where there are none at all, as in \sqrt{-x^2-1}, principal values are compared.
+    verdict = agree_at(kind, first, second, reals, complex_values=False, needed=NEEDED)
+    if verdict is None:
+        verdict = agree_at(kind, first, second, integers, complex_values=False, needed=NEEDED)
+    if verdict is None:
+        verdict = agree_at(kind, first, second, reals, complex_values=True, needed=len(reals) // 2)
+    return verdict
+
+
+def agree_at(
+    kind: str, first: Any, second: Any, places: list[dict[Any, Any]], *, complex_values: bool, needed: int
+) -> bool | None:
+    """Compare at the given points; None where fewer than ``needed`` of them gave two values."""
     ratio, checked = None, 0
-    places = points((first, second))
     for point in places:
         left, right = value_at(first, point), value_at(second, point)
         if left is None or right is None:
             continue
-        # Roots of negative numbers have branches: with names, only real values count.
-        if point and not (left.is_real and right.is_real):
+        if not complex_values and not (left.is_real and right.is_real):
             continue
         checked += 1
         if kind == "equal":
             if not near(left, right):
                 return False
+            if checked == 1:  # of expressions with names, gamma functions among them, fewer digits
+                digits = 150 if point else 1000
+                if distinguishable(first.subs(point), second.subs(point), digits):
+                    return False
         elif left == 0 or right == 0:
             if (left == 0) != (right == 0):
                 return False
@@ -126,7 +140,22 @@ def agree(kind: str, first: Any, second: Any) -> bool | None:
             ratio = ratio if ratio is not None else (left / right)
             if not near(left / right, ratio) or (kind == "positive" and not ratio > 0):
                 return False
-    return True if checked >= min(len(places), 3) else None
+    return True if checked >= needed else None
+
+
+def distinguishable(first: Any, second: Any, digits: int) -> bool:
+    """Return True if the difference of two constants has a certain digit: ``sin(1e-30)`` is not ``1e-30``.
+
+    Args:
+        first: sympy expression without names
+        second: sympy expression without names
+        digits: working precision up to which one is looked for
+    """
+    difference = first - second
+    if difference.is_Rational:
+        return difference != 0
+    parts = difference.evalf(2, maxn=digits).as_real_imag()
+    return any(part.is_Float and part != 0 and getattr(part, "_prec", 1) > 1 for part in parts)
 
 
 def leaf(kind: str, gold: str, answer: str) -> bool | None:

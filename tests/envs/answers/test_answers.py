@@ -12,8 +12,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from paths import SHARED
 
-from textmdp.envs.answers import equivalent, extract_answer, grade, is_number, parse_number, require_symbolic, symbolic
+from textmdp.envs.answers import (
+    equivalent,
+    exactly_equivalent,
+    extract_answer,
+    grade,
+    is_number,
+    parse_number,
+    require_symbolic,
+    symbolic,
+)
 
+FAULTS = SHARED / "faults" / "answers.jsonl"
 PAIRS = SHARED / "data" / "math_equivalence" / "pairs.jsonl"
 GSM8K = SHARED / "data" / "gsm8k"
 
@@ -174,9 +184,9 @@ def test_every_reference_answers_itself():
 
 
 def test_extraction_names_the_place():
-    assert extract_answer("so\n#### 7") == ("7", "hash", 3)
-    assert extract_answer("#### 1 #### 2") == (None, "conflict", 7)
-    assert extract_answer("")[:2] == (None, "none")
+    assert extract_answer("so\n#### 7", exactly_equivalent) == ("7", "hash", 3)
+    assert extract_answer("#### 1 #### 2", exactly_equivalent) == (None, "conflict", 7)
+    assert extract_answer("", exactly_equivalent)[:2] == (None, "none")
 
 
 def test_parse_number():
@@ -265,6 +275,19 @@ def test_labelled_pairs():
     assert rates["extract", False] == 0
     assert rates["core", True] >= 0.98
     assert rates["extract", True] >= 0.98
+
+
+@pytest.mark.skipif(not FAULTS.exists(), reason="../shared/faults/answers.jsonl is not part of the repository")
+def test_reported_and_adversarial_pairs():
+    pytest.importorskip("math_verify")
+    rows = [json.loads(line) for line in FAULTS.read_text().splitlines()]
+    wrong = [
+        (row["gold"], row["prediction"], row["expected"])
+        for row in rows
+        if grade(row["gold"], row["prediction"]).correct != row["expected"]
+    ]
+    assert len(rows) > 400
+    assert wrong == []
 
 
 @pytest.mark.skipif(not GSM8K.exists(), reason="GSM8K is not part of the repository")
