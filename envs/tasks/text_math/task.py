@@ -12,7 +12,7 @@ from os import PathLike
 
 import numpy as np
 
-from textmdp.envs.answers import grade, is_number, require_symbolic
+from textmdp.envs.answers import Outcome, grade, is_number, require_symbolic
 from textmdp.envs.core.task import Reply, Score, Task
 from textmdp.envs.data.response_budget import response_budget
 from textmdp.envs.tasks.text_math.arithmetic import DEFAULT_LEVEL, Arithmetic
@@ -68,7 +68,8 @@ class TextMath(Task[Problem]):
 
     ## Rewards
     `correct`, 1 or 0, is the reward and decides the success. `format` (1 if the response has a final answer, for
-    arithmetic a number) and `length` (of the response, in characters) are metrics. The potential of `reward="dense"` is
+    arithmetic a number) and `length` (of the response, in characters) are metrics; for data sets, `undecided` is 1 if
+    algebra ran out of processor time twice, which is no statement about the answer. The potential of `reward="dense"` is
     the fraction of the answer's characters that the final answer so far has right.
 
     Arithmetic answers are numbers, compared exactly: `5/4`, `10/8` and `1.25` are equal. A response of digits, signs
@@ -175,7 +176,9 @@ class TextMath(Task[Problem]):
             return _grade_signs(answer, response)
         # The response may contain prose or mathematics.
         verdict = grade(answer, response, symbolic=self._symbolic)
-        readable = verdict.answer is not None and (self._generator is None or is_number(verdict.answer))
+        if self._generator is None:
+            return _ROW_SCORES[verdict.outcome, verdict.answer is not None]
+        readable = verdict.answer is not None and is_number(verdict.answer)
         return _CORRECT if verdict.correct else _WRONG if readable else _UNREADABLE
 
     def success(self, scores: Sequence[Score]) -> bool:
@@ -192,7 +195,7 @@ class TextMath(Task[Problem]):
         answer, longer = (
             grade(state.answer, text, symbolic=self._symbolic).answer for text in (response, response + "7")
         )
-        return reply if answer == longer else reply._replace(score=_WRONG[len(response)])
+        return reply if answer == longer else reply._replace(score=_ROW_SCORES[Outcome.WRONG, True][len(response)])
 
     def response_budget(self, tokenizer: Tokenizer) -> int:
         """The level's budget; for a data set, room for its longest solution and for reasoning."""
@@ -286,8 +289,10 @@ def _grade_exactly(answer: str, response: str) -> bool:
 class _Scores(dict[int, Score]):
     """The scores of one verdict by the length of the response; cached, since every reply needs one."""
 
-    def __init__(self, correct: bool, readable: bool) -> None:
+    def __init__(self, correct: bool, readable: bool, undecided: bool | None = None) -> None:
         self._parts = {"correct": float(correct), "format": float(readable)}
+        if undecided is not None:
+            self._parts["undecided"] = float(undecided)
 
     def __missing__(self, length: int) -> Score:
         score = Score({**self._parts, "length": float(length)}, {"correct": 1.0})
@@ -297,3 +302,9 @@ class _Scores(dict[int, Score]):
 
 
 _CORRECT, _WRONG, _UNREADABLE = _Scores(True, True), _Scores(False, True), _Scores(False, False)
+#: Scores of data sets by outcome and existence of an answer; arithmetic needs no algebra and is never undecided.
+_ROW_SCORES = {
+    (outcome, readable): _Scores(outcome is Outcome.RIGHT, readable, outcome is Outcome.UNDECIDED)
+    for outcome in Outcome
+    for readable in (False, True)
+}

@@ -296,6 +296,19 @@ def test_algebra_is_asked_where_it_is_wanted(rows):
     assert exact.reply(state, r"\boxed{x+1}", RNG).score.total == 1
 
 
+def test_an_undecided_answer_is_a_metric_and_no_full_marks(rows, monkeypatch):
+    pytest.importorskip("math_verify")
+    task = TextMath(dataset=rows)
+    state, _ = task.problem(3)
+    assert task.reply(state, r"\boxed{1+x}", RNG).score.parts["undecided"] == 0
+    monkeypatch.setattr("textmdp.envs.answers.grading.WORKER.ask", lambda gold, answer: None)
+    score = task.reply(state, r"\boxed{1+3x-2x}", RNG).score
+    assert (score.parts["correct"], score.parts["format"], score.parts["undecided"]) == (0, 1, 1)
+    assert score.total == 0
+    assert "undecided" not in score.weights
+    assert task.reply(state, r"\boxed{x+1}", RNG).score.parts["undecided"] == 0  # decided without algebra
+
+
 def test_rows_out_of_range(rows):
     task = TextMath(dataset=rows, symbolic=False)
     for index in (-1, 4):
