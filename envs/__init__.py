@@ -71,3 +71,4 @@ def register_task(name: str, task: str, reward_threshold: float | None = None) -
 register_task("TextMath", "textmdp.envs.tasks.text_math:TextMath", reward_threshold=0.95)
 register_task("TextGuess", "textmdp.envs.tasks.text_guess:TextGuess", reward_threshold=0.95)
 register_task("TextCode", "textmdp.envs.tasks.text_code:TextCode", reward_threshold=0.9)
+register_task("TextPoem", "textmdp.envs.tasks.text_poem:TextPoem", reward_threshold=0.95)

@@ -8,6 +8,7 @@ import inspect
 from typing import Any
 
 from textmdp.envs.core.task import Task
+from textmdp.envs.rewards.composed_task import ComposedTask
 from textmdp.envs.views.response_env import ResponseEnv
 from textmdp.envs.views.token_env import TokenEnv
 from textmdp.envs.views.vector_env import TokenVectorEnv
@@ -50,18 +51,25 @@ def task_arguments(task: str) -> list[str]:
 
 
 def make_task(path: str, view: type, options: dict[str, Any]) -> tuple[Task[Any], dict[str, Any]]:
-    """The task "module:Class" with its part of the options, and the remaining options, which are the view's."""
+    """The task "module:Class" with its part of the options, and the remaining options, which are the view's.
+
+    Every task takes the option `rewards`, see `textmdp.envs.rewards`.
+    """
+    rewards = options.pop("rewards", None)
     task_class = _load(path)
     task_names, view_names = _parameters(task_class), [n for n in _parameters(view) if n not in ("task", "num_envs")]
     for name in options:
         if name not in task_names and name not in view_names:
             close = difflib.get_close_matches(name, task_names + view_names, n=1)
             hint = f"; did you mean {close[0]!r}?" if close else ""
+            known = ", ".join((*task_names, "rewards"))
             raise TypeError(
-                f"unexpected argument {name!r}{hint} Arguments of {task_class.__name__}: {', '.join(task_names)}; "
+                f"unexpected argument {name!r}{hint} Arguments of {task_class.__name__}: {known}; "
                 f"of {view.__name__}: {', '.join(view_names)}"
             )
     made = task_class(**{name: value for name, value in options.items() if name in task_names})
+    if rewards is not None:
+        made = ComposedTask(made, rewards)
     return made, {name: value for name, value in options.items() if name not in task_names}
 
 

@@ -53,7 +53,8 @@ def run(arguments: argparse.Namespace) -> int:
     if player.returns:
         mean = sum(player.returns) / len(player.returns)
         episodes = f"{len(player.returns)} episode{'s' * (len(player.returns) > 1)}"
-        show((f"{episodes}, mean return {mean:g} of {env.mdp.task.full_marks:g}", "dim"))
+        best = env.mdp.task.full_marks
+        show((f"{episodes}, mean return {mean:g}{'' if best is None else f' of {best:g}'}", "dim"))
     return code
 
 
@@ -91,8 +92,9 @@ class _ResponsePlayer:
                 if ended or "finish_reason" in info:
                     break
         how = "terminated" if terminated else "truncated: the context is full"
-        show((f"{how}   return {total:g}", "bold green" if total >= self.env.mdp.task.full_marks else "bold"))
-        if total < self.env.mdp.task.full_marks and expected != info["response"]:
+        solved = info.get("is_success", False)
+        show((f"{how}   return {total:g}", "bold green" if solved else "bold"))
+        if not solved and expected != info["response"]:
             show((f"an expert would have said: {visible(expected)}", "dim"))
         return total
 

@@ -122,14 +122,15 @@ class Task(ABC, Generic[S]):
             the task: a response that reaches it is cut there and graded; see `response_budget` and `reply_to_cut`.
         max_text_bytes: the maximum number of UTF-8 bytes that the task writes in one episode, over all turns. The
             context length is derived from it, since a tokenizer makes at most one token of a byte.
-        full_marks: the return of an expert, penalties (negative contributions to a reward) left out.
+        full_marks: the return of an expert, penalties (negative contributions to a reward) left out; None if unknown,
+            which needs a `success` of the task's own.
     """
 
     num_problems: int | None = None
     max_turns: int = 1
     max_response_tokens: int = 64
     max_text_bytes: int = 1024
-    full_marks: float = 1.0
+    full_marks: float | None = 1.0
 
     @abstractmethod
     def problem(self, index: int) -> tuple[S, str]:
@@ -202,6 +203,8 @@ class Task(ABC, Generic[S]):
         shaping of `reward="dense"` change the return, and not the success. Override it where certain parts decide,
         whatever their weights.
         """
+        if self.full_marks is None:
+            raise TypeError(f"{type(self).__name__} has no full_marks: override Task.success(scores)")
         parts = (score.parts[name] * weight for score in scores for name, weight in score.weights.items())
         return sum(part for part in parts if part > 0) >= self.full_marks - _ROUNDING
 

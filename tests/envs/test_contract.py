@@ -15,6 +15,7 @@ from textmdp.envs import TASKS, TokenVectorEnv
 from textmdp.envs.env_checker import run_checks
 from textmdp.envs.tasks.text_code.generator import generate
 from textmdp.envs.tasks.text_math.arithmetic import LEVELS
+from textmdp.envs.tasks.text_poem.task import LEVELS as POEM_LEVELS
 
 IDS = [f"{name}{view}-v0" for name in TASKS for view in ("", "Response")]
 VARIANTS = [
@@ -22,6 +23,11 @@ VARIANTS = [
     ("TextMath-v0", {"reward": "dense"}),
     ("TextMath-v0", {"split": "test", "seed": 3}),
     ("TextMath-v0", {"tokenizer": "bytes"}),
+    *[("TextPoem-v0", {"difficulty": level}) for level in POEM_LEVELS],
+    ("TextPoem-v0", {"reward": "dense"}),
+    ("TextPoem-v0", {"difficulty": "rhyme", "grammar": True}),
+    ("TextPoem-v0", {"rewards": {"lines": 1.0, "gold": 0.0}}),
+    ("TextPoem-v0", {"tokenizer": "bytes", "max_response_tokens": 300}),
     ("TextGuess-v0", {}),
     ("TextGuess-v0", {"low": 0, "high": 99, "guesses": 9}),
     ("TextGuess-v0", {"reward": "dense"}),
