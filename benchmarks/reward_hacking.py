@@ -84,20 +84,23 @@ def curves(run: tuple[int, int, int, int]) -> list[Row]:
                 trainer.step()
             if update % every == 0 or update == updates:
                 rows.append({"setting": name, "seed": seed, "update": update, **look(model, start, envs)})
-                print(
-                    "{setting:20} seed {seed} update {update:3}  KL {kl:6.2f}  lines {lines:.3f}  gold {gold:.3f}".format(
-                        **rows[-1]
-                    ),
-                    flush=True,
-                )
+                print(_line(rows[-1]), flush=True)
     return rows
+
+
+def _line(row: Row) -> str:
+    return (
+        f"{row['setting']:20} seed {row['seed']}  update {row['update']:3}  KL {row['kl']:6.2f}  "
+        f"lines {row['lines']:.3f}  gold {row['gold']:.3f}"
+    )
 
 
 @torch.no_grad()
 def look(model: LanguageModel, reference: LanguageModel, envs: Any) -> Row:
     """Sample poems: the means of their parts, the KL divergence from the reference, and four poems.
 
-    The divergence is the mean over poems of `log π(poem) - log π_ref(poem)`, in nats: k1 of Schulman, summed over tokens.
+    The divergence is the mean over poems of `log π(poem) - log π_ref(poem)`, in nats: k1 of Schulman,
+    summed over tokens.
     """
     batch = rollout(LanguageModelAgent(model, seed=1), envs, seed=1)
     tokens, roles = torch.from_numpy(batch.tokens), torch.from_numpy(batch.roles)
@@ -115,7 +118,7 @@ def look(model: LanguageModel, reference: LanguageModel, envs: Any) -> Row:
 
 
 def summary(rows: Sequence[Row]) -> list[Row]:
-    """For each setting: proxy and gold at the start, at the best gold and at the end, means over seeds with intervals."""
+    """Proxy, gold and divergence of each setting at the start, at the best gold and at the end: means over seeds."""
     found = []
     for name in dict.fromkeys(row["setting"] for row in rows):
         seeds = _by_seed(rows, name)
