@@ -36,7 +36,7 @@ class Args:
 
 
 class Agent(nn.Module):
-    """A small Llama is the actor; two layers on its last hidden states are the critic."""
+    """A small Llama is the actor; the critic is two layers on its last hidden states, which it doesn't train."""
 
     def __init__(self, envs: TokenVectorEnv[Any], seed: int) -> None:
         super().__init__()
@@ -53,8 +53,7 @@ class Agent(nn.Module):
     def forward(self, states: Tensor) -> tuple[Tensor, Tensor]:
         """Logits of the next token, (B, T, V), and values, (B, T), in the state that ends at each position."""
         output = self.actor(states, use_cache=False, output_hidden_states=True)
-        values = self.critic(output.hidden_states[-1].detach())[..., 0]  # its error leaves the actor alone
-        return output.logits.masked_fill(self.unusable, -1e9), values
+        return output.logits.masked_fill(self.unusable, -1e9), self.critic(output.hidden_states[-1].detach())[..., 0]
 
 
 @torch.no_grad()
@@ -123,6 +122,7 @@ def main(args: Args) -> list[float]:
     held_out = TokenVectorEnv(TextMath(args.difficulty, split="test"), 1000, autoreset_mode="Disabled")
     envs.reset(seed=args.seed)
     agent, start, accuracies = Agent(envs, args.seed), time.time(), []
+    print("warm start: imitation of an expert that often makes mistakes", flush=True)
     imitate(agent, envs, args)
     optimizer = optim.Adam(agent.parameters(), args.learning_rate)
     for update in range(args.num_updates + 1):
@@ -135,7 +135,7 @@ def main(args: Args) -> list[float]:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     for name, hint in get_type_hints(Args, include_extras=True).items():
         parser.add_argument(f"--{name}", type=hint.__origin__, default=getattr(Args, name), help=hint.__metadata__[0])
     main(Args(**vars(parser.parse_args())))

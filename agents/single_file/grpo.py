@@ -127,6 +127,7 @@ def main(args: Args) -> list[float]:
     held_out = TokenVectorEnv(TextMath(args.difficulty, split="test"), 1000, autoreset_mode="Disabled")
     envs.reset(seed=args.seed)
     agent, start, accuracies = Agent(envs, args.seed), time.time(), []
+    print("warm start: imitation of an expert that often makes mistakes", flush=True)
     imitate(agent, envs, args)
     optimizer = optim.Adam(agent.parameters(), args.learning_rate)
     for update in range(args.num_updates + 1):
@@ -141,7 +142,7 @@ def main(args: Args) -> list[float]:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     for name, hint in get_type_hints(Args, include_extras=True).items():
         parser.add_argument(f"--{name}", type=hint.__origin__, default=getattr(Args, name), help=hint.__metadata__[0])
     main(Args(**vars(parser.parse_args())))

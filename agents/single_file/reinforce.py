@@ -2,8 +2,8 @@
 
 A small Llama imitates an expert of TextMath that forgets the carry in most sums: it learns both answers, and prefers
 the wrong one. Policy gradient then makes each action likelier in proportion to the reward that followed it. Accuracy is
-that of greedy answers to held-out problems. `diff reinforce.py actor_critic.py` shows the next idea, then come `ppo.py`
-and `grpo.py`.
+the share of held-out problems that greedy answers solve. `diff reinforce.py actor_critic.py` shows the next idea; then
+come `ppo.py` and `grpo.py`.
 
 These files are made to be read and changed. They are not the trainer of `textmdp.agents`, which has the same gradients
 (a test compares them) and adds a key-value cache, several turns, truncation, KL penalties, checkpoints and reports.
@@ -120,6 +120,7 @@ def main(args: Args) -> list[float]:
     held_out = TokenVectorEnv(TextMath(args.difficulty, split="test"), 1000, autoreset_mode="Disabled")
     envs.reset(seed=args.seed)
     agent, start, accuracies = Agent(envs, args.seed), time.time(), []
+    print("warm start: imitation of an expert that often makes mistakes", flush=True)
     imitate(agent, envs, args)
     optimizer = optim.Adam(agent.parameters(), args.learning_rate)
     for update in range(args.num_updates + 1):
@@ -132,7 +133,7 @@ def main(args: Args) -> list[float]:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     for name, hint in get_type_hints(Args, include_extras=True).items():
         parser.add_argument(f"--{name}", type=hint.__origin__, default=getattr(Args, name), help=hint.__metadata__[0])
     main(Args(**vars(parser.parse_args())))
