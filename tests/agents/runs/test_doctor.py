@@ -35,16 +35,16 @@ def healthy(update):
 
 def run(changes, updates=20, patience=PATIENCE):
     """The findings of a run that is healthy but for `changes`, functions of the update: [(update, finding)]."""
-    doctor, told = Doctor(patience), []
+    doctor, found = Doctor(patience), []
     for update in range(1, updates + 1):
         metrics = healthy(update)
         metrics |= {name: change(update) for name, change in changes.items()}
-        told += [(update, finding) for finding in doctor.examine(metrics)]
-    return told
+        found += [(update, finding) for finding in doctor.examine(metrics)]
+    return found
 
 
 def as_json(metrics):
-    """What metrics.jsonl holds of an update."""
+    """The metrics of an update as metrics.jsonl holds them."""
     return {name: None if math.isnan(value) else value for name, value in metrics.items()}
 
 
@@ -52,15 +52,14 @@ def always(value):
     return lambda update: value
 
 
-# What changes, when it is told for the first time, and words of the advice.
+# The metrics that change, the update of the first finding, and words of the finding.
 ILL = {
     "not-finite": (
         {"grad_norm": lambda u: math.nan if u >= 5 else 0.3},
         5,
         ["grad_norm is nan at update 5", "learning_"],
     ),
-    "ratio": ({"ratio_gap_first": always(0.2), "log_prob_gap": always(0.18)}, 1, ["0.2 off 1", "temperature"]),
-    "log-probs": ({"log_prob_gap": lambda u: 0.01 if u == 7 else 1e-6}, 7, ["0.01 apart", "dtype"]),
+    "ratio": ({"ratio_gap_first": always(0.2), "log_prob_gap": always(0.18)}, 1, ["0.2 off 1", "temperature", "dtype"]),
     "truncated": ({"truncated": always(0.8)}, 1, ["80 % of the episodes", "context_length"]),
     "nothing-earned": (
         {
@@ -70,12 +69,12 @@ ILL = {
             "grad_norm": always(0.0),
         },
         PATIENCE,
-        ["no episode has earned anything in 4 updates", "imitation_steps", "reward=dense"],
+        ["no episode has earned anything for 4 updates", "imitation_steps", "reward=dense"],
     ),
     "zero-variance": (
         {"frac_zero_variance_groups": always(0.95), "success": always(0.02)},
         PATIENCE,
-        ["95 %", "too hard"],
+        ["within 95 % of the groups for 4 updates", "if few do, they are too hard"],
     ),
     "no-gradient": ({"grad_norm": always(0.0)}, PATIENCE, ["exactly 0", "frozen"]),
     "entropy-collapse": (
@@ -85,7 +84,11 @@ ILL = {
     ),
     "divergence": ({"kl": always(15.0)}, 1, ["is 15 nats an episode", "kl_coef"]),
     "clipped": ({"clip_fraction": always(0.7)}, 1, ["70 % of the tokens", "fewer epochs"]),
-    "values": ({"explained_variance": always(-0.2)}, PATIENCE, ["worse than a constant", "value_learning_rate"]),
+    "values": (
+        {"explained_variance": always(-0.2)},
+        PATIENCE,
+        ["worse than a constant for 4 updates", "value_learning_rate"],
+    ),
 }
 
 
@@ -98,7 +101,7 @@ def test_every_alarm_is_tested():
 
 
 @pytest.mark.parametrize("name", ILL)
-def test_an_alarm_is_told_once_and_alone(name):
+def test_an_alarm_is_reported_once_and_alone(name):
     changes, when, words = ILL[name]
     ((update, finding),) = run(changes)
     assert (update, finding.name) == (when, name)
@@ -109,30 +112,15 @@ def test_an_alarm_is_told_once_and_alone(name):
 
 
 @pytest.mark.parametrize("name", ILL)
-def test_nothing_is_said_of_what_is_not_measured(name):
+def test_an_alarm_without_its_metrics_is_silent(name):
     changes, _, _ = ILL[name]
     doctor = Doctor(1)
     for update in range(1, 10):
         metrics = healthy(update) | {key: change(update) for key, change in changes.items()}
-        alarm = next(alarm for alarm in ALARMS if alarm.name == name)
-        for key in alarm.needs or [*changes]:
+        for key in changes:
             del metrics[key]
         assert name not in [finding.name for finding in doctor.examine(metrics)]
     assert doctor.examine({}) == []
-
-
-def test_groups_without_differences_are_told_apart_by_success():
-    def advice(success):
-        ((_, finding),) = run(
-            {"frac_zero_variance_groups": always(1.0), "success": always(success), "entropy": always(1)}
-        )
-        return str(finding)
-
-    assert "are learnt" in advice(0.95)
-    assert "too hard" in advice(0.05)
-    assert "problems in between" in advice(0.5)
-    doctor = Doctor(1)
-    assert "all right or all wrong" in str(doctor.examine({"frac_zero_variance_groups": 1.0})[0])
 
 
 def test_a_learnt_task_may_have_no_entropy():
@@ -145,13 +133,6 @@ def test_a_policy_that_began_nearly_certain_has_not_collapsed():
 
 def test_a_run_that_earned_once_is_not_hopeless():
     assert run({"return": lambda u: 0.001 if u == 1 else 0.0}) == []
-
-
-def test_a_divergence_that_rises_is_told_before_it_is_far():
-    ((update, finding),) = run({"kl": lambda u: 0.5 if u < 8 else 4.0})
-    assert update == 8
-    assert "rose from 0.5 to 4 nats" in finding.message
-    assert run({"kl": lambda u: 0.01 if u < 8 else 0.9}) == []  # a rise from next to nothing
 
 
 def test_patience_outlasts_what_passes():
@@ -167,20 +148,38 @@ def test_a_finding_comes_again_only_after_it_stayed_away():
 
 
 def test_the_first_metric_that_is_no_number_is_named():
-    told = run({"loss": lambda u: math.inf if u > 2 else 0.0, "grad_norm": lambda u: math.nan if u > 3 else 0.3})
-    assert [(update, finding.message) for update, finding in told] == [(3, "loss is inf at update 3")]
-    ((_, finding),) = run({"loss": always(math.nan), "return": always(math.nan)})
-    assert finding.message == "return is nan at update 1 (and so are loss)"
+    found = run({"loss": lambda u: math.inf if u > 2 else 0.0, "grad_norm": lambda u: math.nan if u > 3 else 0.3})
+    assert [(update, finding.message) for update, finding in found] == [(3, "loss is inf at update 3")]
+    ((_, finding),) = run({"return": always(math.nan), "loss": always(math.nan)})
+    assert finding.message == "return is nan, loss is nan at update 1"
     assert "the task gives scores" in finding.remedy
 
 
-def test_a_value_function_without_anything_to_foretell_is_no_error():
+def test_undefined_explained_variance_is_no_error():
     assert run({"explained_variance": always(math.nan)}) == []
 
 
 def test_no_patience_is_refused():
     with pytest.raises(ValueError, match="patience=0 must be at least 1"):
         Doctor(0)
+
+
+@pytest.mark.usefixtures("one_thread")
+def test_every_alarm_can_fire():
+    """The trainer reports every metric that a rule reads; one that it renames would silence an alarm for good."""
+    from toys import Echo
+
+    from textmdp.agents.algorithms.config import Config
+    from textmdp.agents.models.language_model import LanguageModel
+    from textmdp.agents.training.trainer import Trainer
+    from textmdp.envs import TokenVectorEnv
+
+    envs = TokenVectorEnv(Echo(), 8, autoreset_mode="Disabled", copy=False)
+    model = LanguageModel.tiny(envs.mdp.tokenizer, envs.mdp.context_length, layers=1, width=16, heads=2)
+    config = Config(algorithm="ppo", episodes=8, group_size=4, kl_coef=0.1)
+    reported = Trainer(model, envs, config).step().keys()
+    for changes, _, _ in ILL.values():
+        assert changes.keys() <= reported
 
 
 METRICS_NAMES = st.sampled_from([*healthy(1), "anything"])
