@@ -136,7 +136,7 @@ def teach(plan: Plan, run: Run, watcher: Watcher, stop: StopSignal, state: dict[
             run.save_checkpoint(trainer.state())
         else:
             trainer.restore(state)
-        doctor = Doctor()
+        doctor = Doctor(tolerance=max(1e-3, model.tolerance))
         doctor.recall(row for row in run.metrics() if "update" in row)
         for metrics in trainer.run():
             for finding in doctor.examine(metrics):

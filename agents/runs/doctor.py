@@ -31,20 +31,20 @@ class Alarm:
     severity: str = "warning"
 
 
-#: Causes stand before their effects, which they silence. Beside the metrics of the trainer, rules read three that
-#: `Doctor` derives: `first_entropy`, `largest_return` and `not_finite`.
+#: Causes stand before their effects, which they silence. Beside the metrics of the trainer, rules read those
+#: of `Doctor`: `first_entropy`, `largest_return`, `not_finite` and `ratio_tolerance`.
 ALARMS = (
     Alarm(
         "not-finite",
         lambda m: m["not_finite"] != "",
         "{not_finite} at update {update:g}",
-        "stop, and go back to a checkpoint with a lower learning_rate or max_grad_norm; if the return is among them, the "
-        "task gives scores that aren't finite: `textmdp check ID` finds them",
+        "stop, and go back to a checkpoint with a lower learning_rate or max_grad_norm; if the return is among them, "
+        "the task gives scores that aren't finite: `textmdp check ID` finds them",
         severity="error",
     ),
     Alarm(
         "ratio",
-        lambda m: m["ratio_gap_first"] > 1e-3,  # rounding in float32 gives about 1e-6
+        lambda m: m["ratio_gap_first"] > m["ratio_tolerance"],
         "probability ratios are up to {ratio_gap_first:.2g} off 1 before the first step",
         "sampling and training differ; use the same temperature, masks, dropout, dtype and positions in both",
     ),
@@ -69,8 +69,8 @@ ALARMS = (
         # or 0.1 on every problem, 57 % of groups of 8 would still differ.
         lambda m: m["frac_zero_variance_groups"] > 0.9,
         "the returns are equal within {frac_zero_variance_groups:.0%} of the groups",
-        "such groups give no gradient; if most episodes succeed, the problems are learnt: take harder ones, or stop; if "
-        "few do, they are too hard: warm-start with imitation_steps, use an easier difficulty or reward=dense; "
+        "such groups give no gradient; if most episodes succeed, the problems are learnt: take harder ones, or stop; "
+        "if few do, they are too hard: warm-start with imitation_steps, use an easier difficulty or reward=dense; "
         "otherwise use a larger group_size, or resample",
         lasting=True,
         unless=("nothing-earned",),
@@ -119,12 +119,14 @@ class Doctor:
 
     Args:
         patience: updates for which a lasting rule must hold, at least 1.
+        tolerance: difference of log-probabilities, in nats, that rounding explains: about 1e-6 in float32, much more
+            in bfloat16, see `LanguageModel.tolerance`.
     """
 
-    def __init__(self, patience: int = 10) -> None:
+    def __init__(self, patience: int = 10, tolerance: float = 1e-3) -> None:
         if patience < 1:
             raise ValueError(f"patience={patience} must be at least 1: an alarm needs an update to look at")
-        self._patience = patience
+        self._patience, self._ratio_tolerance = patience, math.expm1(tolerance)
         self._streaks = dict.fromkeys((alarm.name for alarm in ALARMS), 0)  # updates in a row that a rule has held
         self._absences: dict[str, int] = {}  # of findings that have begun: updates since they were last there
         self._entropies: list[float] = []  # the first few
@@ -170,7 +172,7 @@ class Doctor:
         if "return" in metrics:
             self._largest_return = max(abs(metrics["return"]), self._largest_return)
         known["first_entropy"] = sum(self._entropies) / len(self._entropies) if self._entropies else math.nan
-        known["largest_return"] = self._largest_return
+        known["largest_return"], known["ratio_tolerance"] = self._largest_return, self._ratio_tolerance
         known["not_finite"] = ", ".join(
             f"{name} is {value}"
             for name, value in metrics.items()

@@ -159,6 +159,13 @@ def test_undefined_explained_variance_is_no_error():
     assert run({"explained_variance": always(math.nan)}) == []
 
 
+def test_rounding_of_a_reduced_precision_is_no_finding():
+    metrics = {"ratio_gap_first": math.expm1(0.1)}  # log-probabilities that differ by 0.1 nats
+    assert [finding.name for finding in Doctor().examine(metrics)] == ["ratio"]
+    assert Doctor(tolerance=0.25).examine(metrics) == []
+    assert [finding.name for finding in Doctor(tolerance=0.05).examine(metrics)] == ["ratio"]
+
+
 def test_no_patience_is_refused():
     with pytest.raises(ValueError, match="patience=0 must be at least 1"):
         Doctor(0)
