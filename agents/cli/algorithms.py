@@ -1,4 +1,4 @@
-"""`textmdp algorithms`: the table of objectives, and what each row changes."""
+"""`textmdp algorithms`: print the table of objectives."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from textmdp.agents.cli.terminal import console, show
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The arguments of `textmdp algorithms`: none."""
+    """Add no arguments: `textmdp algorithms` has none."""
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -23,25 +23,22 @@ def run(arguments: argparse.Namespace) -> int:
     table.add_column()
     for name, row in OBJECTIVES.items():
         starred = f"{name} *" if name == Config.algorithm else name
-        table.add_row(
-            Text(starred, "bold"),
-            Text.assemble(row.summary, "\n", (", ".join(changes(row)), "dim")),
-        )
+        table.add_row(Text(starred, "bold"), Text.assemble(row.summary, "\n", (", ".join(parts(row)), "dim")))
     console.print(table)
-    show("\n* the default. Every row trains on -Σ weight × ratio × advantage; the ratio is 1 on fresh episodes.")
-    show("Discount, divergence, entropy, epochs and more are options of any row: see `textmdp train --help`.")
+    show("\n* the default. Every row minimises -Σ weight × ratio × advantage; on fresh episodes the ratio is 1.")
+    show("Discount, KL penalty, entropy bonus, epochs and more are options of every row: see `textmdp train --help`.")
     return 0
 
 
-def changes(row: Objective) -> list[str]:
-    """What a row is made of, in words."""
-    told = [f"baseline {row.baseline}"]
+def parts(row: Objective) -> list[str]:
+    """Return the parts of an objective, in words."""
+    words = [f"baseline {row.baseline}"]
     if row.scale_by_std:
-        told.append("divided by the group's standard deviation")
+        words.append("divided by the group's standard deviation")
     if row.whitened:
-        told.append("whitened")
-    told.append("clipped" if row.clipped else "not clipped")
-    told.append(f"weights by {row.aggregation}")
+        words.append("whitened")
+    words.append("clipped" if row.clipped else "not clipped")
+    words.append(f"weights by {row.aggregation}")
     if row.epochs * row.minibatches > 1:
-        told.append(f"{row.epochs} epochs of {row.minibatches} step{'s' if row.minibatches > 1 else ''}")
-    return told
+        words.append(f"{row.epochs} epochs of {row.minibatches} step{'s' if row.minibatches > 1 else ''}")
+    return words

@@ -1,4 +1,4 @@
-"""`textmdp demo`: a small model learns arithmetic, from wrong answers to right ones, while you watch."""
+"""`textmdp demo`: train a small model on arithmetic, and show its answers before and after."""
 
 from __future__ import annotations
 
@@ -9,39 +9,46 @@ from rich.table import Table
 
 from textmdp.agents.algorithms.config import Config, ImitationConfig
 from textmdp.agents.cli.options import at_least, settings, token_id
-from textmdp.agents.cli.plan import EvalConfig, Plan
-from textmdp.agents.cli.terminal import console, said, show
-from textmdp.agents.cli.training import train
+from textmdp.agents.cli.terminal import console, episode_text, show
+from textmdp.agents.cli.train import run_experiment
+from textmdp.agents.runs.experiment import EvalConfig, ExperimentConfig
 from textmdp.agents.runs.report import STAGES
 from textmdp.agents.runs.run import Run
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The arguments of `textmdp demo`."""
-    parser.add_argument("--out", metavar="FOLDER", type=Path, default=Path("runs/demo"), help="default: %(default)s")
-    parser.add_argument("--seed", type=at_least(0), default=0, help="of everything (default: %(default)s)")
-    parser.add_argument("--updates", type=at_least(1), default=Config.updates, help="at most (default: %(default)s)")
+    """Add the arguments of `textmdp demo`."""
     parser.add_argument(
-        "--imitation-steps", type=at_least(0), default=ImitationConfig.steps, help="default: %(default)s"
+        "--out", metavar="FOLDER", type=Path, default=Path("runs/demo"), help="folder of the run (default: %(default)s)"
+    )
+    parser.add_argument("--seed", type=at_least(0), default=0, help="seed of everything (default: %(default)s)")
+    parser.add_argument(
+        "--updates", type=at_least(1), default=Config.updates, help="updates at most (default: %(default)s)"
     )
     parser.add_argument(
-        "--set", metavar="KEY=VALUE", nargs="+", action="extend", default=[], help="as in textmdp train"
+        "--imitation-steps",
+        type=at_least(0),
+        default=ImitationConfig.steps,
+        help="steps of the warm start (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--set", metavar="KEY=VALUE", nargs="+", action="extend", default=[], help="arguments of TextMath-v0"
     )
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Train the default agent on TextMath, and show what changed."""
-    show("A language model of 0.4 million parameters, from random weights, learns to answer problems such as 12-45=")
-    show("First it imitates a careless expert, who mostly forgets to carry; then rewards tell it what is right.\n")
-    plan = Plan(
+    """Train the default agent on TextMath, and print samples before and after."""
+    show("A language model of 0.4 million parameters, from random weights, learns to solve problems such as 12-45=")
+    show("First it imitates an expert that mostly forgets to carry; then rewards teach it the right answers.\n")
+    config = ExperimentConfig(
         env_id=token_id("TextMath-v0"),
         arguments=settings(arguments.set),
         seed=arguments.seed,
         imitation=ImitationConfig(steps=arguments.imitation_steps, seed=arguments.seed),
         training=Config(updates=arguments.updates, seed=arguments.seed),
-        measuring=EvalConfig(evaluate_every=2, until=0.95),
+        evaluation=EvalConfig(evaluate_every=2, until=0.95),
     )
-    code, record = train(plan, arguments.out, arguments.command_line, overwrite=_is_demo(arguments.out))
+    code, record = run_experiment(config, arguments.out, arguments.command_line, overwrite=_is_demo(arguments.out))
     if code:
         return code
     stages = {STAGES[name]: result.transcripts for name, result in record.evaluations().items()}
@@ -49,14 +56,14 @@ def run(arguments: argparse.Namespace) -> int:
     for name in stages:
         samples.add_column(name)
     for episodes in zip(*stages.values(), strict=True):
-        samples.add_row(*map(said, episodes))
+        samples.add_row(*map(episode_text, episodes))
     show("")
     console.print(samples)
     return 0
 
 
 def _is_demo(folder: Path) -> bool:
-    """Whether an earlier demo is in a folder, which this one takes the place of; nothing else is overwritten."""
+    """Return True if the folder holds an earlier demo, which may be overwritten; nothing else may."""
     try:
         return Run.open(folder).config["command"].startswith("textmdp demo")
     except (OSError, ValueError, KeyError):

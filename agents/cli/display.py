@@ -1,4 +1,4 @@
-"""A training run while it goes on: progress, the numbers that matter, where the time goes."""
+"""Live display of a training run: progress, metrics, and the split of the time."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ _BAR_WIDTH = 40
 
 
 class Display:
-    """A `teaching.Watcher` that draws on the terminal; without one, a line for each evaluation.
+    """A `textmdp.agents.runs.train.Callback` that draws on the terminal; in a pipe it prints a line an evaluation.
 
     Args:
-        steps: of imitation there will be.
-        updates: of policy gradient there will be at most.
+        steps: number of imitation steps.
+        updates: largest number of updates.
     """
 
     def __init__(self, steps: int, updates: int) -> None:
@@ -55,14 +55,14 @@ class Display:
             self._live.stop()
 
     def stopping(self) -> None:
-        """The user asked for an end, which comes after what is under way."""
+        """Show that the run will stop after the current update."""
         self._progress.update(self._task, description="stopping …")
         self._refresh()
 
-    # A watcher
+    # Callback
 
-    def stage(self, name: str) -> None:
-        """Something else begins."""
+    def on_stage(self, name: str) -> None:
+        """Start the progress bar of a stage."""
         self._progress.update(self._task, description=name)
         if name == "imitation":
             self._progress.update(self._task, total=self._steps, completed=0)
@@ -70,8 +70,8 @@ class Display:
             self._progress.update(self._task, total=self._updates, completed=0)
         self._refresh()
 
-    def imitated(self, metrics: Mapping[str, float]) -> None:
-        """A check of the imitation."""
+    def on_imitation(self, metrics: Mapping[str, float]) -> None:
+        """Show a check of the imitation."""
         self._progress.update(self._task, completed=int(metrics["step"]))
         self._seconds["imitation"] = metrics["seconds"]
         self._line = Text(f"loss {metrics['loss']:.3f} nats a token   accuracy {share(metrics['accuracy'])}")
@@ -80,37 +80,37 @@ class Display:
             f"imitation  step {metrics['step']:.0f}  loss {metrics['loss']:.3f}  accuracy {share(metrics['accuracy'])}"
         )
 
-    def updated(self, metrics: Mapping[str, float]) -> None:
-        """An update."""
+    def on_update(self, metrics: Mapping[str, float]) -> None:
+        """Show the metrics of an update."""
         self._progress.update(self._task, completed=int(metrics["update"]))
         for key, name in TIMES.items():
             if key in metrics:
                 self._seconds[name] = self._seconds.get(name, 0.0) + metrics[key]
         line = (
-            f"return {metrics['return']:.3f}   full marks {share(metrics['success'])}   "
+            f"return {metrics['return']:.3f}   success {share(metrics['success'])}   "
             f"entropy {metrics['entropy']:.3f} nats   tokens {metrics['response_tokens']:.1f}"
         )
         self._line = Text(line)
         if "evaluation/accuracy" in metrics:
             self._curve.append(metrics["evaluation/accuracy"])
             interval = metrics["evaluation/low"], metrics["evaluation/high"]
-            measured = share(metrics["evaluation/accuracy"], interval)
-            self._plain(f"update {metrics['update']:.0f} of {self._updates}  greedy accuracy {measured}  {line}")
+            accuracy = share(metrics["evaluation/accuracy"], interval)
+            self._plain(f"update {metrics['update']:.0f} of {self._updates}  greedy accuracy {accuracy}  {line}")
         self._refresh()
 
-    def found(self, update: int, finding: Finding) -> None:
-        """Something that looks wrong: it stays on the screen, with what to do about it."""
+    def on_finding(self, update: int, finding: Finding) -> None:
+        """Print a finding with its remedy; it stays on the screen."""
         style = "bold red" if finding.severity == "error" else "bold yellow"
         remedy = (f": {finding.remedy}", "dim")
         show((f"{finding.severity} ", style), (f"update {update}  ", "dim"), finding.message, remedy)
 
-    def evaluated(self, stage: str, evaluation: Evaluation) -> None:
-        """A whole evaluation: it stays on the screen."""
+    def on_evaluation(self, stage: str, evaluation: Evaluation) -> None:
+        """Print the accuracy of a stage; it stays on the screen."""
         if stage != "untrained":
             self._curve.append(evaluation.accuracy)
         show(
             (f"{STAGES[stage]:20}", "bold"),
-            f"{share(evaluation.accuracy, evaluation.accuracy_interval)} of {evaluation.episodes} problems",
+            f"{share(evaluation.accuracy, evaluation.accuracy_interval)} of {evaluation.episodes} problems solved",
         )
 
     # Drawing
@@ -135,12 +135,12 @@ class Display:
 
 
 def sparkline(shares: list[float]) -> str:
-    """A curve of numbers in [0, 1], one character each."""
+    """Return a curve of numbers in [0, 1], one character each."""
     return "".join(_BARS[min(int(value * len(_BARS)), len(_BARS) - 1)] for value in shares)
 
 
 def time_bar(seconds: Mapping[str, float]) -> Text:
-    """Where the time went, in words, coloured."""
+    """Return the seconds of each part of a run, and their shares, coloured."""
     total = sum(seconds.values()) or 1.0
     text = Text()
     for colour, (name, value) in zip(_COLOURS, seconds.items(), strict=False):

@@ -1,4 +1,4 @@
-"""Flags of the command line from the fields of dataclasses: names, types, defaults and help from one source."""
+"""Flags of the command line from dataclasses: a field gives the name, type, default and help of its flag."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ T = TypeVar("T")
 def add_flags(
     parser: argparse.ArgumentParser, config: type[Any], title: str, prefix: str = "", leave_out: tuple[str, ...] = ()
 ) -> None:
-    """A group of flags, one for each field of a dataclass.
+    """Add a group of flags, one for each field of a dataclass.
 
     Args:
-        parser: gets them.
+        parser: to add them to.
         config: a dataclass whose fields have defaults, and docstrings below them.
         title: of the group in `--help`.
-        prefix: of the flags: "imitation-" makes `--imitation-steps` of `steps`.
-        leave_out: fields that get none.
+        prefix: of the flags; "imitation-" makes `--imitation-steps` of `steps`.
+        leave_out: fields without a flag.
     """
     group = parser.add_argument_group(title)
     docs, hints = field_docs(config), typing.get_type_hints(config)
@@ -50,14 +50,14 @@ def add_flags(
 
 
 def from_flags(config: type[T], arguments: argparse.Namespace, **others: Any) -> T:
-    """The dataclass that parsed flags stand for; `others` are the fields that have none."""
+    """Return the dataclass of parsed flags; `others` are its fields without a flag."""
     names = [field.name for field in dataclasses.fields(config)]  # type: ignore[arg-type]
     values = {name: getattr(arguments, _destination(config, name)) for name in names if name not in others}
     return config(**values, **others)
 
 
 def field_docs(config: type[Any]) -> dict[str, str]:
-    """The docstring below each field of a dataclass, in one line."""
+    """Return the docstring below each field of a dataclass, in one line."""
     (body,) = ast.parse(textwrap.dedent(inspect.getsource(config))).body
     assert isinstance(body, ast.ClassDef)
     docs = {}

@@ -1,4 +1,4 @@
-"""`textmdp judge doctor`: what this machine offers to confine programs with."""
+"""`textmdp judge doctor`: show which tiers of confinement this machine can reach."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ _NAMES = ("namespaces", "Landlock", "seccomp")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The arguments of `textmdp judge`."""
+    """Add the arguments of `textmdp judge`."""
     parser.add_argument(
-        "what", choices=["doctor"], help="doctor: try each tier of confinement, and name what is missing"
+        "action", choices=["doctor"], help="doctor: try each tier of confinement, and report what is missing"
     )
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Try every tier; 0 where one is reached, 1 otherwise."""
+    """Try every tier; returns 0 if one is reached, 1 otherwise."""
     user = "root" if os.name == "posix" and os.geteuid() == 0 else "an ordinary user"
     show(f"{platform.system()} {platform.release()}, {platform.machine()}, Python {platform.python_version()}, {user}")
     findings = [tiers.examine(tier) for tier in tiers.TIERS]
@@ -35,7 +35,7 @@ def run(arguments: argparse.Namespace) -> int:
     reached = next((finding.tier for finding in findings if finding.reached), None)
     if reached is None:
         show("\nNo tier is reached: the judge refuses to run programs here.")
-        show(f'Only isolation="{tiers.UNSAFE}" would: for programs that you trust.')
+        show(f'isolation="{tiers.UNSAFE}" runs them without confinement: only for programs that you trust.')
         return 1
     show(f"\nThe judge runs programs in tier {reached}.")
     return 0

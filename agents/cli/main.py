@@ -1,4 +1,4 @@
-"""The command line, `textmdp`: look at environments, play them, and train, evaluate and watch agents in them."""
+"""The command line, `textmdp`: finds the command and reports errors."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import os
 import shlex
 import sys
 from collections.abc import Callable, Sequence
-from typing import NamedTuple, NoReturn
+from typing import NoReturn
 
 from textmdp.agents.cli.options import UserError, one_line
 
-#: Which extra of textmdp brings a module.
+#: The extra of textmdp that installs a module.
 EXTRAS = {
     "rich": "agents",
     "torch": "agents",
@@ -25,32 +25,22 @@ EXTRAS = {
 }
 
 
-class Command(NamedTuple):
-    """A subcommand: where its functions are, and what it does. The module is imported when it is asked for."""
-
-    module: str
-    help: str
-    add_arguments: str = "add_arguments"
-    run: str = "run"
-
-
+#: Each command is the module of that name, with `add_arguments` and `run`; the text is its help.
 COMMANDS = {
-    "envs": Command("catalogue", "list the environments, or print the page of one"),
-    "play": Command("play", "be the policy yourself: type responses, or pick tokens"),
-    "rollout": Command("rolling", "episodes of an agent, with what each turn earned"),
-    "train": Command("training", "teach a language model: imitation, then policy gradient"),
-    "algorithms": Command("algorithms", "the table of objectives that `train --algorithm` takes"),
-    "evaluate": Command(
-        "measuring", "accuracy, return and lengths of an agent", "add_evaluate_arguments", "run_evaluate"
-    ),
-    "check": Command("measuring", "check that an environment keeps its word", "add_check_arguments", "run_check"),
-    "judge": Command("judge", "what this machine offers to confine programs with"),
-    "demo": Command("demo", "a small model learns arithmetic on this machine, in about two minutes"),
+    "envs": "list the environments, or print the documentation of one",
+    "play": "play an environment yourself: type responses, or pick tokens",
+    "rollout": "print episodes of an agent, with the reward of each turn",
+    "train": "train a language model: imitation, then policy gradient",
+    "algorithms": "list the algorithms that `train --algorithm` takes",
+    "evaluate": "measure accuracy, return and lengths of an agent",
+    "check": "check that an environment keeps the rules of all environments",
+    "judge": "show how this machine can confine the programs of TextCode",
+    "demo": "train a small model on arithmetic, in about two minutes",
 }
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line; returns the exit code: 0, 1 for a failed check, 2 for an error of use, 130 for Ctrl-C."""
+    """Run a command line; returns the exit code: 0, 1 for a failed check, 2 for an error, 130 for Ctrl-C."""
     debug = os.environ.get("TEXTMDP_DEBUG", "") not in ("", "0")
     words = list(sys.argv[1:] if argv is None else argv)
     try:
@@ -63,7 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         return 130
     except BrokenPipeError:
-        # What reads the output has seen enough. Python would complain when it flushes at the end.
+        # The reader of the pipe, such as `head`, has closed it. Python would complain when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     except Exception as error:
@@ -73,25 +63,26 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
-    """The parser; of the subcommands only the one that is asked for gets its arguments, which may cost an import."""
+    """Return the parser. Only the command in `words` is imported and gets its arguments, so that others cost nothing."""
     parser = _Parser(
         prog="textmdp",
         description="Reinforcement learning on text, seen as a Markov decision process.",
-        epilog="`textmdp COMMAND --help` says more. TEXTMDP_DEBUG=1 shows the traceback of an error.",
+        epilog="`textmdp COMMAND --help` shows the arguments of a command. "
+        "TEXTMDP_DEBUG=1 shows the traceback of an error.",
     )
-    subparsers = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=_Parser)
+    subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True, parser_class=_Parser)
     asked = next((word for word in words if not word.startswith("-")), None)
-    for name, command in COMMANDS.items():
-        subparser = subparsers.add_parser(name, help=command.help, description=_sentence(command.help))
+    for name, help in COMMANDS.items():
+        subparser = subparsers.add_parser(name, help=help, description=f"{help[0].upper()}{help[1:]}.")
         if name == asked:
-            module = importlib.import_module(f"textmdp.agents.cli.{command.module}")
-            getattr(module, command.add_arguments)(subparser)
-            subparser.set_defaults(run=getattr(module, command.run))
+            module = importlib.import_module(f"textmdp.agents.cli.{name}")
+            module.add_arguments(subparser)
+            subparser.set_defaults(run=module.run)
     return parser
 
 
 class _Parser(argparse.ArgumentParser):
-    """Errors in one line, no abbreviated flags."""
+    """An argument parser that raises errors in one line, and refuses abbreviated flags."""
 
     def __init__(self, **options: object) -> None:
         super().__init__(**{"allow_abbrev": False, **options})  # type: ignore[arg-type]
@@ -101,7 +92,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _complain(error: Exception) -> int:
-    """One line on stderr, and the exit code."""
+    """Print an error in one line on stderr; returns the exit code."""
     if isinstance(error, ImportError) and (extra := _extra(error)):
         text = (
             f'this needs {(error.name or "").partition(".")[0]}, which is not installed: pip install "textmdp[{extra}]"'
@@ -123,7 +114,3 @@ def _extra(error: ImportError) -> str | None:
 
 def _of_gymnasium(error: Exception) -> bool:
     return type(error).__module__.startswith("gymnasium.")
-
-
-def _sentence(text: str) -> str:
-    return f"{text[0].upper()}{text[1:]}."

@@ -1,4 +1,4 @@
-"""What the subcommands share: environments by id, `--set key=value`, agents by name, errors for people."""
+"""Arguments that several commands share: environments by id, `--set key=value`, agents by name."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from typing import Any
 import textmdp.envs
 from textmdp.agents.rollouts.agent import Agent
 from textmdp.agents.rollouts.scripted import ExpertAgent, RandomAgent
-from textmdp.envs.registration import task_arguments
+from textmdp.agents.runs.experiment import takes
+from textmdp.agents.runs.run import Run
 from textmdp.envs.views.vector_env import TokenVectorEnv
 
 #: Agents that need no training.
@@ -22,20 +23,20 @@ SCRIPTED = ("random", "expert")
 
 
 class UserError(ValueError):
-    """Something that the user can put right: shown in one line, without a traceback."""
+    """An error of use: the command line prints it in one line, without a traceback."""
 
 
 # Arguments
 
 
 def add_environment(parser: argparse.ArgumentParser, optional: bool = False) -> None:
-    """The environment's id, and `--set`."""
+    """Add the environment's id, and `--set`."""
     parser.add_argument(
         "id",
         metavar="ID",
         nargs="?" if optional else None,
-        help="an environment's id, as `textmdp envs` lists them; `module:ID` imports a module of yours first"
-        + (" (default: the one that the run was trained on)" if optional else ""),
+        help="id of an environment, see `textmdp envs`; `module:ID` imports a module of yours first"
+        + (" (default: that of the run)" if optional else ""),
     )
     parser.add_argument(
         "--set",
@@ -47,8 +48,13 @@ def add_environment(parser: argparse.ArgumentParser, optional: bool = False) -> 
     )
 
 
+def add_split(parser: argparse.ArgumentParser) -> None:
+    """Add `--split`."""
+    parser.add_argument("--split", help="train, test or all, if the task has splits (default: test)")
+
+
 def at_least(least: int) -> Any:
-    """The type of an argument that is a whole number of at least `least`."""
+    """Return an argument type: whole numbers of at least `least`."""
 
     def whole(text: str) -> int:
         try:
@@ -63,7 +69,7 @@ def at_least(least: int) -> Any:
 
 
 def settings(pairs: Sequence[str]) -> dict[str, Any]:
-    """The arguments that `--set` gives: values are JSON where they can be, and strings otherwise.
+    """Return the arguments that `--set` gives; values are JSON where they can be, and strings otherwise.
 
     >>> settings(["difficulty=brackets", "seed=3", "symbolic=false", "tokenizer=null"])
     {'difficulty': 'brackets', 'seed': 3, 'symbolic': False, 'tokenizer': None}
@@ -82,9 +88,9 @@ def settings(pairs: Sequence[str]) -> dict[str, Any]:
 
 
 def _value(text: str) -> Any:
-    named = {"True": True, "False": False, "None": None}
-    if text in named:
-        return named[text]
+    python = {"True": True, "False": False, "None": None}
+    if text in python:
+        return python[text]
     try:
         return json.loads(text, parse_constant=_refuse)
     except ValueError:
@@ -99,10 +105,14 @@ def _refuse(name: str) -> float:
 
 
 def token_id(name: str) -> str:
-    """The id of the token view of a registered task, from either of its ids or its bare name."""
+    """Return the id of a task's token view, from either of its ids or its bare name; imports the module before a colon.
+
+    Raises:
+        UserError: no such task is registered.
+    """
     module, colon, name = name.rpartition(":")
     if colon:
-        # At the end of the path: what is installed comes before what lies about.
+        # The last place of the path, so that installed modules come before files of this folder.
         sys.path.append(os.getcwd())
         importlib.import_module(module)
     bare = name.removesuffix("-v0")
@@ -116,71 +126,61 @@ def token_id(name: str) -> str:
 
 
 def task_name(env_id: str) -> str:
-    """The name of the task behind a token view's id."""
+    """Return the task's name of a token view's id."""
     return env_id.removesuffix("-v0")
 
 
-def takes(env_id: str, argument: str) -> bool:
-    """Whether the task of an id takes an argument."""
-    return argument in task_arguments(textmdp.envs.TASKS[task_name(env_id)])
-
-
-def with_split(env_id: str, arguments: dict[str, Any], split: str | None, default: str = "test") -> dict[str, Any]:
-    """The arguments for a split: the one asked for, else the one that `--set` gave, else the default."""
+def with_split(env_id: str, arguments: dict[str, Any], split: str | None) -> dict[str, Any]:
+    """Return the arguments with a split: `split`, or else the one in `arguments`, or else "test"."""
     if not takes(env_id, "split"):
         if split is not None:
             raise UserError(f"--split {split}: {task_name(env_id)} has no splits; leave --split out")
         return arguments
-    return {**arguments, "split": split or arguments.get("split") or default}
+    return {**arguments, "split": split or arguments.get("split") or "test"}
 
 
-#: The most episodes that are played at once.
-MOST_ROWS = 256
+def environment_of(arguments: argparse.Namespace, run: str | None) -> tuple[str, dict[str, Any]]:
+    """Return the id and the arguments of the environment to use an agent in.
 
-
-def environment_of(
-    arguments: argparse.Namespace, run: str | None, default_split: str = "test"
-) -> tuple[str, dict[str, Any]]:
-    """The id and the arguments that a command line asks for; what it leaves open is taken from a run."""
+    Args:
+        arguments: of the command line, with `id`, `set` and `split`.
+        run: folder of the run whose environment is the default; None for a scripted agent, which needs `id`.
+    """
     env_id: str | None = None if arguments.id is None else token_id(arguments.id)
     options: dict[str, Any] = {}
     if run is not None:
-        from textmdp.agents.runs.run import Run
-
         config = Run.open(run).config
         trained = token_id(config["id"])
         if env_id is None or env_id == trained:
-            # The training split is no place to be measured on.
             env_id = trained
+            # Without the split of training, on which nobody should evaluate.
             options = {name: value for name, value in config["arguments"].items() if name != "split"}
     assert env_id is not None
-    return env_id, with_split(env_id, {**options, **settings(arguments.set)}, arguments.split, default_split)
+    return env_id, with_split(env_id, {**options, **settings(arguments.set)}, arguments.split)
 
 
 # Agents
 
 
 def load_agent(name: str, envs: TokenVectorEnv[Any], seed: int, sampled: bool = False) -> Agent:
-    """An agent by its name: "random", "expert", or the folder of a run."""
+    """Return an agent by its name: "random", "expert", or the folder of a run."""
     if name == "random":
         return RandomAgent(seed)
     if name == "expert":
         return ExpertAgent()
-    from textmdp.agents.runs.run import Run
-
     quiet_transformers()
     return Run.open(name).agent(envs.mdp.tokenizer, seed=seed, greedy=not sampled)
 
 
 def quiet_transformers() -> None:
-    """No progress bars for files of a megabyte, among what the commands print."""
-    from transformers.utils import logging
+    """Turn off the progress bars of transformers, which it shows for small files, too."""
+    from transformers.utils import logging  # seconds, which commands without a model do without
 
     logging.disable_progress_bar()
 
 
 def one_line(error: BaseException) -> str:
-    """What an error says, in one line."""
-    # Gymnasium adds where it came from to what an environment's constructor raises.
+    """Return an error's message in one line."""
+    # Gymnasium appends this to what an environment's constructor raises.
     text = str(error).partition(" was raised from the environment creator for ")[0]
     return " ".join(text.split()) or type(error).__name__

@@ -1,4 +1,4 @@
-"""`textmdp play`: a person is the policy."""
+"""`textmdp play`: play an environment yourself."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ from textmdp.envs.views.rendering import visible
 from textmdp.envs.views.text_env import TextEnv
 from textmdp.envs.views.token_env import TokenEnv
 
-#: Larger vocabularies are not listed whole.
+#: The most tokens that are listed.
 _MOST_LISTED = 80
 _ESCAPES = {"\\n": "\n", "\\t": "\t", "\\r": "\r"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The arguments of `textmdp play`."""
+    """Add the arguments of `textmdp play`."""
     add_environment(parser)
     parser.add_argument("--tokens", action="store_true", help="pick one token at a time instead of typing responses")
     parser.add_argument(
-        "--seed", type=at_least(0), default=None, help="repeat the same episodes (default: others each time)"
+        "--seed", type=at_least(0), default=None, help="seed of the episodes (default: a new one each time)"
     )
-    parser.add_argument("--problem", metavar="I", type=at_least(0), help="play problem I of the split, once")
+    parser.add_argument("--problem", metavar="I", type=at_least(0), help="play one episode, on problem I of the split")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Play episodes until the input ends; Ctrl-D and Ctrl-C leave."""
+    """Play episodes until the input ends; Ctrl-D and Ctrl-C quit."""
     options = settings(arguments.set)
     for taken in {"action", "render_mode"} & options.keys():
-        raise UserError(f"--set {taken}=…: play shows the environment in its own way; leave {taken!r} out")
+        raise UserError(f"--set {taken}=…: play sets it itself; leave {taken!r} out")
     name = task_name(token_id(arguments.id))
     view = f"{name}-v0" if arguments.tokens else f"{name}Response-v0"
     env: TextEnv[Any] = gym.make(view, **options).unwrapped  # type: ignore[assignment]
@@ -59,25 +59,25 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 class _ResponsePlayer:
-    """Plays reply by reply."""
+    """Plays the response view: one line is one response."""
 
-    rules = "type a response; \\ at the end goes on in the next line; Ctrl-D leaves"
+    rules = "type a response; end a line with \\ to continue it on the next; Ctrl-D quits"
 
     def __init__(self, env: TextEnv[Any]) -> None:
         self.env = env
         self.returns: list[float] = []
 
     def play(self, seed: int | None, problem: int | None) -> None:
-        """Episode after episode; or one, of a given problem."""
+        """Play episode after episode, or one if `problem` is given."""
         while True:
             options = None if problem is None else {"problem": problem}
             _, info = self.env.reset(seed=seed, options=options)
             show("", (f"\nproblem {info['problem']}", "dim"))
-            self._say(info["message"])
+            self._show_message(info["message"])
             self.returns.append(self._episode())
             if problem is not None:
                 return
-            seed = None  # the next episodes follow from it
+            seed = None  # the later episodes follow from it
 
     def _episode(self) -> float:
         total, ended = 0.0, False
@@ -88,7 +88,7 @@ class _ResponsePlayer:
                 reward = float(earned)
                 total += reward
                 ended = terminated or truncated
-                self._tell(reward, info)
+                self._show_step(reward, info)
                 if ended or "finish_reason" in info:
                     break
         how = "terminated" if terminated else "truncated: the context is full"
@@ -99,15 +99,15 @@ class _ResponsePlayer:
         return total
 
     def _actions(self) -> Iterator[Any]:
-        """What the person does in one turn."""
+        """Yield the person's actions of one turn."""
         lines = [_ask("you › ")]
         while lines[-1].endswith("\\"):
             lines[-1] = lines[-1][:-1]
             lines.append(_ask("  … "))
         yield "\n".join(lines)
 
-    def _tell(self, reward: float, info: dict[str, Any]) -> None:
-        """What came of a step."""
+    def _show_step(self, reward: float, info: dict[str, Any]) -> None:
+        """Print the outcome of a step."""
         reason = info.get("finish_reason")
         if reason == "context":
             show(("  cut off: the context is full, and nothing was graded", "dim"))
@@ -117,16 +117,16 @@ class _ResponsePlayer:
             if abs(reward - score.total) > 1e-12:
                 show((f"  with shaping {reward:+g}", "dim"))
             if info["message"]:
-                self._say(info["message"])
+                self._show_message(info["message"])
 
-    def _say(self, message: str) -> None:
+    def _show_message(self, message: str) -> None:
         show((visible(message), STYLES["environment"]))
 
 
 class _TokenPlayer(_ResponsePlayer):
-    """Plays token by token."""
+    """Plays the token view: a line is one or more tokens."""
 
-    rules = "type tokens, or a number as #7; Enter ends the turn; Ctrl-D leaves"
+    rules = "type the text of tokens, or a token's id as #7; Enter ends the turn; Ctrl-D quits"
 
     def __init__(self, env: TextEnv[Any]) -> None:
         super().__init__(env)
@@ -142,7 +142,7 @@ class _TokenPlayer(_ResponsePlayer):
             line = _ask("token › ")
             tokens = read_tokens(line, tokenizer)
             if tokens is None:
-                show((f"  no token is called {line!r}: type its text, or its number as #7; Enter ends the turn", "red"))
+                show((f"  no token is called {line!r}: type its text, or its id as #7; Enter ends the turn", "red"))
                 continue
             for token in tokens:
                 if not self.env.action_masks()[token]:
@@ -150,31 +150,31 @@ class _TokenPlayer(_ResponsePlayer):
                     break
                 yield token
 
-    def _tell(self, reward: float, info: dict[str, Any]) -> None:
-        super()._tell(reward, info)
+    def _show_step(self, reward: float, info: dict[str, Any]) -> None:
+        super()._show_step(reward, info)
         if "finish_reason" not in info:
             self._show_state(reward)
 
     def _show_state(self, reward: float) -> None:
-        """The unfinished response, token by token, and what the last one earned."""
+        """Print the unfinished response, token by token, and the reward of the last one."""
         env = self.env
-        said = env.tokens[env.snapshot().turn_start :].tolist()
+        response = env.tokens[env.snapshot().turn_start :].tolist()
         cells = Text("  ")
-        for i, token in enumerate(said):
+        for i, token in enumerate(response):
             cells.append(
                 visible(_shown(env.mdp.tokenizer, token)), style=f"{STYLES['policy']} {'underline' if i % 2 else ''}"
             )
-        cells.append(f"   {len(said)} of {env.mdp.max_response_tokens} tokens", style="dim")
+        cells.append(f"   {len(response)} of {env.mdp.max_response_tokens} tokens", style="dim")
         if reward:
             cells.append(f"   reward {reward:+g}", style="dim")
         console.print(cells, soft_wrap=True)
 
 
 def read_tokens(line: str, tokenizer: Tokenizer) -> list[int] | None:
-    r"""The tokens that a line stands for; None if there are none.
+    r"""Return the tokens of a line, or None if it has none.
 
-    An empty line is the end of the turn. A token's own text comes first, then `#7` and `7` as its number, then the
-    text of several tokens; `\n` and its like are read as what they stand for.
+    An empty line is the end-of-turn token. A line is read as the text of one token, else as an id (`#7`, `7`), else as
+    the text of several tokens. The escapes `\n`, `\t` and `\r` are read.
     """
     if line in ("", tokenizer.token_text(tokenizer.end_id)):
         return [tokenizer.end_id]
@@ -194,9 +194,10 @@ def read_tokens(line: str, tokenizer: Tokenizer) -> list[int] | None:
 
 
 def _listing(tokenizer: Tokenizer, legal: list[int]) -> Text:
-    """The legal tokens with their numbers."""
+    """Return the legal tokens with their ids."""
     text = Text("  ")
-    if len(legal) > _MOST_LISTED:  # those that can be typed first
+    if len(legal) > _MOST_LISTED:
+        # Tokens that can be typed first.
         legal = sorted(legal, key=lambda token: not tokenizer.token_text(token).isprintable())
     for token in legal[:_MOST_LISTED]:
         text.append(f"{token}:", style="dim").append(f"{_named(tokenizer, token)}  ")
@@ -206,7 +207,7 @@ def _listing(tokenizer: Tokenizer, legal: list[int]) -> Text:
 
 
 def _named(tokenizer: Tokenizer, token: int) -> str:
-    """A token by its text, so that blanks and line breaks are seen."""
+    """Return the text of a token, quoted where it has blanks at an end."""
     text = _shown(tokenizer, token)
     return text if text.strip() == text and text else f"'{text}'"
 
@@ -216,7 +217,7 @@ def _shown(tokenizer: Tokenizer, token: int) -> str:
 
 
 def _ask(prompt: str) -> str:
-    """A line from the person; shown again where it came through a pipe."""
+    """Read a line; it is printed if it came through a pipe, where no terminal echoes it."""
     line = input(prompt)
     if not sys.stdin.isatty():
         show((visible(line), STYLES["policy"]))

@@ -1,4 +1,4 @@
-"""What the subcommands print with: one console, transcripts in colour, evaluations side by side."""
+"""Output of the commands: the console, transcripts in colour, tables of evaluations."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from textmdp.agents.evaluation.evaluate import Evaluation, evaluation_rows, shar
 from textmdp.envs.core.task import Score
 from textmdp.envs.views.rendering import ledger, visible
 
-#: Who speaks, as a style: the colours of `render_mode="ansi"`.
+#: Styles of the two roles, the colours of `render_mode="ansi"`.
 STYLES = {"environment": "cyan", "policy": "bold yellow"}
 
 console = Console(highlight=False)
 
 
 def show(*parts: str | Text | tuple[str, str], end: str = "\n") -> None:
-    """Print text as it is: no markup is read in it, and no line is broken."""
+    """Print text without reading markup in it or breaking lines."""
     console.print(Text.assemble(*parts), soft_wrap=True, end=end)
 
 
 def ledger_line(score: Score, finish_reason: str = "") -> Text:
-    """What a turn earned, indented below it."""
+    """Return the ledger of a turn, indented."""
     text = Text(f"  {ledger(score)}", style="dim")
     return text.append(f"   {finish_reason}") if finish_reason else text
 
 
 def show_transcript(record: Mapping[str, Any], title: str) -> None:
-    """One episode as `evaluation.transcript` records it, with the ledger of each turn."""
+    """Print an episode, as `evaluate.transcript` records it, with the ledger of each turn."""
     ended = "terminated" if record["terminated"] else f"truncated ({record['finish_reason'] or 'steps'})"
     show((title, "bold"), (f"   problem {record['problem']}   return {record['return']:g}   {ended}", "dim"))
     scores = iter(record["scores"])
@@ -44,8 +44,8 @@ def show_transcript(record: Mapping[str, Any], title: str) -> None:
     show("" if record["messages"][-1]["role"] == "policy" else "\n")
 
 
-def said(record: Mapping[str, Any]) -> Text:
-    """What was said in an episode, by whom, and whether it was worth anything."""
+def episode_text(record: Mapping[str, Any]) -> Text:
+    """Return the messages of an episode, coloured by role, and its return."""
     text = Text()
     for message in record["messages"]:
         text.append(visible(message["text"]), style=STYLES[message["role"]])
@@ -53,7 +53,7 @@ def said(record: Mapping[str, Any]) -> Text:
 
 
 def evaluation_table(columns: Mapping[str, Evaluation], title: str | None = None) -> Table:
-    """Evaluations side by side: one column each."""
+    """Return a table with a column for each evaluation."""
     table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, padding=(0, 3, 0, 0))
     table.add_column("")
     for name in columns:
@@ -67,13 +67,13 @@ def evaluation_table(columns: Mapping[str, Evaluation], title: str | None = None
 
 
 def difficulty_table(rows: Mapping[str, Evaluation]) -> Table:
-    """Evaluations below each other, a difficulty a row."""
+    """Return a table with a row for each difficulty."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     names = dict.fromkeys(name for evaluation in rows.values() for name in evaluation.at_k)
     table.add_column("difficulty")
     for title in ("problems", "accuracy", *names):
         table.add_column(title, justify="right")
-    table.caption = "[…]: Wilson's 95 % intervals; --json has those of the others"
+    table.caption = "[…]: Wilson's 95 % intervals; --json has those of pass@k and maj@k"
     table.caption_justify, table.caption_style = "left", "dim"
     for difficulty, evaluation in rows.items():
         sampled = (share(evaluation.at_k[name][0]) for name in names)

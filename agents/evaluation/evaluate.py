@@ -27,6 +27,9 @@ _GRADED = ("stop", "length")
 
 Interval = tuple[float, float]
 
+#: The most rows that an evaluation needs: more would only take memory.
+MOST_ROWS = 256
+
 
 @dataclass(frozen=True)
 class Evaluation:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from textmdp.agents.cli.catalogue import difficulties
+from textmdp.agents.cli.envs import difficulties
 from textmdp.agents.cli.flags import field_docs
 from textmdp.agents.cli.main import COMMANDS, main
 from textmdp.agents.cli.options import UserError, settings, token_id
@@ -425,7 +425,25 @@ def test_every_command_has_help(capsys, command):
     assert f"usage: textmdp {command}" in capsys.readouterr().out
 
 
-# What is not installed, and what is not loaded
+# Modules that aren't installed, and modules that aren't loaded
+
+HEAVY = ("torch", "transformers", "matplotlib", "tensorboard")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_imports_nothing_heavy(command):
+    code = (
+        "import sys\n"
+        "from textmdp.agents.cli.main import main\n"
+        "try:\n"
+        f"    main([{command!r}, '--help'])\n"
+        "finally:\n"
+        f"    sys.stderr.write(repr([name for name in {HEAVY} if name in sys.modules]))"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (result.returncode, result.stderr) == (0, "[]")
+    assert f"textmdp {command}" in result.stdout
+
 
 _ABSENT = """
 import sys

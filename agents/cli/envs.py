@@ -1,4 +1,4 @@
-"""`textmdp envs`: what there is."""
+"""`textmdp envs`: list the environments, or print the documentation of one."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ from textmdp.envs.views.response_env import ResponseEnv
 from textmdp.envs.views.text_env import TextEnv
 from textmdp.envs.views.token_env import TokenEnv
 
-#: A row of a table in a task's documentation: its first cell, a name in backticks.
+#: First cell of a row of a table in a task's documentation, a name in backticks.
 _ROW = re.compile(r"^\| `([^`|]+)`( \(default\))? *\|", re.MULTILINE)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The arguments of `textmdp envs`."""
-    parser.add_argument("id", metavar="ID", nargs="?", help="print the documentation page of this one")
+    """Add the arguments of `textmdp envs`."""
+    parser.add_argument("id", metavar="ID", nargs="?", help="print the documentation of this environment")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """List the environments, or print the page of one."""
+    """Print the list, or one page."""
     if arguments.id is None:
         _print_table()
     else:
@@ -43,13 +43,13 @@ def run(arguments: argparse.Namespace) -> int:
 def _print_table() -> None:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     table.add_column("id", no_wrap=True, style="bold cyan")
-    table.add_column("what it is", ratio=3, min_width=24)
-    table.add_column("one action", ratio=2)
+    table.add_column("task", ratio=3, min_width=24)
+    table.add_column("action", ratio=2)
     table.add_column("observation", ratio=2)
-    table.add_column("tokens", justify="right", no_wrap=True)
+    table.add_column("vocabulary", justify="right", no_wrap=True)
     for name, path in textmdp.envs.TASKS.items():
         task = _load(path)
-        token, response = _made(f"{name}-v0"), _made(f"{name}Response-v0")
+        token, response = _make(f"{name}-v0"), _make(f"{name}Response-v0")
         words = _first_line(task)
         table.add_row(f"{name}-v0", words, "a token", _observation(token), _vocabulary(token))
         table.add_row(f"{name}Response-v0", "", _response(response), _observation(response), _vocabulary(response))
@@ -62,16 +62,18 @@ def _print_table() -> None:
             console.print(Text.assemble(("  difficulty  ", "dim"), ", ".join(names)))
     views = [n for n in inspect.signature(TokenEnv).parameters if n not in ("task", "render_mode")]
     console.print()
-    console.print(Text.assemble(("every view  ", "bold"), ("--set ", "dim"), ", ".join(views)))
-    console.print(Text("textmdp envs ID prints a page about one; textmdp play ID lets you play it.", style="dim"))
+    console.print(Text.assemble(("every environment  ", "bold"), ("--set ", "dim"), ", ".join(views)))
+    console.print(Text("`textmdp envs ID` prints the documentation of one; `textmdp play ID` plays it.", style="dim"))
 
 
 def _print_page(env_id: str) -> None:
     name = task_name(env_id)
-    page = f"# {name}\n\nIds: `{name}-v0`, token by token; `{name}Response-v0`, reply by reply.\n\n"
+    page = f"# {name}\n\nIds: `{name}-v0` (an action is a token) and `{name}Response-v0` (an action is a response).\n\n"
     page += inspect.cleandoc(_load(textmdp.envs.TASKS[name]).__doc__ or "It has no documentation.")
     views = ", ".join(f"`{n}`" for n in inspect.signature(TokenEnv).parameters if n != "task")
-    page += f"\n\n## Arguments of every view\n{views}; see `textmdp.envs.TokenEnv` and `textmdp.envs.ResponseEnv`.\n"
+    page += (
+        f"\n\n## Arguments of every environment\n{views}; see `textmdp.envs.TokenEnv` and `textmdp.envs.ResponseEnv`.\n"
+    )
     if console.is_terminal:
         console.print(Markdown(page))
     else:
@@ -79,7 +81,7 @@ def _print_page(env_id: str) -> None:
 
 
 def difficulties(task: type[Task[Any]]) -> list[str]:
-    """The difficulties that a task's documentation has in a table, the default marked."""
+    """Return the difficulties in the table of a task's documentation, the default marked."""
     page = inspect.cleandoc(task.__doc__ or "")
     _, _, rest = page.partition("| difficulty |")
     return [f"{name} (default)" if default else name for name, default in _ROW.findall(rest.partition("\n\n")[0])]
@@ -90,7 +92,7 @@ def _load(path: str) -> type[Task[Any]]:
     return getattr(importlib.import_module(module), name)
 
 
-def _made(env_id: str) -> TextEnv[Any]:
+def _make(env_id: str) -> TextEnv[Any]:
     return gym.make(env_id).unwrapped  # type: ignore[return-value]
 
 
@@ -99,7 +101,7 @@ def _first_line(task: type[Task[Any]]) -> str:
 
 
 def _arguments(task: type[Task[Any]]) -> list[str]:
-    return [name for name in inspect.signature(task).parameters]
+    return [*inspect.signature(task).parameters]
 
 
 def _observation(env: TextEnv[Any]) -> str:

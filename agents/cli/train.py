@@ -1,0 +1,173 @@
+"""`textmdp train`: train a language model."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+import signal
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType, TracebackType
+from typing import Any
+
+from textmdp.agents.algorithms.config import Config, ImitationConfig
+from textmdp.agents.algorithms.objectives import OBJECTIVES
+from textmdp.agents.cli.display import Display
+from textmdp.agents.cli.flags import add_flags, from_flags
+from textmdp.agents.cli.options import (
+    UserError,
+    add_environment,
+    at_least,
+    quiet_transformers,
+    settings,
+    task_name,
+    token_id,
+)
+from textmdp.agents.cli.terminal import console, evaluation_table, show
+from textmdp.agents.rollouts.rollout import make_envs
+from textmdp.agents.runs.experiment import EvalConfig, ExperimentConfig, NetworkConfig
+from textmdp.agents.runs.report import STAGES
+from textmdp.agents.runs.run import Run
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `textmdp train`."""
+    parser.epilog = "algorithms: " + "; ".join(f"{name}, {row.summary}" for name, row in OBJECTIVES.items())
+    add_environment(parser)
+    parser.add_argument("--out", metavar="FOLDER", type=Path, help="folder of the run (default: runs/TASK-DATE-TIME)")
+    parser.add_argument("--overwrite", action="store_true", help="delete an earlier run in that folder first")
+    parser.add_argument(
+        "--resume",
+        action="store_true",
+        help="continue the run in --out from its last checkpoint, bit for bit; all settings must be the same, except "
+        "that --updates may be higher",
+    )
+    parser.add_argument("--seed", type=at_least(0), default=0, help="seed of everything (default: %(default)s)")
+    add_flags(parser, NetworkConfig, "model")
+    add_flags(
+        parser, ImitationConfig, "warm start by imitation (--imitation-steps 0 for none)", "imitation-", ("seed",)
+    )
+    add_flags(parser, Config, "policy gradient", leave_out=("seed",))
+    add_flags(parser, EvalConfig, "evaluation on held-out problems")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Train; returns the exit code, 130 if Ctrl-C stopped it."""
+    config = ExperimentConfig(
+        env_id=token_id(arguments.id),
+        arguments=settings(arguments.set),
+        seed=arguments.seed,
+        network=from_flags(NetworkConfig, arguments),
+        imitation=from_flags(ImitationConfig, arguments, seed=arguments.seed),
+        training=from_flags(Config, arguments, seed=arguments.seed),
+        evaluation=from_flags(EvalConfig, arguments),
+    )
+    folder = arguments.out or Path("runs") / f"{task_name(config.env_id)}-{time.strftime('%Y%m%d-%H%M%S')}"
+    if arguments.resume and not arguments.out:
+        raise UserError("--resume continues the run in --out: name its folder")
+    return run_experiment(config, folder, arguments.command_line, arguments.overwrite, arguments.resume)[0]
+
+
+def run_experiment(
+    config: ExperimentConfig, folder: Path, command: str, overwrite: bool, resume: bool = False
+) -> tuple[int, Run]:
+    """Train with a display; returns the exit code and the run."""
+    from textmdp.agents.runs.train import Stopped, train  # imports torch, which `textmdp train --help` does without
+
+    quiet_transformers()
+    resumed = resume_run(config, folder) if resume else None
+    record, state = resumed or (begin_run(config, folder, command, overwrite or resume), None)
+    show((f"{config.env_id}", "bold"), (f"   seed {config.seed}   {folder}", "dim"))
+    if state is not None:
+        show((f"resuming after update {state['update']}", "dim"))
+    try:
+        with Display(config.imitation.steps, config.training.updates) as display, _StopSignal(display.stopping) as stop:
+            train(config, record, display, stop, state)
+    except Stopped:
+        updates = sum("update" in row for row in record.metrics())
+        show((f"stopped after {updates} updates; the model as it is, and a report, are in {folder}", "yellow"))
+        return 130, record
+    show("")
+    console.print(
+        evaluation_table({STAGES[name]: result for name, result in record.evaluations().items() if name != "untrained"})
+    )
+    show(("\nreport    ", "dim"), os.path.relpath(record.folder / "report.html"))
+    show(("evaluate  ", "dim"), f"textmdp evaluate {shlex.quote(str(folder))}")
+    show(("watch     ", "dim"), f"textmdp rollout --agent {shlex.quote(str(folder))}")
+    return 0, record
+
+
+def resume_run(config: ExperimentConfig, folder: Path) -> tuple[Run, dict[str, Any]] | None:
+    """Return the run in a folder and its last checkpoint; None if there is none, so that the run begins.
+
+    Raises:
+        UserError: the run was begun with other settings.
+    """
+    if not (folder / "config.json").is_file():
+        return None
+    record = Run.open(folder)
+    before = {"id": record.config["id"], "seed": record.config["seed"], **record.config["settings"]}
+    now = {"id": config.env_id, "seed": config.seed, **config.settings()}
+    before["set"], now["set"] = record.config["arguments"], config.arguments
+    for name in now:
+        if name != "updates" and before.get(name) != now[name]:
+            raise UserError(
+                f"the run in {folder} was begun with {name}={before.get(name)!r}, and this one has {now[name]!r}: "
+                "--resume needs the same settings; for others choose another --out"
+            )
+    state = record.load_checkpoint()
+    if state is not None and state["update"] > config.training.updates:
+        raise UserError(
+            f"the run in {folder} has had {state['update']} updates, more than --updates {config.training.updates}"
+        )
+    return None if state is None else (record, state)
+
+
+def begin_run(config: ExperimentConfig, folder: Path, command: str, overwrite: bool) -> Run:
+    """Create the folder of a run, after the environment has accepted its arguments."""
+    envs: Any = make_envs(config.env_id, 1, **config.arguments)
+    return Run.create(
+        folder,
+        env_id=config.env_id,
+        arguments=config.arguments,
+        settings=config.settings(),
+        held_out=config.held_out() != config.arguments,
+        seed=config.seed,
+        tokenizer=envs.mdp.tokenizer,
+        command=command,
+        overwrite=overwrite,
+    )
+
+
+class _StopSignal:
+    """Returns True when called after Ctrl-C; a second Ctrl-C raises KeyboardInterrupt at once.
+
+    Args:
+        on_stop: called at the first Ctrl-C.
+    """
+
+    def __init__(self, on_stop: Callable[[], None]) -> None:
+        self._asked = False
+        self._on_stop = on_stop
+        self._before: Any = None
+
+    def __call__(self) -> bool:
+        return self._asked
+
+    def __enter__(self) -> _StopSignal:
+        if threading.current_thread() is threading.main_thread():  # only there may a handler be set
+            self._before = signal.signal(signal.SIGINT, self._handle)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        if self._before is not None:
+            signal.signal(signal.SIGINT, self._before)
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        if self._asked:
+            raise KeyboardInterrupt
+        self._asked = True
+        self._on_stop()

@@ -1,0 +1,92 @@
+"""The configuration of a training run. It imports no torch, so that `--help` is fast."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from textmdp.agents.algorithms.config import Config, ImitationConfig
+from textmdp.envs import TASKS
+from textmdp.envs.registration import task_arguments
+
+
+@dataclass(frozen=True)
+class NetworkConfig:
+    """The language model."""
+
+    model: str = ""
+    """Causal language model to start from, a folder or a name on the hub; empty for a tiny Llama with random weights."""
+    layers: int = 2
+    """Transformer blocks of the tiny model."""
+    width: int = 128
+    """Hidden size of the tiny model."""
+    heads: int = 4
+    """Attention heads of the tiny model; they divide the width."""
+    dtype: str = "float32"
+    """Type of the weights of --model: "float32", "bfloat16" or "auto"."""
+    lora_rank: int = 0
+    """Train low-rank adapters of this rank and freeze all other weights; 0 trains all weights."""
+
+
+@dataclass(frozen=True)
+class EvalConfig:
+    """Greedy evaluation on held-out problems, and checkpoints."""
+
+    evaluate_every: int = 10
+    """Updates between two evaluations; the model is saved at each."""
+    evaluate_episodes: int = 200
+    """Episodes of each of these evaluations."""
+    final_episodes: int = 500
+    """Episodes of the evaluations before imitation, after imitation, and at the end."""
+    until: float = 0.0
+    """Stop when an evaluation reaches this accuracy; 0 for never."""
+    checkpoint_every: int = 10
+    """Updates between two checkpoints, which --resume goes on from."""
+
+    def __post_init__(self) -> None:
+        for name in ("evaluate_every", "evaluate_episodes", "final_episodes", "checkpoint_every"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name}={getattr(self, name)} must be at least 1")
+
+
+@dataclass(frozen=True)
+class ExperimentConfig:
+    """The configuration of a training run: environment, model, imitation, policy gradient, evaluation.
+
+    Attributes:
+        env_id: id of a token-level environment.
+        arguments: of the environment, JSON values.
+        seed: of everything.
+        network: the language model.
+        imitation: the warm start.
+        training: the policy gradient.
+        evaluation: evaluations and checkpoints.
+    """
+
+    env_id: str
+    arguments: dict[str, Any]
+    seed: int = 0
+    network: NetworkConfig = field(default_factory=NetworkConfig)
+    imitation: ImitationConfig = field(default_factory=ImitationConfig)
+    training: Config = field(default_factory=Config)
+    evaluation: EvalConfig = field(default_factory=EvalConfig)
+
+    def held_out(self) -> dict[str, Any]:
+        """Return the arguments of the environment for evaluations."""
+        return held_out(self.env_id, self.arguments)
+
+    def settings(self) -> dict[str, Any]:
+        """Return all options but the seed in one flat dictionary, as config.json holds them."""
+        imitation = {f"imitation_{name}": value for name, value in asdict(self.imitation).items() if name != "seed"}
+        training = {name: value for name, value in asdict(self.training).items() if name != "seed"}
+        return {**training, **imitation, **asdict(self.network), **asdict(self.evaluation)}
+
+
+def takes(env_id: str, argument: str) -> bool:
+    """Return True if the task of a token-level id has a constructor argument of this name."""
+    return argument in task_arguments(TASKS[env_id.removesuffix("-v0")])
+
+
+def held_out(env_id: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    """Return the arguments with the test split, if the task has splits; otherwise as they are."""
+    return {**arguments, "split": "test"} if takes(env_id, "split") else arguments
