@@ -16,9 +16,7 @@ from rich.text import Text
 import textmdp.envs
 from textmdp.agents.cli.options import task_name, token_id
 from textmdp.agents.cli.terminal import console
-from textmdp.envs.core.spaces import UnicodeText
 from textmdp.envs.core.task import Task
-from textmdp.envs.views.response_env import ResponseEnv
 from textmdp.envs.views.text_env import TextEnv
 from textmdp.envs.views.token_env import TokenEnv
 
@@ -43,17 +41,21 @@ def run(arguments: argparse.Namespace) -> int:
 def _print_table() -> None:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     table.add_column("id", no_wrap=True, style="bold cyan")
-    table.add_column("task", ratio=3, min_width=24)
-    table.add_column("action", ratio=2)
-    table.add_column("observation", ratio=2)
-    table.add_column("vocabulary", justify="right", no_wrap=True)
+    table.add_column("task", min_width=24)
+    for title in ("turns", "budget", "vocabulary"):
+        table.add_column(title, justify="right", no_wrap=True)
     for name, path in textmdp.envs.TASKS.items():
-        task = _load(path)
-        token, response = _make(f"{name}-v0"), _make(f"{name}Response-v0")
-        words = _first_line(task)
-        table.add_row(f"{name}-v0", words, "a token", _observation(token), _vocabulary(token))
-        table.add_row(f"{name}Response-v0", "", _response(response), _observation(response), _vocabulary(response))
+        env: TextEnv[Any] = gym.make(f"{name}-v0").unwrapped  # type: ignore[assignment]
+        sizes = env.mdp.task.max_turns, env.mdp.max_response_tokens, env.mdp.tokenizer.vocab_size
+        table.add_row(f"{name}-v0\n{name}Response-v0", _first_line(_load(path)), *map(str, sizes))
     console.print(table)
+    console.print(
+        Text(
+            "An action of NAME-v0 is a token, of NAMEResponse-v0 a whole response. Turns: at most; budget: tokens of a "
+            "response, at most; vocabulary: tokens of the default tokenizer.",
+            style="dim",
+        )
+    )
     for name, path in textmdp.envs.TASKS.items():
         task = _load(path)
         console.print()
@@ -92,30 +94,9 @@ def _load(path: str) -> type[Task[Any]]:
     return getattr(importlib.import_module(module), name)
 
 
-def _make(env_id: str) -> TextEnv[Any]:
-    return gym.make(env_id).unwrapped  # type: ignore[return-value]
-
-
 def _first_line(task: type[Task[Any]]) -> str:
     return inspect.cleandoc(task.__doc__ or "").partition("\n")[0]
 
 
 def _arguments(task: type[Task[Any]]) -> list[str]:
     return [*inspect.signature(task).parameters]
-
-
-def _observation(env: TextEnv[Any]) -> str:
-    if isinstance(env.observation_space, UnicodeText):
-        return "text"
-    return f"tokens, roles: ({env.mdp.context_length},)"
-
-
-def _response(env: TextEnv[Any]) -> str:
-    assert isinstance(env, ResponseEnv)
-    turns = env.mdp.task.max_turns
-    budget = f"text, ≤ {env.mdp.max_response_tokens} tokens"
-    return budget if turns == 1 else f"{budget}, ≤ {turns} turns"
-
-
-def _vocabulary(env: TextEnv[Any]) -> str:
-    return f"{env.mdp.tokenizer.vocab_size}"

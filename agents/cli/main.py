@@ -63,7 +63,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
-    """Return the parser. Only the command in `words` is imported and gets its arguments, so that others cost nothing."""
+    """Return the parser; only the command in `words` is imported, so that the others cost no time."""
     parser = _Parser(
         prog="textmdp",
         description="Reinforcement learning on text, seen as a Markov decision process.",

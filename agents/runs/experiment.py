@@ -15,7 +15,7 @@ class NetworkConfig:
     """The language model."""
 
     model: str = ""
-    """Causal language model to start from, a folder or a name on the hub; empty for a tiny Llama with random weights."""
+    """Causal language model to start from, a folder or a hub name; empty for a tiny Llama with random weights."""
     layers: int = 2
     """Transformer blocks of the tiny model."""
     width: int = 128
