@@ -12,7 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from textmdp.agents.cli.terminal import console, show
-from textmdp.agents.evaluation.evaluate import Evaluation, share
+from textmdp.agents.evaluation.evaluate import Evaluation
+from textmdp.agents.evaluation.rows import share
 from textmdp.agents.runs.doctor import Finding
 from textmdp.agents.runs.report import STAGES, TIMES
 

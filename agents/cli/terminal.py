@@ -9,7 +9,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from textmdp.agents.evaluation.evaluate import Evaluation, evaluation_rows, share
+from textmdp.agents.evaluation.evaluate import Evaluation
+from textmdp.agents.evaluation.rows import evaluation_rows, share
 from textmdp.envs.core.task import Score
 from textmdp.envs.views.rendering import ledger, visible
 

@@ -1,18 +1,17 @@
-"""How good an agent is: accuracy with an interval, return, lengths, why turns ended; on distinct problems."""
+"""Evaluation of an agent on distinct problems: accuracy with its interval, return, lengths, finish reasons."""
 
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from statistics import NormalDist
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from textmdp.agents.evaluation.intervals import Interval, mean_interval, wilson_interval
 from textmdp.agents.rollouts.agent import Agent
 from textmdp.agents.rollouts.rollout import rollout
 from textmdp.agents.rollouts.trajectories import Trajectories
@@ -20,36 +19,34 @@ from textmdp.envs.core.task import Task
 from textmdp.envs.tokenizers import Tokenizer
 from textmdp.envs.views.vector_env import TokenVectorEnv
 
-#: A supply that gives no new problem in this many draws, for each one wanted, counts as used up.
-_PATIENCE = 20
-#: Why a turn that was graded ended; any other reason cut it off.
-_GRADED = ("stop", "length")
-
-Interval = tuple[float, float]
-
 #: The most rows that an evaluation needs: more would only take memory.
 MOST_ROWS = 256
+#: Draws for each wanted problem after which the problems of a task count as exhausted.
+_PATIENCE = 20
+#: Finish reasons of turns that were graded; any other cut the turn off.
+_GRADED = ("stop", "length")
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What an agent did on `episodes` episodes.
+    """The result of an evaluation.
 
     Attributes:
-        episodes: how many.
-        problems: how many distinct problems they were about.
-        accuracy: the share that earned the task's full marks.
-        accuracy_interval: Wilson's 95 % interval of it.
-        mean_return: the mean undiscounted return, shaping included where there is any.
-        return_interval: the mean ± 1.96 standard errors (the normal approximation).
-        response_tokens: tokens of the policy, a turn, on average; its end-of-turn token included.
-        turns: turns an episode, on average.
-        terminated: the share of episodes that the task ended; the others were truncated.
-        finish_reasons: of the last turns, each with its share.
-        scores: the mean of each part of the ledger, over all turns that have it.
-        transcripts: the first few episodes, for people to read.
-        samples: of each problem that `at_k` is about; 0 where none were drawn.
-        at_k: "pass@k" and "maj@k" of further, sampled episodes: each with its 95 % interval, (mean, low, high); see
+        episodes: number of episodes.
+        problems: number of distinct problems among them.
+        accuracy: share of the episodes that succeeded, see `Task.success`.
+        accuracy_interval: Wilson's 95 % interval of the accuracy.
+        mean_return: mean undiscounted return, with shaping if there is any.
+        return_interval: its 95 % interval, see `mean_interval`; equal returns are taken to lie between 0 and full
+            marks.
+        response_tokens: mean number of the policy's tokens in a turn, the end-of-turn token included.
+        turns: mean number of turns in an episode.
+        terminated: share of the episodes that terminated; the others were truncated.
+        finish_reasons: share of the episodes by the finish reason of their last turn.
+        scores: mean of each part of the scores, those of weight 0 included, see `score_parts`.
+        transcripts: the first episodes, see `transcript`.
+        samples: number of sampled episodes of each problem behind `at_k`; 0 if there are none.
+        at_k: "pass@k" and "maj@k", each with its 95 % interval: (mean, low, high); see
             `textmdp.agents.evaluation.pass_at_k`.
     """
 
@@ -69,14 +66,14 @@ class Evaluation:
     at_k: Mapping[str, tuple[float, float, float]] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
-        """As JSON has it."""
+        """Return the evaluation as JSON values."""
         return dataclasses.asdict(self)
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Evaluation:
-        """What `as_dict` gave, perhaps by way of JSON."""
+        """Return the evaluation that `as_dict` gave, also after a way through JSON."""
         pairs = {name: (data[name][0], data[name][1]) for name in ("accuracy_interval", "return_interval")}
-        at_k = {name: tuple(told) for name, told in data.get("at_k", {}).items()}  # older files have none
+        at_k = {name: tuple(estimate) for name, estimate in data.get("at_k", {}).items()}  # older files have none
         return cls(**{**data, **pairs, "transcripts": tuple(data["transcripts"]), "at_k": at_k})
 
 
@@ -89,16 +86,19 @@ def evaluate(
     distinct: bool = True,
     transcripts: int = 8,
 ) -> Evaluation:
-    """Let an agent play, and count.
+    """Evaluate an agent.
 
     Args:
-        agent: who plays; for a fair number, greedily.
+        agent: greedy for the accuracy that papers report.
         envs: of the held-out split, with autoreset disabled.
-        episodes: how many; fewer where the task has fewer distinct problems.
-        seed: of the choice of problems and of the episodes; the same for two agents that are compared.
-        distinct: each problem once, so that an agent without chance doesn't count the same episode twice and the
-            interval is honest. If False, a supply that is used up begins again.
-        transcripts: how many episodes to keep for reading.
+        episodes: number of episodes; fewer if the task has fewer distinct problems.
+        seed: of the choice of problems and of the episodes; use the same one for agents that are compared.
+        distinct: use each problem once, so that a deterministic agent doesn't repeat an episode and the interval
+            holds. If False, problems are repeated once they are exhausted.
+        transcripts: number of episodes whose transcripts are kept.
+
+    Raises:
+        ValueError: `episodes` is below 1.
     """
     if episodes < 1:
         raise ValueError(f"episodes={episodes} must be at least 1")
@@ -116,7 +116,7 @@ def evaluate(
 
 
 def rollouts(agent: Agent, envs: TokenVectorEnv[Any], problems: Sequence[int], seed: int) -> Iterator[Trajectories]:
-    """One episode of each problem, as many at once as `envs` has rows; the last batch may hold fewer."""
+    """Yield one episode of each problem, in batches of `envs.num_envs`; the last batch may hold fewer."""
     for start in range(0, len(problems), envs.num_envs):
         wanted = [*problems[start : start + envs.num_envs]]
         padded = [*wanted, *[wanted[-1]] * (envs.num_envs - len(wanted))]
@@ -126,7 +126,7 @@ def rollouts(agent: Agent, envs: TokenVectorEnv[Any], problems: Sequence[int], s
 
 
 def choose_problems(task: Task[Any], count: int, seed: int) -> list[int]:
-    """The numbers of `count` problems that differ by content; of all there are, where there are fewer."""
+    """Return the numbers of `count` problems of different content; of all problems, if there are fewer."""
     rng = np.random.default_rng(np.random.SeedSequence([seed, 0x7E57]))
     if task.num_problems is not None:
         return rng.choice(task.num_problems, size=min(count, task.num_problems), replace=False).tolist()
@@ -141,22 +141,43 @@ def choose_problems(task: Task[Any], count: int, seed: int) -> list[int]:
 
 
 def solved(batch: Trajectories, task: Task[Any]) -> NDArray[np.bool_]:
-    """Success of each episode, (B,): `Task.success` of its scores, since penalties and shaping change the return."""
+    """Return the success of each episode, (B,): `Task.success`, since penalties and shaping change the return."""
     return np.array([task.success(episode.scores) for episode in batch.episodes], bool)
 
 
+def score_parts(batch: Trajectories) -> list[dict[str, float]]:
+    """Return the parts of the scores of each episode, averaged over its graded turns that have them.
+
+    Parts of weight 0 are among them: metrics that a task reports beside its reward.
+    """
+    parts = []
+    for episode in batch.episodes:
+        values: dict[str, list[float]] = {}
+        for score in episode.scores:
+            for name, value in score.parts.items():
+                values.setdefault(name, []).append(value)
+        parts.append({name: sum(found) / len(found) for name, found in values.items()})
+    return parts
+
+
+def mean_parts(parts: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Return the mean of each part of `score_parts`, over the episodes that have it."""
+    names = dict.fromkeys(name for episode in parts for name in episode)
+    return {name: float(np.mean([episode[name] for episode in parts if name in episode])) for name in names}
+
+
 def transcript(trajectories: Trajectories, row: int, tokenizer: Tokenizer) -> dict[str, Any]:
-    """One episode as JSON has it: its messages, the ledger of each turn, and how it ended."""
+    """Return an episode as JSON values: its messages, the score of each turn, and how it ended."""
     episode = trajectories.episodes[row]
-    said = [*episode.messages]
-    if said[-1] == "":
-        said.pop()
-    if trajectories.finish_reasons[row] not in _GRADED:  # a response that was cut off is no message yet
+    messages = [*episode.messages]
+    if messages[-1] == "":
+        messages.pop()
+    if trajectories.finish_reasons[row] not in _GRADED:  # the response that was cut off is no message yet
         cut = trajectories.turns[row] == len(episode.scores)
-        said.append(tokenizer.decode(trajectories.tokens[row][cut].tolist()))
+        messages.append(tokenizer.decode(trajectories.tokens[row][cut].tolist()))
     return {
         "problem": int(trajectories.problems[row]),
-        "messages": [{"role": ("environment", "policy")[i % 2], "text": text} for i, text in enumerate(said)],
+        "messages": [{"role": ("environment", "policy")[i % 2], "text": text} for i, text in enumerate(messages)],
         "scores": [
             {"total": score.total, "parts": dict(score.parts), "weights": dict(score.weights)}
             for score in episode.scores
@@ -168,73 +189,6 @@ def transcript(trajectories: Trajectories, row: int, tokenizer: Tokenizer) -> di
     }
 
 
-def wilson_interval(successes: int, trials: int, confidence: float = 0.95) -> Interval:
-    """The score interval of a proportion: all p that a test at this confidence would not reject.
-
-    (p̂ + z²/2n ± z √(p̂(1−p̂)/n + z²/4n²)) / (1 + z²/n), Wilson 1927, "Probable inference, the law of succession, and
-    statistical inference", JASA 22:209-212. Unlike p̂ ± z√(p̂(1−p̂)/n) it stays in [0, 1] and has a width at 0 and 1.
-    """
-    if not 0 <= successes <= trials or trials < 1:
-        raise ValueError(f"{successes} successes in {trials} trials: 0 <= successes <= trials, trials >= 1 is needed")
-    z = NormalDist().inv_cdf(0.5 + confidence / 2)
-    p = successes / trials
-    centre = p + z * z / (2 * trials)
-    spread = z * math.sqrt(p * (1 - p) / trials + z * z / (4 * trials * trials))
-    scale = 1 + z * z / trials
-    # At 0 and 1 the bounds are exact, and rounding would miss them by an ulp.
-    low = 0.0 if successes == 0 else (centre - spread) / scale
-    high = 1.0 if successes == trials else (centre + spread) / scale
-    return low, high
-
-
-def mean_interval(values: Sequence[float], confidence: float = 0.95) -> Interval:
-    """The mean ± z standard errors."""
-    mean = float(np.mean(values))
-    if len(values) < 2:
-        return mean, mean
-    half = NormalDist().inv_cdf(0.5 + confidence / 2) * float(np.std(values, ddof=1)) / math.sqrt(len(values))
-    return mean - half, mean + half
-
-
-def share(value: float, interval: Interval | None = None) -> str:
-    """A share in percent, with its interval."""
-    text = f"{100 * value:.1f} %"
-    return text if interval is None else f"{text} [{100 * interval[0]:.1f}, {100 * interval[1]:.1f}]"
-
-
-def evaluation_rows(evaluations: Sequence[Evaluation]) -> list[list[str]]:
-    """What evaluations say, row by row: a label, and a cell for each."""
-    reasons = dict.fromkeys(reason for e in evaluations for reason in e.finish_reasons)
-    parts = dict.fromkeys(name for e in evaluations for name in e.scores)
-    sampled = dict.fromkeys(name for e in evaluations for name in e.at_k)
-    rows = [
-        ["accuracy", *(share(e.accuracy, e.accuracy_interval) for e in evaluations)],
-        *([name, *(_at_k(e, name) for e in evaluations)] for name in sampled),
-        ["mean return", *(_number(e.mean_return, e.return_interval) for e in evaluations)],
-        ["response tokens", *(f"{e.response_tokens:.2f}" for e in evaluations)],
-        ["turns", *(f"{e.turns:.2f}" for e in evaluations)],
-        ["terminated", *(share(e.terminated) for e in evaluations)],
-    ]
-    for reason in reasons:
-        shares = (share(e.finish_reasons.get(reason, 0.0)) for e in evaluations)
-        rows.append([f"ends by {reason or 'step limit'}", *shares])
-    for part in parts:
-        rows.append([f"score: {part}", *(f"{e.scores[part]:.3g}" if part in e.scores else "–" for e in evaluations)])
-    rows.insert(0, ["episodes", *(f"{e.episodes}" for e in evaluations)])
-    return rows
-
-
-def _at_k(evaluation: Evaluation, name: str) -> str:
-    if name not in evaluation.at_k:
-        return "–"
-    mean, low, high = evaluation.at_k[name]
-    return share(mean, (low, high))
-
-
-def _number(value: float, interval: Interval) -> str:
-    return f"{value:.3f} [{interval[0]:.3f}, {interval[1]:.3f}]"
-
-
 class _Tally:
     """Sums over batches of episodes."""
 
@@ -242,20 +196,18 @@ class _Tally:
         self._task = task
         self._returns: list[float] = []
         self._reasons: Counter[str] = Counter()
-        self._parts: dict[str, list[float]] = {}
+        self._parts: list[dict[str, float]] = []
         self._successes = self._tokens = self._turns = self._terminated = 0
 
     def add(self, batch: Trajectories) -> None:
         self._returns += batch.returns.tolist()
         self._reasons.update(batch.finish_reasons)
+        self._parts += score_parts(batch)
         self._tokens += int(batch.lengths.sum())
         self._terminated += int(batch.terminated.sum())
         self._successes += int(solved(batch, self._task).sum())
         for episode, reason in zip(batch.episodes, batch.finish_reasons, strict=True):
             self._turns += len(episode.scores) + (reason not in _GRADED)  # the last one was cut off
-            for score in episode.scores:
-                for name, value in score.parts.items():
-                    self._parts.setdefault(name, []).append(value)
 
     def evaluation(self, problems: int, transcripts: tuple[dict[str, Any], ...]) -> Evaluation:
         n = len(self._returns)
@@ -265,12 +217,12 @@ class _Tally:
             accuracy=self._successes / n,
             accuracy_interval=wilson_interval(self._successes, n),
             mean_return=float(np.mean(self._returns)),
-            return_interval=mean_interval(self._returns),
+            return_interval=mean_interval(self._returns, 0.0, self._task.full_marks),
             response_tokens=self._tokens / self._turns,
             turns=self._turns / n,
             terminated=self._terminated / n,
             finish_reasons={reason: count / n for reason, count in self._reasons.most_common()},
-            scores={name: float(np.mean(values)) for name, values in self._parts.items()},
+            scores=mean_parts(self._parts),
             transcripts=transcripts,
         )
 

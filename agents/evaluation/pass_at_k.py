@@ -1,4 +1,4 @@
-"""What many samples of a problem say: pass@k, whether one of k is right, and maj@k, whether their vote is.
+"""pass@k and maj@k: the probability that one of k samples, or their majority vote, is right.
 
 Letters: P problems, n samples of each, c of them right.
 """
@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from textmdp.agents.evaluation.evaluate import mean_interval, rollouts, solved, wilson_interval
+from textmdp.agents.evaluation.evaluate import rollouts, solved
+from textmdp.agents.evaluation.intervals import mean_interval
 from textmdp.agents.rollouts.agent import Agent
 from textmdp.envs.answers import exactly_equivalent, extract_answer
 from textmdp.envs.tokenizers import Tokenizer
@@ -29,8 +30,8 @@ class Samples:
 
     Attributes:
         problems: (P,) int64, their numbers.
-        successes: (P, n) bool, full marks.
-        answers: (P, n) str, the last response of each episode, stripped; what was cut off by a limit included.
+        successes: (P, n) bool, see `Task.success`.
+        answers: (P, n) str, the last response of each episode, stripped, finished or not.
     """
 
     problems: NDArray[np.int64]
@@ -41,14 +42,17 @@ class Samples:
 def sample_problems(
     agent: Agent, envs: TokenVectorEnv[Any], *, problems: Sequence[int], samples: int, seed: int
 ) -> Samples:
-    """Play several episodes of each problem.
+    """Sample several episodes of each problem.
 
     Args:
-        agent: who plays; one that draws, or all samples of a problem are the same.
-        envs: with autoreset disabled, any number of rows.
-        problems: their numbers, as `evaluation.choose_problems` gives them.
-        samples: n, of each.
+        agent: one that samples; a deterministic one repeats itself.
+        envs: any number of rows, with autoreset disabled.
+        problems: their numbers, see `choose_problems`.
+        samples: n, episodes of each.
         seed: of the episodes.
+
+    Raises:
+        ValueError: there are no problems, or `samples` is below 1.
     """
     if samples < 1 or not len(problems):
         raise ValueError(f"samples={samples} of {len(problems)} problems: at least 1 of at least 1 is needed")
@@ -57,7 +61,7 @@ def sample_problems(
     for batch in rollouts(agent, envs, np.repeat(problems, samples).tolist(), seed):
         right += solved(batch, envs.mdp.task).tolist()
         last = batch.turns == batch.turns.max(1, keepdims=True)  # (B, L)
-        answers += [_text(envs.mdp.tokenizer, row[said]) for row, said in zip(batch.tokens, last, strict=True)]
+        answers += [_text(envs.mdp.tokenizer, row[at]) for row, at in zip(batch.tokens, last, strict=True)]
     shape = len(problems), samples
     return Samples(
         np.asarray(problems, np.int64), np.array(right).reshape(shape), np.array(answers, object).reshape(shape)
@@ -65,24 +69,24 @@ def sample_problems(
 
 
 def at_k(samples: Samples, ks: Sequence[int], key: Key = str.strip) -> dict[str, Estimate]:
-    """ "pass@k" for each k, and "maj@k" for the greatest if that is a vote: mean over problems, and 95 % interval.
+    """Return the estimates of "pass@k" for each k, and of "maj@k" for the largest k above 1.
 
     Args:
-        samples: at least as many of each problem as the greatest k.
-        ks: the numbers of samples that somebody would draw.
+        samples: at least the largest k of each problem.
+        ks: numbers of samples.
         key: see `majority_at_k`.
     """
-    told = {f"pass@{k}": estimate(pass_at_k(samples.successes, k)) for k in sorted({*ks})}
+    estimates = {f"pass@{k}": estimate(pass_at_k(samples.successes, k)) for k in sorted({*ks})}
     if max(ks) > 1:
-        told[f"maj@{max(ks)}"] = estimate(majority_at_k(samples.successes, samples.answers, max(ks), key))
-    return told
+        estimates[f"maj@{max(ks)}"] = estimate(majority_at_k(samples.successes, samples.answers, max(ks), key))
+    return estimates
 
 
 def pass_at_k(successes: NDArray[np.bool_], k: int) -> NDArray[np.float64]:
-    """The probability that one of k samples is right, for each problem, (P,), without bias.
+    """Return the unbiased estimate of the probability that one of k samples is right, for each problem, (P,).
 
-    `1 - C(n-c, k) / C(n, k)`: the share of the subsets of k that hold one of the c right samples (Chen et al. 2021,
-    arXiv 2107.03374, equation 1). Whole numbers are divided last, so nothing overflows or cancels.
+    `1 - C(n-c, k) / C(n, k)`: the share of the subsets of size k with at least one of the c right samples (Chen et al.
+    2021, arXiv 2107.03374, equation 1). Integers are divided last, so nothing overflows or cancels.
 
     Args:
         successes: (P, n) bool.
@@ -97,26 +101,26 @@ def pass_at_k(successes: NDArray[np.bool_], k: int) -> NDArray[np.float64]:
 def majority_at_k(
     successes: NDArray[np.bool_], answers: NDArray[np.object_], k: int, key: Key = str.strip
 ) -> NDArray[np.float64]:
-    """The probability that the most frequent of k answers is right, for each problem, (P,), without bias.
+    """Return the unbiased estimate of the probability that the vote of k samples is right, for each problem, (P,).
 
-    Self-consistency (Wang et al. 2022, arXiv 2203.11171). It is the exact mean over all subsets of k of the n samples,
-    and over the ties in each of them, which are broken by a fair draw. Where answers of one key differ in success, a
-    fair draw decides between those, too.
+    Self-consistency (Wang et al. 2022, arXiv 2203.11171). The estimate is the exact mean over all subsets of k of the
+    n samples; ties are broken uniformly at random. If answers of one key differ in success, one of them is drawn
+    uniformly, too.
 
     Args:
         successes: (P, n) bool.
         answers: (P, n) str.
         k: 1 to n.
-        key: of an answer; those with equal keys vote together.
+        key: maps an answer to what is counted; answers with equal keys are one choice.
     """
     _samples(successes, k, "maj")
     if answers.shape != successes.shape:
         raise ValueError(f"successes {successes.shape} and answers {answers.shape} must have one shape, (P, n)")
     known: dict[tuple[tuple[int, float], ...], float] = {}
     chances = np.empty(len(successes))
-    for problem, (right, said) in enumerate(zip(successes.tolist(), answers.tolist(), strict=True)):
+    for problem, (right, texts) in enumerate(zip(successes.tolist(), answers.tolist(), strict=True)):
         groups: dict[Hashable, list[bool]] = {}
-        for one, text in zip(right, said, strict=True):
+        for one, text in zip(right, texts, strict=True):
             groups.setdefault(key(text), []).append(one)
         votes = tuple(sorted((len(group), sum(group) / len(group)) for group in groups.values()))
         if votes not in known:
@@ -126,14 +130,14 @@ def majority_at_k(
 
 
 def majority_chance(votes: Sequence[tuple[int, float]], k: int) -> float:
-    """The probability that the winner among k samples, drawn without replacement, is right.
+    """Return the probability that the most frequent of k samples, drawn without replacement, is right.
 
-    Summed over the votes that the winner gets. For each number of those, answers are gone through one by one, with the
-    probability of every way to have drawn d samples so far, t of the answers at that number and none above it.
+    It is the sum over the number of votes of the winner. For each such number, a recursion over the answers keeps the
+    probability of having drawn d samples, with t answers at that number of votes and none above it.
 
     Args:
-        votes: of each answer the samples that gave it, and the share of them that are right.
-        k: 1 to the sum of the samples.
+        votes: for each answer, the number of its samples, and the share of them that are right.
+        k: 1 to the total number of samples.
     """
     chances = _draws([count for count, _ in votes], k)
     total = 0.0
@@ -160,30 +164,27 @@ def majority_chance(votes: Sequence[tuple[int, float]], k: int) -> float:
 
 
 def estimate(values: NDArray[np.float64]) -> Estimate:
-    """The mean over problems, and its 95 % interval: ± 1.96 standard errors, cut to [0, 1]; (mean, low, high).
+    """Return the mean over problems and its 95 % interval, cut to [0, 1]: (mean, low, high).
 
-    Where all problems say 0, or all say 1, the normal approximation has no width: then it is Wilson's interval of as
-    many trials.
+    See `mean_interval`, which is Wilson's interval if all values are 0 or all are 1.
 
     Args:
-        values: (P,), in [0, 1]: problems are what is drawn anew in another evaluation, and not samples.
+        values: (P,), in [0, 1]; the interval is for another draw of problems.
     """
     mean = float(values.mean())
-    if mean in (0.0, 1.0):
-        return (mean, *wilson_interval(round(mean * len(values)), len(values)))
-    low, high = mean_interval(values.tolist())
+    low, high = mean_interval(values.tolist(), 0.0, 1.0)
     return mean, max(low, 0.0), min(high, 1.0)
 
 
 def final_answer(response: str) -> Hashable:
-    """The key for worked solutions: the answer that they end in; the whole text where none is found."""
+    """Return the final answer of a worked solution, or the whole text if there is none: a key for `majority_at_k`."""
     return extract_answer(response, exactly_equivalent).answer or response.strip()
 
 
 def _draws(counts: Sequence[int], k: int) -> list[NDArray[np.float64]]:
-    """For each answer, (k + 1, k + 1): the probability that i of the k are this one, if d were earlier ones, [d, i].
+    """For each answer, (k + 1, k + 1): at [d, i] the probability of i of its samples, after d of earlier answers.
 
-    `C(c, i) C(N, k - d - i) / C(c + N, k - d)` with c of this answer and N of later ones: hypergeometric.
+    `C(c, i) C(N, k - d - i) / C(c + N, k - d)` with c samples of this answer and N of later ones: hypergeometric.
     """
     chances, later = [], sum(counts)
     for count in counts:
@@ -199,7 +200,7 @@ def _draws(counts: Sequence[int], k: int) -> list[NDArray[np.float64]]:
 
 
 def _samples(successes: NDArray[np.bool_], k: int, name: str) -> int:
-    """n, if it is enough."""
+    """n, after a check of k."""
     if successes.ndim != 2 or not len(successes):
         raise ValueError(f"successes {successes.shape} must be (P, n): a row for each of P >= 1 problems")
     n = successes.shape[1]

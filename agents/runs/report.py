@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from textmdp.agents.evaluation.evaluate import Evaluation, evaluation_rows, share
+from textmdp.agents.evaluation.evaluate import Evaluation
+from textmdp.agents.evaluation.rows import evaluation_rows, share
 from textmdp.agents.runs.charts import Measured, learning_curve, time_split
 from textmdp.agents.runs.run import Run
 from textmdp.envs.core.task import Score

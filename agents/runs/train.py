@@ -162,5 +162,6 @@ def _evaluation_metrics(agent: LanguageModelAgent, envs: Any, episodes: int, see
         "evaluation/high": high,
         "evaluation/return": result.mean_return,
         "evaluation/episodes": result.episodes,
+        **{f"evaluation/score/{name}": value for name, value in result.scores.items()},
         "seconds_evaluation": time.perf_counter() - began,
     }

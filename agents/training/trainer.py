@@ -11,7 +11,7 @@ import numpy as np
 from textmdp.agents.algorithms.advantages import Floats, discounted_returns, rewards_to_go, time_steps
 from textmdp.agents.algorithms.baselines import frac_zero_variance_groups
 from textmdp.agents.algorithms.config import Config
-from textmdp.agents.evaluation.evaluate import solved
+from textmdp.agents.evaluation.evaluate import mean_parts, score_parts, solved
 from textmdp.agents.inference.sampler import LanguageModelAgent
 from textmdp.agents.models.language_model import LanguageModel
 from textmdp.agents.rollouts.batch_checks import first_batch
@@ -77,7 +77,8 @@ class Trainer:
 
         - of the episodes: `return` (mean, undiscounted), `success` (fraction with full marks), `response_tokens` (mean
           of a turn), `turns`, `truncated` (fraction), `entropy` (nats a token, the mean of -log π of sampled tokens),
-          `frac_zero_variance_groups` (before resampling);
+          `score/PART` (the mean of each part of the scores, those of weight 0 included), `frac_zero_variance_groups`
+          (before resampling);
         - of the gradient steps: see `Learner.learn`; and `learning_rate`;
         - if there are a reference policy or a value function: `kl` (nats an episode, from the reference), `kl_coef`,
           `explained_variance`;
@@ -118,6 +119,7 @@ class Trainer:
             "turns": float(turns.mean()),
             "truncated": float(batch.truncated.mean()),
             "entropy": -float(batch.log_probs[batch.mask].mean()),
+            **{f"score/{name}": value for name, value in mean_parts(score_parts(batch)).items()},
             **({"frac_zero_variance_groups": self._frac_zero_variance} if self.config.group_size > 1 else {}),
             **learner_metrics,
             "seconds_env": batch.seconds_env,

@@ -178,6 +178,8 @@ def test_training_leaves_a_whole_run(trained, capsys):
     rows = [json.loads(line) for line in (trained / "metrics.jsonl").read_text().splitlines()]
     assert [row["update"] for row in rows if "update" in row] == [1, 2, 3, 4]
     assert [row["update"] for row in rows if "evaluation/accuracy" in row] == [2, 4]
+    assert 0 <= rows[-1]["score/format"] <= 1  # of weight 0
+    assert 0 <= rows[-1]["evaluation/score/format"] <= 1
     assert set(json.loads((trained / "results.json").read_text())) == {"untrained", "imitation", "final"}
 
 

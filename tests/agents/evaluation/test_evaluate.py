@@ -10,64 +10,19 @@ from textmdp.agents.evaluation.evaluate import (
     Evaluation,
     choose_problems,
     evaluate,
-    evaluation_rows,
-    mean_interval,
+    mean_parts,
     rollouts,
-    share,
+    score_parts,
     solved,
-    wilson_interval,
 )
+from textmdp.agents.evaluation.intervals import wilson_interval
+from textmdp.agents.evaluation.rows import evaluation_rows, share
 from textmdp.agents.rollouts.scripted import ExpertAgent, NoisyExpertAgent, RandomAgent
 from textmdp.envs import TokenVectorEnv
 
 
 def vector(task=None, rows=8, **options):
     return TokenVectorEnv(task or Echo(), rows, autoreset_mode="Disabled", copy=False, **options)
-
-
-# Newcombe 1998, "Two-sided confidence intervals for the single proportion", Statistics in Medicine 17, table I, 3.
-@pytest.mark.parametrize(
-    ("successes", "trials", "low", "high"),
-    [(81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605), (0, 20, 0.0, 0.1611), (1, 29, 0.0061, 0.1718)],
-)
-def test_wilson_has_the_published_values(successes, trials, low, high):
-    assert wilson_interval(successes, trials) == pytest.approx((low, high), abs=5e-5)
-    mirrored = wilson_interval(trials - successes, trials)
-    assert mirrored == pytest.approx((1 - high, 1 - low), abs=5e-5)
-
-
-def test_wilson_bounds_are_where_the_score_test_just_rejects():
-    for successes, trials in ((3, 10), (499, 500), (250, 500)):
-        for p in wilson_interval(successes, trials):
-            z = (successes / trials - p) / np.sqrt(p * (1 - p) / trials)
-            assert abs(z) == pytest.approx(1.959964, abs=1e-5)
-
-
-@pytest.mark.parametrize("trials", [1, 7, 500, 10**6])
-def test_wilson_stays_within_0_and_1_exactly(trials):
-    assert wilson_interval(0, trials)[0] == 0.0
-    assert wilson_interval(trials, trials)[1] == 1.0
-    assert 0 < wilson_interval(0, trials)[1] < 1
-
-
-def test_wilson_covers():
-    rng = np.random.default_rng(0)
-    for p in (0.05, 0.5, 0.97):
-        intervals = [wilson_interval(int(k), 60) for k in rng.binomial(60, p, size=2000)]
-        assert 0.92 < np.mean([low <= p <= high for low, high in intervals]) < 0.985
-
-
-def test_impossible_counts_are_refused():
-    for successes, trials in ((1, 0), (-1, 5), (6, 5)):
-        with pytest.raises(ValueError, match="successes <= trials"):
-            wilson_interval(successes, trials)
-
-
-def test_the_mean_has_its_standard_error():
-    low, high = mean_interval([0.0, 1.0, 1.0, 0.0])
-    assert (low + high) / 2 == pytest.approx(0.5)
-    assert (high - low) / 2 == pytest.approx(1.959964 * np.sqrt(1 / 3) / 2, rel=1e-5)
-    assert mean_interval([2.0]) == (2.0, 2.0)
 
 
 def test_an_expert_on_a_dialogue():
@@ -81,6 +36,19 @@ def test_an_expert_on_a_dialogue():
     assert result.finish_reasons == {"stop": 1.0}
     assert result.scores["correct"] == 1.0
     assert 0 < result.scores["noise"] < 1
+    assert result.return_interval == pytest.approx(
+        (3 * wilson_interval(5, 5)[0], 3.0)
+    )  # full marks, though not for sure
+
+
+def test_parts_of_weight_0_are_means_over_episodes():
+    batch = next(rollouts(ExpertAgent(), vector(Counting()), range(5), seed=0))
+    parts = score_parts(batch)
+    for episode, means in zip(batch.episodes, parts, strict=True):
+        assert [score.weights.get("noise", 0.0) for score in episode.scores] == [0.0] * 3
+        assert means["noise"] == pytest.approx(np.mean([score.parts["noise"] for score in episode.scores]))
+    assert mean_parts(parts)["noise"] == pytest.approx(np.mean([means["noise"] for means in parts]))
+    assert mean_parts([{"undecided": 1.0}, {"undecided": 0.0, "length": 4.0}]) == {"undecided": 0.5, "length": 4.0}
 
 
 def test_a_random_agent_fails_and_finish_reasons_are_shares():

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from toys import Counting, Echo
 
-from textmdp.agents.evaluation.evaluate import wilson_interval
+from textmdp.agents.evaluation.intervals import wilson_interval
 from textmdp.agents.evaluation.pass_at_k import at_k, estimate, final_answer, majority_at_k, pass_at_k, sample_problems
 from textmdp.agents.rollouts.scripted import CarelessExpertAgent, ExpertAgent, RandomAgent
 from textmdp.envs import TokenVectorEnv
@@ -138,6 +138,23 @@ def test_estimates_have_intervals_over_problems():
     assert estimate(np.ones(20)) == (1.0, *wilson_interval(20, 20))
     assert estimate(np.zeros(20)) == (0.0, *wilson_interval(0, 20))
     assert estimate(np.array([0.0, 0.1]))[1] == 0.0  # never beyond what a share can be
+
+
+@pytest.mark.parametrize("n", [5, 8, 16])
+def test_votes_that_are_all_right_have_an_interval_with_a_width(n):
+    """Sums of floats: the chance that a right answer wins among right answers is 1 but for rounding."""
+    answers = texts(*["a" * (n // 2) + "b" * (n - n // 2)] * 20)
+    right = np.ones((20, n), bool)
+    for k in range(1, n + 1):
+        for successes, count in ((right, 20), (~right, 0)):
+            mean, low, high = estimate(majority_at_k(successes, answers, k))
+            assert mean == pytest.approx(count / 20, abs=1e-12)
+            assert (low, high) == pytest.approx(wilson_interval(count, 20), abs=1e-12)
+
+
+def test_one_problem_tells_little_of_others():
+    mean, low, high = estimate(np.array([0.5]))
+    assert (mean, low, high) == pytest.approx((0.5, 0.1033, 0.8967), abs=1e-4)
 
 
 def test_samples_are_those_of_their_problems():

@@ -5,7 +5,8 @@ from html.parser import HTMLParser
 import pytest
 from toys import Counting, Echo
 
-from textmdp.agents.evaluation.evaluate import evaluate, wilson_interval
+from textmdp.agents.evaluation.evaluate import evaluate
+from textmdp.agents.evaluation.intervals import wilson_interval
 from textmdp.agents.rollouts.scripted import ExpertAgent, NoisyExpertAgent, RandomAgent
 from textmdp.agents.runs.charts import Measured, learning_curve, time_split
 from textmdp.agents.runs.doctor import Finding
