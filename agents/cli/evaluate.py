@@ -19,7 +19,7 @@ from textmdp.agents.cli.options import (
     settings,
     task_name,
 )
-from textmdp.agents.cli.terminal import console, difficulty_table, evaluation_table, show
+from textmdp.agents.cli.terminal import show, show_difficulties, show_evaluations
 from textmdp.agents.evaluation.evaluate import MOST_ROWS, Evaluation, choose_problems, evaluate
 from textmdp.agents.evaluation.pass_at_k import at_k, final_answer, sample_problems
 from textmdp.agents.rollouts.rollout import make_envs
@@ -78,11 +78,11 @@ def run(arguments: argparse.Namespace) -> int:
     shown = " ".join(f"{key}={value}" for key, value in options.items())
     show((f"{arguments.agent} on {env_id}", "bold"), (f"   {shown}", "dim"))
     if arguments.difficulties:
-        console.print(difficulty_table(results))
+        show_difficulties(results)
         return 0
     result = results[""]
     how = "" if scripted else "sampled" if arguments.sampled else "greedy"
-    console.print(evaluation_table({how: result}))
+    show_evaluations({how: result})
     if result.episodes < arguments.episodes:
         show((f"There are no more than {result.problems} distinct problems here: one episode of each.", "dim"))
     return 0

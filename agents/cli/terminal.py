@@ -53,31 +53,31 @@ def episode_text(record: Mapping[str, Any]) -> Text:
     return text.append(f"   {record['return']:+g}", style="green" if record["return"] > 0 else "red")
 
 
-def evaluation_table(columns: Mapping[str, Evaluation], title: str | None = None) -> Table:
-    """Return a table with a column for each evaluation."""
-    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, padding=(0, 3, 0, 0))
+def show_evaluations(columns: Mapping[str, Evaluation]) -> None:
+    """Print a table with a column for each evaluation."""
+    table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), show_header=any(columns), header_style="bold")
     table.add_column("")
     for name in columns:
         table.add_column(name, justify="right")
-    sampled = next((f"\npass and maj: {e.samples} samples a problem" for e in columns.values() if e.at_k), "")
-    table.caption = f"[…]: 95 % intervals, Wilson's for the accuracy{sampled}"
-    table.caption_justify, table.caption_style = "left", "dim"
     for label, *cells in evaluation_rows([*columns.values()]):
         table.add_row(label, *cells)
-    return table
+    console.print(table)
+    show(("[…]: 95 % intervals, Wilson's for the accuracy", "dim"))
+    if samples := max(evaluation.samples for evaluation in columns.values()):
+        show((f"pass@k, maj@k: {samples} samples a problem", "dim"))
 
 
-def difficulty_table(rows: Mapping[str, Evaluation]) -> Table:
-    """Return a table with a row for each difficulty."""
+def show_difficulties(rows: Mapping[str, Evaluation]) -> None:
+    """Print a table with a row for each difficulty."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     names = dict.fromkeys(name for evaluation in rows.values() for name in evaluation.at_k)
     table.add_column("difficulty")
     for title in ("problems", "accuracy", *names):
         table.add_column(title, justify="right")
-    table.caption = "[…]: Wilson's 95 % intervals; --json has those of pass@k and maj@k"
-    table.caption_justify, table.caption_style = "left", "dim"
     for difficulty, evaluation in rows.items():
-        sampled = (share(evaluation.at_k[name][0]) for name in names)
+        estimates = (share(evaluation.at_k[name][0]) for name in names)
         accuracy = share(evaluation.accuracy, evaluation.accuracy_interval)
-        table.add_row(difficulty, f"{evaluation.problems}", accuracy, *sampled)
-    return table
+        table.add_row(difficulty, f"{evaluation.problems}", accuracy, *estimates)
+    console.print(table)
+    others = "; --json has those of pass@k and maj@k" if names else ""
+    show((f"[…]: Wilson's 95 % intervals{others}", "dim"))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import shlex
 import signal
 import threading
@@ -26,7 +25,7 @@ from textmdp.agents.cli.options import (
     task_name,
     token_id,
 )
-from textmdp.agents.cli.terminal import console, evaluation_table, show
+from textmdp.agents.cli.terminal import show, show_evaluations
 from textmdp.agents.rollouts.rollout import make_envs
 from textmdp.agents.runs.experiment import EvalConfig, ExperimentConfig, NetworkConfig
 from textmdp.agents.runs.report import STAGES
@@ -35,7 +34,8 @@ from textmdp.agents.runs.run import Run
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `textmdp train`."""
-    parser.epilog = "algorithms: " + "; ".join(f"{name}, {row.summary}" for name, row in OBJECTIVES.items())
+    parser.usage = "textmdp train ID [--set KEY=VALUE ...] [--out FOLDER] [options]"
+    parser.epilog = "`textmdp algorithms` describes the algorithms: " + ", ".join(OBJECTIVES) + "."
     add_environment(parser)
     parser.add_argument("--out", metavar="FOLDER", type=Path, help="folder of the run (default: runs/TASK-DATE-TIME)")
     parser.add_argument("--overwrite", action="store_true", help="delete an earlier run in that folder first")
@@ -91,10 +91,8 @@ def run_experiment(
         show((f"stopped after {updates} updates; the model as it is, and a report, are in {folder}", "yellow"))
         return 130, record
     show("")
-    console.print(
-        evaluation_table({STAGES[name]: result for name, result in record.evaluations().items() if name != "untrained"})
-    )
-    show(("\nreport    ", "dim"), os.path.relpath(record.folder / "report.html"))
+    show_evaluations({STAGES[name]: result for name, result in record.evaluations().items()})
+    show(("\nreport    ", "dim"), str(folder / "report.html"))
     show(("evaluate  ", "dim"), f"textmdp evaluate {shlex.quote(str(folder))}")
     show(("watch     ", "dim"), f"textmdp rollout --agent {shlex.quote(str(folder))}")
     return 0, record

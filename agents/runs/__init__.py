@@ -1,1 +1,1 @@
-"""The run folder: configuration, metrics, checkpoints, report, and the doctor that reads them."""
+"""Training runs: their course, their folder, the report, and the doctor that reads the metrics."""

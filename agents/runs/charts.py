@@ -1,6 +1,6 @@
-"""Two charts as SVG, drawn by hand: no dependency, sharp at any size, colours from the page's style sheet.
+"""Charts of the report as SVG: the learning curve, and the split of the time.
 
-Colours are CSS variables (`--one`, `--two`, …, `--ink`, `--faint`), so that the page decides about light and dark.
+Classes of the page's style sheet give the colours, which differ between light and dark mode.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ _WIDTH, _HEIGHT = 760, 340
 _LEFT, _RIGHT, _TOP, _BOTTOM = 52, 16, 14, 44
 
 
-class Measured(NamedTuple):
-    """An accuracy that was measured after so many updates, and its interval."""
+class Point(NamedTuple):
+    """An accuracy after a number of updates, with its interval."""
 
     update: float
     accuracy: float
@@ -24,21 +24,20 @@ class Measured(NamedTuple):
 
 
 def learning_curve(
-    held_out: Sequence[Measured],
+    held_out: Sequence[Point],
     training: Sequence[tuple[float, float]] = (),
     levels: Mapping[str, float] | None = None,
     held_out_name: str = "held-out problems",
 ) -> str:
-    """Accuracy over updates: measured points with their band, the training batches behind, levels as dashed lines.
+    """Return a chart of accuracy over updates: evaluations with their intervals, training episodes, and levels.
 
     Args:
         held_out: greedy evaluations, in order of updates.
-        training: (update, share of sampled training episodes with full marks).
-        levels: horizontal lines by their names, such as the accuracy after imitation.
-        held_out_name: what the points were measured on.
+        training: pairs of an update and the success rate of its sampled episodes.
+        levels: dashed horizontal lines by name, such as the accuracy after imitation.
+        held_out_name: the problems of the evaluations, for the legend.
     """
     last = max([1.0, *(point.update for point in held_out), *(x for x, _ in training)])
-    time_steps = _ticks(last)
 
     def x(update: float) -> float:
         return _LEFT + (_WIDTH - _LEFT - _RIGHT) * update / last
@@ -52,7 +51,7 @@ def learning_curve(
             f'<line class="grid" x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{y(share):.1f}" y2="{y(share):.1f}"/>'
         )
         parts.append(f'<text x="{_LEFT - 8}" y="{y(share) + 4:.1f}" text-anchor="end">{100 * share:.0f} %</text>')
-    for tick in time_steps:
+    for tick in _ticks(last):
         parts.append(f'<text x="{x(tick):.1f}" y="{_HEIGHT - _BOTTOM + 18}" text-anchor="middle">{tick:g}</text>')
     middle = (_LEFT + _WIDTH - _RIGHT) / 2
     parts.append(f'<text x="{middle:.0f}" y="{_HEIGHT - 6}" text-anchor="middle">updates</text>')
@@ -77,18 +76,14 @@ def learning_curve(
             parts.append(f'<circle class="dot" {spot} r="3"><title>{words}</title></circle>')
     summary = _curve_in_words(held_out, levels or {})
     legend = (
-        f'<span class="key key-line"></span> greedy, on {html.escape(held_out_name)}, with Wilson’s 95 % interval '
-        '<span class="key key-behind"></span> sampled, on the training episodes'
+        f'<span class="key key-line"></span> greedy, {html.escape(held_out_name)}, with Wilson’s 95 % interval '
+        '<span class="key key-behind"></span> sampled, training episodes'
     )
     return _figure("Accuracy over updates", summary, _HEIGHT, parts, legend)
 
 
 def time_split(seconds: Mapping[str, float]) -> str:
-    """Where the time went: one bar, cut in proportion.
-
-    Args:
-        seconds: by name, in the order to show.
-    """
+    """Return a bar that is divided in proportion to the seconds of each part, in their order."""
     total = sum(seconds.values())
     if total <= 0:
         return ""
@@ -109,7 +104,7 @@ def time_split(seconds: Mapping[str, float]) -> str:
         legend.append(f'<span class="key {colour}"></span> {html.escape(name)} {value:.1f} s')
         at += width
     summary = ", ".join(f"{name} {value:.1f} seconds" for name, value in seconds.items())
-    return _figure("Where the time went", summary, 34, parts, " ".join(legend))
+    return _figure("Time", summary, 34, parts, " ".join(legend))
 
 
 def _figure(title: str, summary: str, height: int, parts: Sequence[str], legend: str) -> str:
@@ -126,20 +121,20 @@ def _points(places: object) -> str:
 
 
 def _ticks(last: float) -> list[float]:
-    """Round numbers from 0 to `last`, about six of them."""
+    """About six round numbers from 0 to `last`."""
     rough = last / 6
     scale = 10 ** math.floor(math.log10(rough))
     step = max(1.0, next(scale * nice for nice in (1, 2, 5, 10) if scale * nice >= rough))
     return [step * i for i in range(int(last / step) + 1)]
 
 
-def _curve_in_words(held_out: Sequence[Measured], levels: Mapping[str, float]) -> str:
-    """The curve for those who can't see it."""
-    said = [f"{name}: {100 * level:.1f} percent" for name, level in levels.items()]
+def _curve_in_words(held_out: Sequence[Point], levels: Mapping[str, float]) -> str:
+    """The curve in words, for screen readers."""
+    words = [f"{name}: {100 * level:.1f} percent" for name, level in levels.items()]
     if held_out:
         first, last = held_out[0], held_out[-1]
-        said.append(
+        words.append(
             f"from {100 * first.accuracy:.1f} percent at update {first.update:g} "
             f"to {100 * last.accuracy:.1f} percent at update {last.update:g}"
         )
-    return "; ".join(said) or "nothing was measured"
+    return "; ".join(words) or "no evaluations"

@@ -1,4 +1,4 @@
-"""A run as one page to look at: `report.html` stands alone, without scripts, fonts or pictures from elsewhere."""
+"""The report of a run, one HTML page without scripts, fonts or images from elsewhere."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from typing import Any
 
 from textmdp.agents.evaluation.evaluate import Evaluation
 from textmdp.agents.evaluation.rows import evaluation_rows, share
-from textmdp.agents.runs.charts import Measured, learning_curve, time_split
+from textmdp.agents.runs.charts import Point, learning_curve, time_split
 from textmdp.agents.runs.run import Run
 from textmdp.envs.core.task import Score
 from textmdp.envs.views.rendering import ledger, visible
 
-#: The evaluations of a run in their order, and what people call them.
+#: Titles of the evaluations of a run, in their order.
 STAGES = {"untrained": "random weights", "imitation": "after imitation", "final": "after reinforcement"}
 
-#: Where the time went, in the words of the page.
+#: Titles of the metrics of time.
 TIMES = {
     "seconds_env": "environment",
     "seconds_reward": "reward",
@@ -29,7 +29,7 @@ TIMES = {
 
 
 def write_report(run: Run) -> Path:
-    """Write report.html from what a run's folder holds, finished or not; returns its path."""
+    """Write report.html of a run, finished or not; returns its path."""
     path = run.folder / "report.html"
     fresh = path.with_suffix(".html.new")
     fresh.write_text(page(run.config, run.metrics(), run.evaluations(), run.findings()), encoding="utf-8")
@@ -43,20 +43,20 @@ def page(
     evaluations: Mapping[str, Evaluation],
     findings: Sequence[Mapping[str, Any]] = (),
 ) -> str:
-    """The page of a run.
+    """Return the HTML page of a run.
 
     Args:
-        config: what config.json holds.
-        metrics: what metrics.jsonl holds, line by line.
+        config: the content of config.json.
+        metrics: the lines of metrics.jsonl.
         evaluations: by stage, see `STAGES`.
-        findings: what findings.jsonl holds, line by line.
+        findings: the lines of findings.jsonl.
     """
     title = f"{config['id']} · a run of textmdp"
     stages = {STAGES[name]: evaluations[name] for name in STAGES if name in evaluations}
     sections = [
         _section("Learning curve", _curve(config, metrics, evaluations)),
-        _section("What looked wrong", _findings(findings)),
-        _section("Where the time went", time_split(times(metrics))),
+        _section("Warnings", _findings(findings)),
+        _section("Time", time_split(times(metrics))),
         _section("Evaluation", _evaluation_table(config, stages)),
         _section("Transcripts", _transcripts(stages)),
         _section("Settings", _settings(config)),
@@ -73,7 +73,7 @@ def page(
 
 
 def times(metrics: Sequence[Mapping[str, Any]]) -> dict[str, float]:
-    """Where a run's seconds went, by name; what took none is left out."""
+    """Return the seconds of each part of a run, by title, without parts that took none."""
     imitation = max((row.get("imitation/seconds") or 0.0 for row in metrics), default=0.0)
     spent = {"imitation": imitation}
     for key, name in TIMES.items():
@@ -88,13 +88,13 @@ def _headline(
     config: Mapping[str, Any], metrics: Sequence[Mapping[str, Any]], evaluations: Mapping[str, Evaluation]
 ) -> str:
     given = ", ".join(f"{name} = {_json(value)}" for name, value in config["arguments"].items()) or "default arguments"
-    before, after = evaluations.get("imitation"), evaluations.get("final")
+    before, after = evaluations.get("imitation", evaluations.get("untrained")), evaluations.get("final")
     lines = [f'<p class="given">{_text(given)} · seed {config["seed"]} · {_text(config["began"])}</p>']
     if before is not None and after is not None:
         kind, seconds = "held-out problems" if config["held_out"] else "problems", sum(times(metrics).values())
         lines.append(
             f'<p class="result"><span>{share(before.accuracy)}</span> → <strong>{share(after.accuracy)}</strong> '
-            f"of {after.episodes} {kind} answered, in {seconds:.0f} s</p>"
+            f"of {after.episodes} {kind} solved, before and after {_last_update(metrics)} updates; {seconds:.0f} s</p>"
         )
     else:
         lines.append(f'<p class="result">Ended early, after {_last_update(metrics)} updates.</p>')
@@ -105,25 +105,25 @@ def _curve(
     config: Mapping[str, Any], metrics: Sequence[Mapping[str, Any]], evaluations: Mapping[str, Evaluation]
 ) -> str:
     measured = [
-        Measured(row["update"], row["evaluation/accuracy"], row["evaluation/low"], row["evaluation/high"])
+        Point(row["update"], row["evaluation/accuracy"], row["evaluation/low"], row["evaluation/high"])
         for row in metrics
         if row.get("evaluation/accuracy") is not None
     ]
     levels = {}
     if (imitation := evaluations.get("imitation")) is not None:
         levels[STAGES["imitation"]] = imitation.accuracy
-        measured.insert(0, Measured(0, imitation.accuracy, *imitation.accuracy_interval))
+        measured.insert(0, Point(0, imitation.accuracy, *imitation.accuracy_interval))
     if (final := evaluations.get("final")) is not None:
         last = _last_update(metrics)
         measured = [point for point in measured if point.update < last]
-        measured.append(Measured(last, final.accuracy, *final.accuracy_interval))
+        measured.append(Point(last, final.accuracy, *final.accuracy_interval))
     training = [(row["update"], row["success"]) for row in metrics if row.get("success") is not None]
     if not measured and not training:
         return ""
     return learning_curve(measured, training, levels, _problems(config)) + _curve_table(measured)
 
 
-def _curve_table(measured: Sequence[Measured]) -> str:
+def _curve_table(measured: Sequence[Point]) -> str:
     rows = "".join(
         f"<tr><th scope=row>{p.update:g}</th><td>{share(p.accuracy)}</td><td>{share(p.low)} – {share(p.high)}</td></tr>"
         for p in measured
@@ -133,10 +133,10 @@ def _curve_table(measured: Sequence[Measured]) -> str:
 
 
 def _findings(findings: Sequence[Mapping[str, Any]]) -> str:
-    """What the doctor found, in the order in which it did."""
+    """The doctor's findings, in their order."""
     if not findings:
         return ""
-    head = "".join(f"<th scope=col>{name}</th>" for name in ("update", "what", "what to do about it"))
+    head = "".join(f"<th scope=col>{name}</th>" for name in ("update", "finding", "advice"))
     rows = "".join(
         f"<tr><th scope=row>{finding['update']}</th>"
         f"<td>{_text(finding['severity'])}: {_text(finding['message'])}</td><td>{_text(finding['remedy'])}</td></tr>"
@@ -154,8 +154,9 @@ def _evaluation_table(config: Mapping[str, Any], stages: Mapping[str, Evaluation
         for label, *cells in evaluation_rows([*stages.values()])
     )
     return (
-        f"<p>Greedy, on {_problems(config)}, the same ones at each stage. "
-        "Accuracy with Wilson’s 95 % interval; mean return ± 1.96 standard errors.</p>"
+        f"<p>Greedy decoding on {_problems(config)}, the same ones at each stage. Brackets are 95 % intervals, "
+        "Wilson’s for the accuracy. A turn ends by stop (the end-of-turn token) or by length (the budget of tokens). "
+        "Scores are means of the parts of the reward, and of the task’s metrics.</p>"
         f'<div class="wide"><table><thead><tr><td></td>{head}</tr></thead>{rows}</table></div>'
     )
 
@@ -180,14 +181,14 @@ def _transcripts(stages: Mapping[str, Evaluation]) -> str:
 
 
 def _transcript(record: Mapping[str, Any]) -> str:
-    """One episode as `evaluation.transcript` records it. Its texts are a model's: escaped, control characters shown."""
+    """An episode of `evaluate.transcript`. A model wrote its texts, so they are escaped and show control characters."""
     scores = iter(record["scores"])
     parts = ['<p class="said">']
     ledgers = []
     for message in record["messages"]:
         role = message["role"]
         text = visible(message["text"])
-        shown = _text(text) if text else '<i class="nothing">nothing</i>'
+        shown = _text(text) if text else '<i class="nothing">empty</i>'
         parts.append(f'<span class="hidden">{role}: </span><span class="{role}">{shown}</span>')
         if role == "policy":
             score = next(scores, None)
@@ -211,7 +212,7 @@ def _settings(config: Mapping[str, Any]) -> str:
         + "</table></div>"
         for name, group in groups.items()
     )
-    again = f"<p>Again: <code>{_text(config['command'])}</code></p>" if config.get("command") else ""
+    again = f"<p>Repeat the run with <code>{_text(config['command'])}</code></p>" if config.get("command") else ""
     return f"{again}<details><summary>All settings</summary><div class=settings>{tables}</div></details>"
 
 
@@ -220,8 +221,8 @@ def _section(title: str, body: str) -> str:
 
 
 def _problems(config: Mapping[str, Any]) -> str:
-    """What was evaluated on; a task without splits has no problems that training can't have shown."""
-    return "held-out problems" if config["held_out"] else "the task’s own problems"
+    """The problems of the evaluations; a task without splits can hold none out."""
+    return "held-out problems" if config["held_out"] else "training problems"
 
 
 def _last_update(metrics: Sequence[Mapping[str, Any]]) -> int:
@@ -279,7 +280,7 @@ details { margin-top: .75rem; } summary { cursor: pointer; color: var(--soft); }
 .stages { display: grid; grid-template-columns: repeat(auto-fit, minmax(15rem, 1fr)); gap: .75rem; }
 article { background: var(--card); border: 1px solid var(--faint); border-radius: 8px; min-width: 0;
   padding: .7rem .9rem; }
-.said { margin: 0 0 .4rem; white-space: pre-wrap; overflow-wrap: anywhere; unicode-bidi: isolate;
+.said { margin: 0 0 .4rem; white-space: break-spaces; overflow-wrap: anywhere; unicode-bidi: isolate;
   font: 1rem/1.6 ui-monospace, monospace; }
 .environment { color: var(--environment); }
 .policy { color: var(--policy); background: var(--policy-paper); border-radius: 3px; font-weight: 600; }

@@ -1,13 +1,13 @@
-"""The folder of a training run: everything to repeat it, to go on with its model, and to look at what it did.
+"""The folder of a training run.
 
-config.json               the environment's id and arguments, the settings, seed, command, versions
-metrics.jsonl             one flat object a line: a check of the imitation, or an update; written as it happens
-findings.jsonl            what looked wrong, one object a line: update, name, severity, message, remedy; see `doctor`
-results.json              evaluations: of the untrained model, after imitation, at the end
+config.json               environment id and arguments, settings, seed, command, versions
+metrics.jsonl             an object a line: metrics of a check of the imitation, or of an update
+findings.jsonl            an object a line: update, name, severity, message, remedy; see `doctor`
+results.json              evaluations: "untrained", "imitation", "final"
 events.out.tfevents.*     the same metrics for TensorBoard: `tensorboard --logdir runs`
-model/                    network and tokenizer as transformers saves them
-checkpoint.pt             all that it takes to go on with the training bit for bit
-report.html               all of it to look at; see `textmdp.agents.runs.report`
+model/                    network and tokenizer in transformers' format
+checkpoint.pt             state of the training, to resume it bit for bit
+report.html               see `textmdp.agents.runs.report`
 """
 
 from __future__ import annotations
@@ -37,16 +37,16 @@ if TYPE_CHECKING:
 
 _VERSIONS = ("textmdp", "numpy", "gymnasium", "tokenizers", "torch", "transformers")
 _EVENTS, _CHECKPOINT = "events.out.tfevents.*", "checkpoint.pt"
-#: Files with an object a line; in each, that of an update has its number.
+#: Files with an object a line, which has `update` if it is of one.
 _LINES = ("metrics.jsonl", "findings.jsonl")
 
 
 class Run:
-    """A run's folder: made with `Run.create`, opened again with `Run.open`.
+    """The folder of a run: `Run.create` begins one, `Run.open` opens it again.
 
     Attributes:
-        folder: where it is.
-        config: what config.json holds.
+        folder: its path.
+        config: the content of config.json.
     """
 
     def __init__(self, folder: Path, config: dict[str, Any]) -> None:
@@ -70,15 +70,19 @@ class Run:
         """Begin a run in a folder that is new or empty.
 
         Args:
-            folder: where; made if it isn't there.
-            env_id: of the environment; `arguments` are what it was made with.
-            arguments: see `env_id`.
-            settings: the trainer's configuration, flat.
-            held_out: whether it is evaluated on problems that training never shows.
-            seed: the one number that everything else was drawn from.
-            tokenizer: of the environment; its fingerprint is kept, so that the model is never fed another's ids.
-            command: the command line that repeats the run.
-            overwrite: put an earlier run's files out of the way; whatever else is in the folder stays.
+            folder: its path; created if missing.
+            env_id: id of the environment.
+            arguments: of the environment, JSON values.
+            settings: all options, flat, see `ExperimentConfig.settings`.
+            held_out: True if evaluations use problems that training never shows.
+            seed: of the run.
+            tokenizer: of the environment; its fingerprint is kept, so that the model is never used with another.
+            command: command line that repeats the run.
+            overwrite: delete the files of an earlier run; all other files stay.
+
+        Raises:
+            FileExistsError: the folder isn't empty, and `overwrite` is False or it holds no run.
+            TypeError: arguments or settings aren't JSON values.
         """
         path = Path(folder)
         if path.exists() and not path.is_dir():
@@ -117,7 +121,12 @@ class Run:
 
     @classmethod
     def open(cls, folder: str | PathLike[str]) -> Run:
-        """The run in a folder."""
+        """Return the run in a folder.
+
+        Raises:
+            FileNotFoundError: there is no such folder, or it holds no run.
+            ValueError: config.json is damaged.
+        """
         path = Path(folder)
         if not path.is_dir():
             raise FileNotFoundError(
@@ -133,7 +142,7 @@ class Run:
     # Writing
 
     def log(self, metrics: Mapping[str, float], step: int) -> None:
-        """Add a line of metrics; it is on disk, and in TensorBoard's file at `step`, when this returns."""
+        """Append a line of metrics, and write them for TensorBoard at `step`; both are on disk when this returns."""
         flat = {name: _number(value) for name, value in metrics.items()}
         self._append("metrics.jsonl", flat)
         if self._events is None:
@@ -146,11 +155,11 @@ class Run:
         self._events.flush()
 
     def log_finding(self, update: int, finding: Finding) -> None:
-        """Add a line of what the doctor found at an update."""
+        """Append a finding of the doctor at an update."""
         self._append("findings.jsonl", {"update": update, **asdict(finding)})
 
     def save_model(self, model: LanguageModel) -> None:
-        """Write the model: beside the old one first, so that there is a whole one at any time."""
+        """Save the model; the old one is replaced only after the new one is complete."""
         fresh, place = self.folder / "model.new", self.folder / "model"
         shutil.rmtree(fresh, ignore_errors=True)
         model.save(fresh)
@@ -158,7 +167,7 @@ class Run:
         fresh.rename(place)
 
     def save_checkpoint(self, state: Mapping[str, Any]) -> None:
-        """Keep what training goes on from, `Trainer.state`: a whole file at any time, whatever happens."""
+        """Save `Trainer.state`; the old checkpoint is replaced only after the new one is complete."""
         import torch
 
         path = self.folder / _CHECKPOINT
@@ -167,13 +176,13 @@ class Run:
         fresh.replace(path)
 
     def load_checkpoint(self) -> dict[str, Any] | None:
-        """What `save_checkpoint` kept last; None where there is nothing yet. What was logged after it is dropped."""
+        """Return the last checkpoint, or None; lines of later updates are removed from metrics and findings."""
         import torch
 
         path = self.folder / _CHECKPOINT
         if not path.is_file():
             return None
-        state: dict[str, Any] = torch.load(path, weights_only=True)  # plain data alone: a file can't run code
+        state: dict[str, Any] = torch.load(path, weights_only=True)  # plain data: a checkpoint can't run code
         for name in _LINES:
             kept = [row for row in self._rows(name) if row.get("update", 0) <= state["update"]]
             fresh = self.folder / f"{name}.new"
@@ -182,7 +191,7 @@ class Run:
         return state
 
     def save_evaluation(self, name: str, evaluation: Evaluation) -> None:
-        """Keep an evaluation in results.json under a name: "untrained", "imitation", "final"."""
+        """Save an evaluation in results.json under a name: "untrained", "imitation" or "final"."""
         results = {kept: other.as_dict() for kept, other in self.evaluations().items()}
         results[name] = evaluation.as_dict()
         path = self.folder / "results.json"
@@ -203,11 +212,11 @@ class Run:
     # Reading
 
     def metrics(self) -> list[dict[str, Any]]:
-        """What `log` wrote, line by line."""
+        """Return the lines of metrics.jsonl; None stands for a number that isn't finite."""
         return self._rows("metrics.jsonl")
 
     def findings(self) -> list[dict[str, Any]]:
-        """What `log_finding` wrote, line by line."""
+        """Return the lines of findings.jsonl."""
         return self._rows("findings.jsonl")
 
     def _rows(self, name: str) -> list[dict[str, Any]]:
@@ -221,12 +230,12 @@ class Run:
                 rows.append(json.loads(line))
             except json.JSONDecodeError as error:
                 if number == len(lines):
-                    break  # the machine stopped while it was written
+                    break  # the process was killed while it wrote the line
                 raise ValueError(f"{path}, line {number}: {error.msg}") from None
         return rows
 
     def evaluations(self) -> dict[str, Evaluation]:
-        """What `save_evaluation` kept, by name."""
+        """Return the evaluations in results.json, by name."""
         path = self.folder / "results.json"
         if not path.is_file():
             return {}
@@ -234,7 +243,12 @@ class Run:
         return {name: Evaluation.from_dict(data) for name, data in results.items()}
 
     def load_model(self, tokenizer: Tokenizer) -> LanguageModel:
-        """The model, for an environment with the same tokenizer."""
+        """Return the model, for an environment with the same tokenizer.
+
+        Raises:
+            FileNotFoundError: no model has been saved yet.
+            ValueError: the tokenizer is another.
+        """
         folder = self.folder / "model"
         if not folder.is_dir():
             raise FileNotFoundError(f"{self.folder} has no model yet: the run ended before it was first saved")
@@ -243,14 +257,14 @@ class Run:
             raise ValueError(
                 f"the model of {self.folder} has a vocabulary of {trained['vocab_size']} tokens, the environment "
                 f"of {given['vocab_size']}: use the id and arguments that it was trained with, "
-                f"{self.config['id']} {_told(self.config['arguments'])}".rstrip()
+                f"{self.config['id']} {_pairs(self.config['arguments'])}".rstrip()
             )
         from textmdp.agents.inference.compatibility import load_model
 
         return load_model(folder, tokenizer)
 
     def agent(self, tokenizer: Tokenizer, *, seed: int = 0, greedy: bool = True) -> LanguageModelAgent:
-        """The trained agent, at the temperature that it was trained with."""
+        """Return the trained agent, at the temperature of its training."""
         from textmdp.agents.inference.sampler import LanguageModelAgent
 
         temperature = float(self.config["settings"].get("temperature", 1.0))
@@ -258,7 +272,7 @@ class Run:
 
 
 def fingerprint(tokenizer: Tokenizer) -> dict[str, Any]:
-    """What tells two vocabularies apart: their size, and a hash of their tokens in order."""
+    """Return the size of a vocabulary, and a hash of its tokens in their order."""
     digest = hashlib.sha256()
     for token in range(tokenizer.vocab_size):
         digest.update(tokenizer.token_text(token).encode(errors="backslashreplace") + b"\0")
@@ -276,7 +290,7 @@ def _versions() -> dict[str, str]:
 
 
 def _clear(folder: Path) -> None:
-    """Remove the files of a run, and nothing else."""
+    """Delete the files of a run, and no others."""
     for name in (*_LINES, "results.json", "report.html", "config.json", _CHECKPOINT):
         (folder / name).unlink(missing_ok=True)
     for path in folder.glob(_EVENTS):
@@ -290,11 +304,11 @@ def _line(row: Mapping[str, Any]) -> str:
 
 
 def _number(value: float) -> float | int | None:
-    """A metric as JSON can hold it: there is no NaN in JSON."""
+    """A metric as a JSON value: None if it isn't finite."""
     if isinstance(value, int):
         return value
     return float(value) if math.isfinite(value) else None
 
 
-def _told(arguments: Mapping[str, Any]) -> str:
+def _pairs(arguments: Mapping[str, Any]) -> str:
     return " ".join(f"{name}={value}" for name, value in arguments.items())

@@ -36,9 +36,7 @@ def test_an_expert_on_a_dialogue():
     assert result.finish_reasons == {"stop": 1.0}
     assert result.scores["correct"] == 1.0
     assert 0 < result.scores["noise"] < 1
-    assert result.return_interval == pytest.approx(
-        (3 * wilson_interval(5, 5)[0], 3.0)
-    )  # full marks, though not for sure
+    assert result.return_interval == pytest.approx((3 * wilson_interval(5, 5)[0], 3.0))
 
 
 def test_parts_of_weight_0_are_means_over_episodes():

@@ -8,7 +8,7 @@ from toys import Counting, Echo
 from textmdp.agents.evaluation.evaluate import evaluate
 from textmdp.agents.evaluation.intervals import wilson_interval
 from textmdp.agents.rollouts.scripted import ExpertAgent, NoisyExpertAgent, RandomAgent
-from textmdp.agents.runs.charts import Measured, learning_curve, time_split
+from textmdp.agents.runs.charts import Point, learning_curve, time_split
 from textmdp.agents.runs.doctor import Finding
 from textmdp.agents.runs.report import page, times, write_report
 from textmdp.agents.runs.run import Run
@@ -87,11 +87,18 @@ def test_a_finished_run():
     text = page(CONFIG, [*metrics()], example(Echo(), STAGES))
     said = " ".join("".join(parse(text).texts).split())
     assert "after imitation" in said
-    assert "of 20 held-out problems answered, in 49 s" in said
+    assert "of 20 held-out problems solved, before and after 30 updates; 49 s" in said
     assert "textmdp train TextMath-v0 --seed 3" in said
     assert "environment 15.0 s" in said
     assert "prefers-color-scheme: dark" in text
     assert text.count('role="img"') == 2
+
+
+def test_a_finished_run_without_imitation():
+    stages = example(Echo(), {name: agent for name, agent in STAGES.items() if name != "imitation"})
+    said = "".join(parse(page(CONFIG, [*metrics()], stages)).texts)
+    assert "Ended early" not in said
+    assert f"{100 * stages['untrained'].accuracy:.1f} % → 100.0 % of 20 held-out problems solved" in said
 
 
 def test_a_dialogue_keeps_its_line_breaks_and_roles():
@@ -125,15 +132,15 @@ def test_tasks_without_splits_have_no_held_out_problems():
     assert "held-out" not in said
 
 
-def test_what_the_doctor_found_is_told_with_its_remedy():
+def test_findings_are_shown_with_their_remedy():
     found = [
         {"update": 4, "name": "clipped", "severity": "warning", "message": "60 % of <b>", "remedy": "fewer epochs"},
         {"update": 9, "name": "not-finite", "severity": "error", "message": "loss is nan", "remedy": "stop & go back"},
     ]
     said = "|".join(parse(page(CONFIG, [*metrics()], {}, found)).texts)
-    assert "What looked wrong" in said
+    assert "Warnings" in said
     assert "|4|warning: 60 % of <b>|fewer epochs|9|error: loss is nan|stop & go back" in said
-    assert "What looked wrong" not in page(CONFIG, [*metrics()], {})
+    assert "Warnings" not in page(CONFIG, [*metrics()], {})
 
 
 def test_times_add_up():
@@ -169,7 +176,7 @@ def coordinates(svg, name):
 
 
 def test_the_curve_is_where_the_numbers_are():
-    points = [Measured(0, 0.5, 0.4, 0.6), Measured(50, 0.75, 0.7, 0.8), Measured(100, 1.0, 0.95, 1.0)]
+    points = [Point(0, 0.5, 0.4, 0.6), Point(50, 0.75, 0.7, 0.8), Point(100, 1.0, 0.95, 1.0)]
     svg = learning_curve(points, [(1, 0.4), (2, 0.5)], {"start": 0.5})
     line = coordinates(svg, "line")
     assert line[0][0] < line[1][0] < line[2][0]
@@ -183,7 +190,7 @@ def test_the_curve_is_where_the_numbers_are():
 
 @pytest.mark.parametrize("last", [1, 2, 7, 300, 12345, 10**6])
 def test_ticks_are_few_and_whole(last):
-    svg = learning_curve([Measured(last, 0.5, 0.4, 0.6)])
+    svg = learning_curve([Point(last, 0.5, 0.4, 0.6)])
     time_steps = re.findall(r'text-anchor="middle">([\d.e+]+)</text>', svg)
     assert 2 <= len(time_steps) <= 8
     assert all(float(tick).is_integer() for tick in time_steps)
