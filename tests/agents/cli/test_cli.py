@@ -260,7 +260,7 @@ def test_train_help_has_a_flag_and_its_words_for_every_field(capsys):
     for config, prefix in ((Config, "--"), (ImitationConfig, "--imitation-")):
         for name, doc in field_docs(config).items():
             if name != "seed":
-                assert f"{prefix}{name.replace('_', '-')} " in out
+                assert re.search(rf"^  {prefix}{name.replace('_', '-')}[ ,\n]", out, re.MULTILINE)
                 assert doc.split()[0] in out
 
 
