@@ -9,6 +9,8 @@ from textmdp.agents.algorithms.config import Config, ImitationConfig
 from textmdp.envs import TASKS
 from textmdp.envs.registration import task_arguments
 
+DTYPES = ("float32", "bfloat16", "auto")
+
 
 @dataclass(frozen=True)
 class NetworkConfig:
@@ -26,6 +28,20 @@ class NetworkConfig:
     """Type of the weights of --model: "float32", "bfloat16" or "auto"."""
     lora_rank: int = 0
     """Train low-rank adapters of this rank and freeze all other weights; 0 trains all weights."""
+
+    def __post_init__(self) -> None:
+        if self.dtype not in DTYPES:
+            raise ValueError(f"dtype={self.dtype!r} is none of {', '.join(map(repr, DTYPES))}")
+        if self.lora_rank < 0:
+            raise ValueError(f"lora_rank={self.lora_rank} must be at least 0; 0 trains all weights")
+        if not self.model and self.dtype != "float32":
+            raise ValueError(f"dtype={self.dtype!r} is for a model that is loaded, and none is given: set model")
+        sizes = ("layers", "width", "heads")
+        if self.model and (changed := [name for name in sizes if getattr(self, name) != getattr(NetworkConfig, name)]):
+            raise ValueError(
+                f"{changed[0]}={getattr(self, changed[0])} is for the tiny model, and model={self.model!r} is loaded: "
+                "leave one out"
+            )
 
 
 @dataclass(frozen=True)

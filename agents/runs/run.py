@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from textmdp.agents.evaluation.evaluate import Evaluation
+from textmdp.agents.runs import folder as files
 from textmdp.agents.runs.doctor import Finding
 from textmdp.envs.tokenizers import Tokenizer
 
@@ -36,9 +37,6 @@ if TYPE_CHECKING:
     from textmdp.agents.models.language_model import LanguageModel
 
 _VERSIONS = ("textmdp", "numpy", "gymnasium", "tokenizers", "torch", "transformers")
-_EVENTS, _CHECKPOINT = "events.out.tfevents.*", "checkpoint.pt"
-#: Files with an object a line, which has `update` if it is of one.
-_LINES = ("metrics.jsonl", "findings.jsonl")
 
 
 class Run:
@@ -78,26 +76,15 @@ class Run:
             seed: of the run.
             tokenizer: of the environment; its fingerprint is kept, so that the model is never used with another.
             command: command line that repeats the run.
-            overwrite: delete the files of an earlier run; all other files stay.
+            overwrite: delete the files of an earlier run; all other files stay. A run that logged nothing, because its
+                model couldn't be loaded, say, is always overwritten.
 
         Raises:
             FileExistsError: the folder isn't empty, and `overwrite` is False or it holds no run.
             TypeError: arguments or settings aren't JSON values.
         """
         path = Path(folder)
-        if path.exists() and not path.is_dir():
-            raise FileExistsError(f"{path} is a file; a run needs a folder: choose another --out")
-        if path.is_dir() and any(path.iterdir()):
-            if not overwrite:
-                raise FileExistsError(
-                    f"{path} is not empty: choose another --out, or --overwrite the run that is there"
-                )
-            if not (path / "config.json").is_file():
-                raise FileExistsError(
-                    f"{path} holds files but no run, so nothing in it is overwritten: choose another --out"
-                )
-            _clear(path)
-        path.mkdir(parents=True, exist_ok=True)
+        files.prepare(path, overwrite)
         config = {
             "id": env_id,
             "arguments": dict(arguments),
@@ -114,8 +101,8 @@ class Run:
             text = json.dumps(config, indent=2, ensure_ascii=False)
         except TypeError as error:
             raise TypeError(f"a run's arguments and settings must be plain JSON values: {error}") from None
-        (path / "config.json").write_text(text + "\n", encoding="utf-8")
-        for name in _LINES:
+        (path / files.CONFIG).write_text(text + "\n", encoding="utf-8")
+        for name in files.LINES:
             (path / name).touch()
         return cls(path, config)
 
@@ -133,7 +120,7 @@ class Run:
                 f"there is no agent or run {str(folder)!r}: give random, expert, or a folder that `textmdp train` wrote"
             )
         try:
-            return cls(path, json.loads((path / "config.json").read_text(encoding="utf-8")))
+            return cls(path, json.loads((path / files.CONFIG).read_text(encoding="utf-8")))
         except FileNotFoundError:
             raise FileNotFoundError(f"{path} is no run: it has no config.json; `textmdp train` writes one") from None
         except json.JSONDecodeError as error:
@@ -144,7 +131,7 @@ class Run:
     def log(self, metrics: Mapping[str, float], step: int) -> None:
         """Append a line of metrics, and write them for TensorBoard at `step`; both are on disk when this returns."""
         flat = {name: _number(value) for name, value in metrics.items()}
-        self._append("metrics.jsonl", flat)
+        self._append(files.METRICS, flat)
         if self._events is None:
             from torch.utils.tensorboard import SummaryWriter
 
@@ -156,11 +143,11 @@ class Run:
 
     def log_finding(self, update: int, finding: Finding) -> None:
         """Append a finding of the doctor at an update."""
-        self._append("findings.jsonl", {"update": update, **asdict(finding)})
+        self._append(files.FINDINGS, {"update": update, **asdict(finding)})
 
     def save_model(self, model: LanguageModel) -> None:
         """Save the model; the old one is replaced only after the new one is complete."""
-        fresh, place = self.folder / "model.new", self.folder / "model"
+        fresh, place = self.folder / files.NEW_MODEL, self.folder / files.MODEL
         shutil.rmtree(fresh, ignore_errors=True)
         model.save(fresh)
         shutil.rmtree(place, ignore_errors=True)
@@ -170,7 +157,7 @@ class Run:
         """Save `Trainer.state`; the old checkpoint is replaced only after the new one is complete."""
         import torch
 
-        path = self.folder / _CHECKPOINT
+        path = self.folder / files.CHECKPOINT
         fresh = path.with_suffix(".pt.new")
         torch.save(dict(state), fresh)
         fresh.replace(path)
@@ -179,11 +166,11 @@ class Run:
         """Return the last checkpoint, or None; lines of later updates are removed from metrics and findings."""
         import torch
 
-        path = self.folder / _CHECKPOINT
+        path = self.folder / files.CHECKPOINT
         if not path.is_file():
             return None
         state: dict[str, Any] = torch.load(path, weights_only=True)  # plain data: a checkpoint can't run code
-        for name in _LINES:
+        for name in files.LINES:
             kept = [row for row in self._rows(name) if row.get("update", 0) <= state["update"]]
             fresh = self.folder / f"{name}.new"
             fresh.write_text("".join(map(_line, kept)), encoding="utf-8")
@@ -194,7 +181,7 @@ class Run:
         """Save an evaluation in results.json under a name: "untrained", "imitation" or "final"."""
         results = {kept: other.as_dict() for kept, other in self.evaluations().items()}
         results[name] = evaluation.as_dict()
-        path = self.folder / "results.json"
+        path = self.folder / files.RESULTS
         fresh = path.with_suffix(".json.new")
         fresh.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
         fresh.replace(path)
@@ -213,11 +200,11 @@ class Run:
 
     def metrics(self) -> list[dict[str, Any]]:
         """Return the lines of metrics.jsonl; None stands for a number that isn't finite."""
-        return self._rows("metrics.jsonl")
+        return self._rows(files.METRICS)
 
     def findings(self) -> list[dict[str, Any]]:
         """Return the lines of findings.jsonl."""
-        return self._rows("findings.jsonl")
+        return self._rows(files.FINDINGS)
 
     def _rows(self, name: str) -> list[dict[str, Any]]:
         path = self.folder / name
@@ -236,7 +223,7 @@ class Run:
 
     def evaluations(self) -> dict[str, Evaluation]:
         """Return the evaluations in results.json, by name."""
-        path = self.folder / "results.json"
+        path = self.folder / files.RESULTS
         if not path.is_file():
             return {}
         results = json.loads(path.read_text(encoding="utf-8"))
@@ -249,7 +236,7 @@ class Run:
             FileNotFoundError: no model has been saved yet.
             ValueError: the tokenizer is another.
         """
-        folder = self.folder / "model"
+        folder = self.folder / files.MODEL
         if not folder.is_dir():
             raise FileNotFoundError(f"{self.folder} has no model yet: the run ended before it was first saved")
         trained, given = self.config["tokenizer"], fingerprint(tokenizer)
@@ -287,16 +274,6 @@ def _versions() -> dict[str, str]:
         except metadata.PackageNotFoundError:
             continue
     return versions
-
-
-def _clear(folder: Path) -> None:
-    """Delete the files of a run, and no others."""
-    for name in (*_LINES, "results.json", "report.html", "config.json", _CHECKPOINT):
-        (folder / name).unlink(missing_ok=True)
-    for path in folder.glob(_EVENTS):
-        path.unlink()
-    for name in ("model", "model.new"):
-        shutil.rmtree(folder / name, ignore_errors=True)
 
 
 def _line(row: Mapping[str, Any]) -> str:

@@ -22,6 +22,20 @@ def test_evaluations_use_the_test_split_of_tasks_that_have_one():
     assert ExperimentConfig("TextGuess-v0", {"high": 7}).held_out() == {"high": 7}
 
 
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [
+        ({"dtype": "float64", "model": "m"}, "dtype='float64' is none of 'float32', 'bfloat16', 'auto'"),
+        ({"dtype": "bfloat16"}, "for a model that is loaded, and none is given"),
+        ({"model": "m", "width": 64}, "width=64 is for the tiny model, and model='m' is loaded"),
+        ({"lora_rank": -1}, "lora_rank=-1 must be at least 0"),
+    ],
+)
+def test_options_of_the_model_that_would_be_ignored_are_refused(options, error):
+    with pytest.raises(ValueError, match=error):
+        NetworkConfig(**options)
+
+
 @pytest.mark.parametrize("name", ["evaluate_every", "evaluate_episodes", "final_episodes", "checkpoint_every"])
 def test_evaluating_never_is_refused(name):
     with pytest.raises(ValueError, match=f"{name}=0 must be at least 1"):

@@ -145,6 +145,17 @@ def test_a_folder_in_use_is_refused_with_the_fix(tmp_path):
     assert Run.open(tmp_path).metrics() == []
 
 
+def test_a_run_that_logged_nothing_is_overwritten(tmp_path):
+    create(tmp_path)
+    create(tmp_path, seed=8)
+    assert Run.open(tmp_path).config["seed"] == 8
+    run = create(tmp_path)
+    run.log({"update": 1}, step=1)
+    run.close()
+    with pytest.raises(FileExistsError, match="not empty"):
+        create(tmp_path)
+
+
 def test_a_folder_that_is_no_run_is_never_overwritten(tmp_path):
     (tmp_path / "thesis.tex").write_text("years of work")
     (tmp_path / "model").mkdir()
