@@ -1,3 +1,3 @@
-"""Measurements: speed as ratios in one run, learning curves over seeds."""
+"""Benchmarks: learning curves over seeds, and speed as ratios within one run. Each module's docstring describes one."""
 
-import textmdp.agents  # noqa: F401  # first: it says how torch's threads should wait, which torch reads when imported
+import textmdp.agents  # noqa: F401  # before torch, which reads the settings of its threads once

@@ -1,25 +1,23 @@
-"""Compares all algorithms (`textmdp.agents.algorithms.objectives.OBJECTIVES`) from the same warm starts.
+"""Comparison of all algorithms (`textmdp.agents.algorithms.objectives.OBJECTIVES`) from the same warm starts.
 
     python -m textmdp.benchmarks.algorithms --env TextMath-v0 --seeds 0 1 2 3 4
 
-A seed makes one warm start, by imitation of a careless expert with the defaults of `textmdp train`, and each algorithm
-goes on from a copy of it, on the same problems, with the defaults of `Config` and as many episodes as the others: the
-rows of the table are paired by seed. (Greedy episodes that `remax` plays besides count as seconds alone.) Seeds run in
-processes of their own, on one core each.
+Each seed makes one warm start by imitation, with the defaults of `textmdp train`, and each algorithm trains a copy of
+it, with the defaults of `Config`, on the same number of episodes: results are paired by seed. (The greedy episodes of
+`remax` count as seconds only.) Seeds run in processes of their own, on one core each.
 
-Figures are interquartile means over seeds, with 95 % bootstrap intervals (`textmdp.benchmarks.intervals`):
-the greedy accuracy on held-out problems at the end and on average over training (the area under the curve), what the
-latter is more than that of the first row, and the episodes and seconds until accuracy first reached a bar. Seconds
-count the policy gradient alone, and evaluations come every few updates: a crossing is known no better than that.
-Writes `algorithms_ENV.csv` (an evaluation a row), `algorithms_ENV.json` and `algorithms_ENV.png`; prints the table.
+Figures are interquartile means over seeds with 95 % bootstrap intervals (`textmdp.benchmarks.intervals`): greedy
+accuracy on held-out problems at the end, and its mean over training (the area under the curve); the difference of the
+latter to the first algorithm; episodes and seconds until the accuracy first reached the bar. Seconds are those of the
+policy gradient. Times to the bar are no finer than the evaluations, which come every few updates.
+
+Output, in `--out`: `algorithms_ENV.csv` (a row for each evaluation), `algorithms_ENV.json` (the figures, and the
+configuration) and `algorithms_ENV.png` (a panel for each algorithm); prints the table.
 """
 
 from __future__ import annotations
 
-import argparse
 import copy
-import json
-import os
 from collections.abc import Sequence
 from dataclasses import asdict
 from functools import partial
@@ -30,6 +28,7 @@ import numpy as np
 
 from textmdp.agents.algorithms.config import Config
 from textmdp.agents.algorithms.objectives import OBJECTIVES
+from textmdp.benchmarks.common import parallel, provenance, seeds_parser, warm_start, write_csv, write_json
 from textmdp.benchmarks.intervals import (
     Estimate,
     Floats,
@@ -39,13 +38,13 @@ from textmdp.benchmarks.intervals import (
     interquartile_mean,
     probability_of_improvement,
 )
-from textmdp.benchmarks.learning import RESULTS, parallel, provenance, told, train, warm_start, write_csv
+from textmdp.benchmarks.learning import describe, train
 
 Row = dict[str, Any]
 
 
 class Run(NamedTuple):
-    """What one process does."""
+    """Arguments of `curves`."""
 
     env_id: str
     seed: int
@@ -56,25 +55,25 @@ class Run(NamedTuple):
 
 
 def curves(run: Run) -> list[Row]:
-    """All evaluations of all algorithms from one warm start, told as they are made."""
+    """Return the evaluations of all algorithms from one warm start, and print them on the way."""
     warm, _ = warm_start(run.env_id, run.seed)
     rows: list[Row] = []
     for algorithm in run.algorithms:
         config = Config(algorithm=algorithm, seed=run.seed, updates=run.updates)
         for row in train(copy.deepcopy(warm), run.env_id, config, run.every, run.episodes):
             rows.append({"algorithm": algorithm, **row})
-            print(f"{algorithm:18} {told(row)}", flush=True)
+            print(f"{algorithm:18} {describe(row)}", flush=True)
     return rows
 
 
 def points(rows: Sequence[Row], algorithm: str, column: str) -> Floats:
-    """A column of an algorithm's evaluations, (seeds, evaluations)."""
+    """Return a column of an algorithm's evaluations, (seeds, evaluations)."""
     chosen = [row for row in rows if row["algorithm"] == algorithm]
     return np.array([[row[column] for row in chosen if row["seed"] == seed] for seed in sorted(_seeds(chosen))], float)
 
 
 def per_seed(rows: Sequence[Row], algorithm: str, bar: float) -> dict[str, Floats]:
-    """What each seed of an algorithm came to, (seeds,) each: infinite where it never reached the bar."""
+    """Return the figures of each seed of an algorithm, (seeds,) each; times are infinite if the bar wasn't reached."""
     accuracy, episodes = points(rows, algorithm, "accuracy"), points(rows, algorithm, "episodes")
     spans = np.diff(episodes)
     reached = accuracy >= bar  # (seeds, evaluations)
@@ -90,13 +89,13 @@ def per_seed(rows: Sequence[Row], algorithm: str, bar: float) -> dict[str, Float
 
 
 def summary(rows: Sequence[Row], bar: float) -> dict[str, dict[str, Any]]:
-    """For each algorithm its figures, what its seeds came to, and how it compares with the first of them."""
+    """Return, for each algorithm, its figures, those of its seeds, and the comparison with the first algorithm."""
     algorithms = [*dict.fromkeys(row["algorithm"] for row in rows)]
     reference = per_seed(rows, algorithms[0], bar)["mean_accuracy"]
     found = {}
     for algorithm in algorithms:
         figures = per_seed(rows, algorithm, bar)
-        rng = np.random.default_rng(0)  # the same resamples for each: so equal runs have equal intervals
+        rng = np.random.default_rng(0)  # the same resamples for each, so that equal runs have equal intervals
         estimates = {name: bootstrap(interquartile_mean, values, rng=rng) for name, values in figures.items()}
         mean = figures["mean_accuracy"]
         estimates["more_than_first"] = bootstrap(difference, mean, reference, rng=rng, paired=True)
@@ -110,7 +109,7 @@ def summary(rows: Sequence[Row], bar: float) -> dict[str, dict[str, Any]]:
 
 
 def table(found: dict[str, dict[str, Any]], bar: float) -> str:
-    """The summary in Markdown."""
+    """Return the summary as a Markdown table."""
     first = next(iter(found))
     share = f"{100 * bar:g} %"
     heads = ("final accuracy", "mean accuracy", f"more than `{first}`", f"episodes to {share}", f"seconds to {share}")
@@ -131,7 +130,7 @@ def table(found: dict[str, dict[str, Any]], bar: float) -> str:
 
 
 def draw(rows: Sequence[Row], env_id: str, bar: float, path: Path) -> None:
-    """A panel for each algorithm: the interquartile mean over seeds and its interval, the other algorithms behind."""
+    """Draw a panel for each algorithm: the interquartile mean over seeds, its interval, and the others in grey."""
     from matplotlib.figure import Figure
 
     algorithms = [*dict.fromkeys(row["algorithm"] for row in rows)]
@@ -165,17 +164,12 @@ def draw(rows: Sequence[Row], env_id: str, bar: float, path: Path) -> None:
 
 
 def main() -> None:
-    """Run the seeds; write and print what came out."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--env", default="TextMath-v0", help="a token-level id (default TextMath-v0)")
-    parser.add_argument("--algorithms", nargs="+", default=[*OBJECTIVES], choices=[*OBJECTIVES], metavar="NAME")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
-    parser.add_argument("--updates", type=int, default=200, help="of each algorithm (default 200)")
-    parser.add_argument("--every", type=int, default=5, help="updates between two evaluations (default 5)")
-    parser.add_argument("--episodes", type=int, default=1000, help="of an evaluation (default 1000)")
-    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="seeds at once (default: one a core)")
-    parser.add_argument("--bar", type=float, default=0.95, help="the accuracy to time (default 0.95)")
-    parser.add_argument("--out", type=Path, default=RESULTS, help="a folder for the results")
+    """Run the seeds, write the results, and print the table."""
+    parser = seeds_parser(__doc__, updates=200, every=5, episodes=1000, bar=0.95)
+    parser.add_argument("--env", default="TextMath-v0", help="id of a token-level environment (default: %(default)s)")
+    parser.add_argument(
+        "--algorithms", nargs="+", default=[*OBJECTIVES], choices=[*OBJECTIVES], metavar="NAME", help="default: all"
+    )
     arguments = parser.parse_args()
     algorithms = [*dict.fromkeys(arguments.algorithms)]
     setting = (algorithms, arguments.updates, arguments.every, arguments.episodes)
@@ -185,13 +179,13 @@ def main() -> None:
     write_csv(rows, Path(f"{stem}.csv"))
     figures = {
         "algorithms": found,
-        "estimates": "[interquartile mean over seeds, and the ends of its 95 % bootstrap interval]; null: never",
+        "estimates": "[interquartile mean over seeds, bounds of its 95 % bootstrap interval]; null: never",
         "bar": arguments.bar,
         "seeds": arguments.seeds,
         "config": asdict(Config(updates=arguments.updates)),
         **provenance("algorithms"),
     }
-    Path(f"{stem}.json").write_text(json.dumps(figures, indent=1) + "\n")
+    write_json(figures, Path(f"{stem}.json"))
     draw(rows, arguments.env, arguments.bar, Path(f"{stem}.png"))
     print(table(found, arguments.bar))
 

@@ -32,7 +32,7 @@ from textmdp.agents.models.language_model import LanguageModel
 from textmdp.agents.rollouts.rollout import rollout
 from textmdp.agents.rollouts.trajectories import Trajectories
 from textmdp.agents.training.trainer import Trainer
-from textmdp.benchmarks.learning import provenance
+from textmdp.benchmarks.common import provenance
 from textmdp.envs import Reply, Score, Task, TokenVectorEnv
 
 PROMPT, RESPONSE = 16, 48

@@ -1,9 +1,8 @@
-"""Figures over training seeds, with intervals that are honest about how few seeds there are.
+"""Statistics over a few training runs: interquartile mean, bootstrap intervals, probability of improvement.
 
-The unit of replication is the training run: a thousand evaluation episodes of one run are one number here. With a
-handful of runs, means and standard errors mislead; what is used instead is by Agarwal et al. 2021, "Deep reinforcement
-learning at the edge of the statistical precipice", arXiv 2108.13264: the interquartile mean, percentile bootstrap
-intervals, and the probability of improvement. Their library, rliable, draws from the global generator.
+They follow Agarwal et al. 2021, "Deep reinforcement learning at the edge of the statistical precipice", arXiv
+2108.13264. The unit of replication is the training run: a thousand evaluation episodes of one run are one number here.
+Their library, rliable, isn't used because it draws from the global generator.
 
 Letters: n runs, R resamples. Every statistic takes the runs along the last axis, so that the bootstrap calls it once.
 """
@@ -20,7 +19,7 @@ Floats = NDArray[np.float64]
 
 
 class Estimate(NamedTuple):
-    """A figure and its interval; infinite where runs never came as far as what was timed."""
+    """A figure and its interval; infinite if it is the time to a bar that runs never reached."""
 
     value: float
     low: float
@@ -28,10 +27,10 @@ class Estimate(NamedTuple):
 
 
 def interquartile_mean(values: ArrayLike) -> Floats:
-    """The mean without the lowest and the highest quarter of the runs, (…, n) to (…).
+    """Return the mean without the lowest and the highest quarter of the runs, (…, n) to (…).
 
-    ⌊n/4⌋ runs are left out on either side, as rliable does: the middle 3 of 5, the middle 6 of 10, and none of 3. Less
-    moved by one odd run than the mean, less noisy than the median. A run that is infinite may be left out like others.
+    ⌊n/4⌋ runs are left out on either side, as in rliable: the mean is over the middle 3 of 5, the middle 6 of 10, and
+    all of 3. It is more robust than the mean and less noisy than the median. Infinite runs are left out like others.
     """
     ordered = np.sort(np.asarray(values, np.float64), axis=-1)
     count = ordered.shape[-1]
@@ -42,14 +41,14 @@ def interquartile_mean(values: ArrayLike) -> Floats:
 
 
 def difference(x: ArrayLike, y: ArrayLike) -> Floats:
-    """How much higher the interquartile mean of one algorithm is than that of another, (…, n) and (…, m) to (…)."""
+    """Return the difference of two interquartile means, (…, n) and (…, m) to (…)."""
     return interquartile_mean(x) - interquartile_mean(y)
 
 
 def probability_of_improvement(x: ArrayLike, y: ArrayLike) -> Floats:
-    """The probability that a run of one algorithm beats a run of another, ties counted half, (…, n) and (…, m) to (…).
+    """Return the probability that a run of x beats a run of y, ties counted half, (…, n) and (…, m) to (…).
 
-    The Mann-Whitney statistic over all n·m pairs of runs, divided by their number.
+    It is the Mann-Whitney statistic over all n·m pairs of runs, divided by their number.
     """
     first, second = np.asarray(x, np.float64)[..., :, None], np.asarray(y, np.float64)[..., None, :]
     return ((first > second) + 0.5 * (first == second)).mean((-2, -1))
@@ -63,16 +62,17 @@ def bootstrap(
     resamples: int = 10_000,
     confidence: float = 0.95,
 ) -> Estimate:
-    """A statistic of one or more samples of runs, and its percentile bootstrap interval.
+    """Return a statistic of one or more samples of runs, and its percentile bootstrap interval.
 
-    Runs are drawn with replacement. The bounds are values of resamples, not interpolated: so they may be infinite.
+    Runs are drawn with replacement. The bounds are values of resamples, not interpolated, so that they may be infinite.
+    Equal runs have an interval of width 0, since resamples hold no other values: it says nothing of further runs.
 
     Args:
         statistic: of arrays with the runs along the last axis, one argument a sample.
         samples: (n,) each, a number a run.
         rng: draws the resamples; the same generator state, the same interval.
-        paired: whether run i of every sample shares its seed, that is its warm start and its problems; then they are
-            drawn together, and what the seeds have in common cancels out of a difference.
+        paired: run i of every sample has the same seed, that is warm start and problems; they are drawn together, so
+            that the effect of the seed cancels in a difference.
         resamples: R.
         confidence: the share of the resamples that the interval holds.
     """
@@ -89,11 +89,11 @@ def bootstrap(
     for array in arrays[1:]:
         drawn.append(array[chosen if paired else rng.integers(len(array), size=(resamples, len(array)))])
     tails = [(1 - confidence) / 2, (1 + confidence) / 2]
-    with np.errstate(invalid="ignore", divide="ignore"):  # ∞ - ∞ is no number, and is told as none
+    with np.errstate(invalid="ignore", divide="ignore"):  # ∞ - ∞ is NaN, which `finite` maps to None
         low, high = np.quantile(statistic(*drawn), tails, method="inverted_cdf")
         return Estimate(float(statistic(*arrays)), float(low), float(high))
 
 
 def finite(value: float) -> float | None:
-    """A figure as JSON has it, to four places: None where it is infinite, or no number."""
+    """Return a figure for JSON, rounded to four places; None if it is infinite or NaN."""
     return round(float(value), 4) if np.isfinite(value) else None

@@ -29,7 +29,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from textmdp.benchmarks.learning import provenance
+from textmdp.benchmarks.common import provenance
 from textmdp.envs.judge import TIERS, Judge, JudgeUnavailable, calls
 from textmdp.envs.judge.suites import Calls
 

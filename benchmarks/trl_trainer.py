@@ -1,15 +1,15 @@
-"""TRL's `GRPOTrainer`, set up to do what ours does with `algorithm="grpo"`, and as fast as we could make it.
+"""TRL's `GRPOTrainer`, set up like our trainer with `algorithm="grpo"`, and as fast as its options allow.
 
-- The batch is one call of `generate` and one backward pass: `per_device_train_batch_size` is all of it.
-- `gradient_checkpointing=False` (it is on by default), `bf16=False` (on CPU, and ours is float32), `use_cpu=True`.
-- No logs, checkpoints, progress bars or reports; no workers or pinned memory for a data set that is in memory.
-- `beta=0`, so no reference model; `loss_type="grpo"`, `scale_rewards="group"`, one clipping range; every token of the
-  vocabulary at temperature 1.
-- `lr_scheduler_type="constant_with_warmup"` and no weight decay: the same steps of Adam.
+- `per_device_train_batch_size` is the whole batch: one call of `generate` and one backward pass.
+- `gradient_checkpointing=False` (on by default), `bf16=False` (ours computes in float32), `use_cpu=True`.
+- No logs, checkpoints, progress bars or reports; no workers or pinned memory, since the data set is in memory.
+- `beta=0`, so that there is no reference model; `loss_type="grpo"`, `scale_rewards="group"`, the same clipping range;
+  sampling from the whole vocabulary at temperature 1.
+- `lr_scheduler_type="constant_with_warmup"` and no weight decay, for the same steps of Adam.
 - Prompts are plain text, without a chat template; rewards come from the task's own checker on the sampled ids.
 
-It is checked, not assumed, that TRL's prompts are our tokens (none before them), that its completions decode to our
-texts, and that an environment gives the same rewards for them.
+Checks at the first batch: TRL's prompts have our tokens, with none before them; its completions decode to our texts;
+an environment gives the same rewards for them.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from textmdp.envs.views.vector_env import TokenVectorEnv
 
 
 def require_trl() -> None:
-    """Say what to install where TRL is missing."""
+    """Raise an ImportError with the fix if TRL isn't installed."""
     if find_spec("trl") is None:
         raise ImportError('the comparison needs TRL: pip install "textmdp[trl]"')
 
@@ -39,14 +39,14 @@ def require_trl() -> None:
 def trl_trainer(
     model: LanguageModel, envs: TokenVectorEnv[Any], config: Config, callback: TrainerCallback, folder: str
 ) -> Any:
-    """TRL's trainer for what this configuration says; an update is `config.epochs` of its steps.
+    """Return TRL's trainer for this configuration; an update is `config.epochs` of its steps.
 
     Args:
         model: changed in place.
         envs: `config.episodes` rows of a task of one turn, such as TextMath: its problems, budget and rewards.
-        config: of which the sizes, rates, temperature, clipping range and seed are taken.
-        callback: told of every step.
-        folder: where TRL may write.
+        config: gives sizes, rates, temperature, clipping range and seed.
+        callback: called at every step.
+        folder: for TRL's files.
     """
     require_trl()
     from datasets import Dataset
@@ -57,7 +57,7 @@ def trl_trainer(
     problems = rng.integers(2**62, size=config.updates * config.episodes // config.group_size).tolist()
     prompts = [text for _, text in mdp.task.problems(problems)]
     openings = [mdp.tokenizer.opening(prompt) for prompt in prompts]
-    _require(tokenizer(text=prompts)["input_ids"] == openings, "TRL's prompts are other tokens than the environment's")
+    _require(tokenizer(text=prompts)["input_ids"] == openings, "TRL's prompts have other tokens than the environment's")
     arguments = GRPOConfig(
         output_dir=folder,
         max_steps=config.updates * config.epochs,
@@ -105,46 +105,46 @@ def trl_trainer(
 
 
 class Script:
-    """An agent that says what was said before: the tokens of each row, one after the other."""
+    """An agent that repeats given tokens in each row."""
 
-    def __init__(self, said: Sequence[Sequence[int]]) -> None:
-        self.said = said
+    def __init__(self, tokens: Sequence[Sequence[int]]) -> None:
+        self.tokens = tokens
 
     def begin(self, envs: TokenVectorEnv[Any], rows: NDArray[np.int64]) -> None:
-        """From the first token on."""
+        """Start at the first token."""
         self.start = envs.lengths.copy()
 
     def act(self, envs: TokenVectorEnv[Any], rows: NDArray[np.int64]) -> Action:
-        """The next token of each row."""
-        return Action(np.array([self.said[row][envs.lengths[row] - self.start[row]] for row in rows.tolist()]))
+        """Return the next token of each row."""
+        return Action(np.array([self.tokens[row][envs.lengths[row] - self.start[row]] for row in rows.tolist()]))
 
 
 class Checker:
-    """The reward function that TRL calls: the task's own checker. Its first call is compared with an environment."""
+    """The reward function for TRL: the task's checker. Its first call is compared with an environment."""
 
     __name__ = "checker"
 
     def __init__(self, envs: TokenVectorEnv[Any]) -> None:
         self.envs, self.compared = envs, False
-        self.chance = [np.random.default_rng(0)] * envs.num_envs  # TextMath makes no use of it
+        self.rngs = [np.random.default_rng(0)] * envs.num_envs  # TextMath doesn't use them
 
     def __call__(
         self, prompts: list[str], completions: list[str], completion_ids: list[list[int]], problem: list[int], **_: Any
     ) -> list[float]:
-        """The reward of each completion. TRL gives more arguments than these."""
+        """Return the reward of each completion; TRL passes more arguments than these."""
         mdp = self.envs.mdp
         responses = mdp.tokenizer.decode_many(completion_ids)
         states = [state for state, _ in mdp.task.problems(problem)]
-        rewards = [reply.score.total for reply in mdp.task.reply_many(states, responses, self.chance)]
+        rewards = [reply.score.total for reply in mdp.task.reply_many(states, responses, self.rngs)]
         if not self.compared:
             self.compared = True
-            shown = [response.replace(REPLACEMENT, "") for response in responses]  # TRL leaves special tokens out
+            shown = [response.replace(REPLACEMENT, "") for response in responses]  # TRL omits special tokens
             _require(completions == shown, "TRL decodes completions to other texts than the environment")
             played = rollout(Script(completion_ids), self.envs, problems=problem).returns.tolist()
             _require(rewards == played, "the environment gives other rewards for TRL's completions")
         return rewards
 
 
-def _require(holds: bool, what_is_wrong: str) -> None:
+def _require(holds: bool, failure: str) -> None:
     if not holds:
-        raise AssertionError(f"no fair comparison: {what_is_wrong}")
+        raise AssertionError(f"the comparison is unfair: {failure}")

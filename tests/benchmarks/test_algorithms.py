@@ -14,7 +14,7 @@ from textmdp.agents.algorithms.objectives import OBJECTIVES
 from textmdp.agents.inference.sampler import LanguageModelAgent
 from textmdp.agents.models.language_model import LanguageModel
 from textmdp.agents.rollouts.rollout import make_envs, rollout
-from textmdp.benchmarks import algorithms, learning, trl_comparison, trl_trainer
+from textmdp.benchmarks import algorithms, common, trl_comparison, trl_trainer
 from textmdp.envs.core.episode import POLICY
 
 ENV_ID = "TextMath-v0"
@@ -33,8 +33,8 @@ ROWS = [
 @pytest.fixture
 def tiny(monkeypatch):
     """Seconds instead of minutes."""
-    imitation = partial(learning.ImitationConfig, episodes=8, steps=2)
-    monkeypatch.setattr(learning, "ImitationConfig", imitation)
+    imitation = partial(common.ImitationConfig, episodes=8, steps=2)
+    monkeypatch.setattr(common, "ImitationConfig", imitation)
     monkeypatch.setattr(algorithms, "Config", partial(Config, episodes=16))
 
 
@@ -120,7 +120,7 @@ def test_the_reward_function_is_the_environment():
 
 def test_a_reward_function_that_sees_other_texts_is_refused():
     envs, ids, texts, batch = sampled_completions()
-    with pytest.raises(AssertionError, match="no fair comparison: TRL decodes"):
+    with pytest.raises(AssertionError, match="the comparison is unfair: TRL decodes"):
         trl_trainer.Checker(envs)([], ["", *texts[1:]], ids, batch.problems.tolist())
 
 
@@ -130,7 +130,7 @@ def test_a_side_knows_when_it_reached_the_bar(monkeypatch):
         trl_comparison.Side, "_evaluate", lambda side: side.accuracies.append((len(side.seconds), next(seen)))
     )
     side = trl_comparison.Side(None, trl_comparison.Setting(updates=9, bar=0.95, every=2))
-    while not side.over:
+    while not side.done:
         side.add(0.5)
     assert side.accuracies == [(0, 0.4), (2, 0.8), (4, 0.96)]
     assert (side.reached, side.seconds_to_bar) == (4, 2.0)

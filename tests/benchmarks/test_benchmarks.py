@@ -9,7 +9,7 @@ import pytest
 
 from textmdp.agents.algorithms.config import Config
 from textmdp.agents.models.language_model import LanguageModel
-from textmdp.benchmarks import answers, code_learning, decoding, judging, learning, throughput
+from textmdp.benchmarks import answers, code_learning, common, decoding, judging, learning, throughput
 from textmdp.envs.judge import Judge
 from textmdp.envs.tokenizers import make_tokenizer
 
@@ -27,6 +27,7 @@ def test_learning_writes_curves_a_summary_and_a_picture(tmp_path, monkeypatch, c
     config, imitation = partial(learning.Config, episodes=8), partial(learning.ImitationConfig, episodes=8, steps=2)
     monkeypatch.setattr(learning, "Config", config)
     monkeypatch.setattr(learning, "ImitationConfig", imitation)
+    monkeypatch.setattr(common, "ImitationConfig", imitation)
     command = [
         "learning",
         "--env",
@@ -144,7 +145,7 @@ def test_learning_to_program_writes_curves_examples_and_a_picture(tmp_path, monk
         code_learning, "imitation", lambda seed: learning.ImitationConfig(seed=seed, episodes=8, steps=2)
     )
     monkeypatch.setattr(code_learning, "setting", lambda name, seed, n: Config(algorithm=name, episodes=16, updates=n))
-    words = "code_learning --seeds 0 --updates 2 --every 1 --problems 9 --jobs 1 --out"
+    words = "code_learning --seeds 0 --updates 2 --every 1 --episodes 9 --jobs 1 --out"
     monkeypatch.setattr(sys, "argv", [*words.split(), str(tmp_path)])
     code_learning.main()
     with open(tmp_path / "code_learning.csv") as file:
