@@ -64,7 +64,7 @@ def test_the_summary_compares_with_the_first_row_and_is_json():
     json.dumps(found, allow_nan=False)
 
 
-def test_the_table_says_what_was_never_reached():
+def test_the_table_shows_bars_that_were_never_reached():
     lines = algorithms.table(algorithms.summary(ROWS, 0.95), 0.95).splitlines()
     assert len({line.count("|") for line in lines}) == 1
     assert lines[2] == "| `reinforce` | 0.500 [0.400, 0.600] | 0.450 [0.400, 0.500] | – | never | never |"
@@ -88,10 +88,10 @@ def test_every_algorithm_runs_from_the_same_warm_start(tiny, tmp_path, monkeypat
     first = [row for row in rows if float(row["update"]) == 0]
     for seed in ("0", "1"):
         assert len({(row["accuracy"], row["sampled_return"]) for row in first if row["seed"] == seed}) == 1
-    told = json.loads((tmp_path / "algorithms_TextGuess-v0.json").read_text())
-    assert [*told["algorithms"]] == [*OBJECTIVES]
-    assert all(figures["is"] for figures in told["algorithms"].values())
-    assert told["command"].startswith("python -m textmdp.benchmarks.algorithms --env TextGuess-v0")
+    written = json.loads((tmp_path / "algorithms_TextGuess-v0.json").read_text())
+    assert [*written["algorithms"]] == [*OBJECTIVES]
+    assert all(figures["is"] for figures in written["algorithms"].values())
+    assert written["command"].startswith("python -m textmdp.benchmarks.algorithms --env TextGuess-v0")
     assert (tmp_path / "algorithms_TextGuess-v0.png").read_bytes().startswith(b"\x89PNG")
     assert "| `grpo` |" in capsys.readouterr().out
 
@@ -136,7 +136,7 @@ def test_a_side_knows_when_it_reached_the_bar(monkeypatch):
     assert (side.reached, side.seconds_to_bar) == (4, 2.0)
 
 
-def test_without_trl_the_comparison_says_what_to_install(monkeypatch):
+def test_without_trl_the_comparison_names_the_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "trl", None)
     envs = make_envs(ENV_ID, 8)
     model = LanguageModel.tiny(envs.mdp.tokenizer, envs.mdp.context_length)

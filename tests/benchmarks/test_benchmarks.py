@@ -47,8 +47,8 @@ def test_learning_writes_curves_a_summary_and_a_picture(tmp_path, monkeypatch, c
     with open(tmp_path / "learning_TextGuess-v0.csv") as file:
         rows = list(csv.DictReader(file))
     assert [(int(row["seed"]), float(row["update"])) for row in rows] == [(s, u) for s in (0, 1) for u in (0, 1, 2)]
-    told = json.loads((tmp_path / "learning_TextGuess-v0.json").read_text())
-    assert [seed["seed"] for seed in told["seeds"]] == [0, 1]
+    written = json.loads((tmp_path / "learning_TextGuess-v0.json").read_text())
+    assert [seed["seed"] for seed in written["seeds"]] == [0, 1]
     assert (tmp_path / "learning_TextGuess-v0.png").read_bytes().startswith(b"\x89PNG")
     assert "seed 1" in capsys.readouterr().out
 
@@ -100,15 +100,15 @@ def test_decoding_measures_both_ways(tmp_path, monkeypatch, capsys):
     result = swept(decoding, "decoding", tmp_path, monkeypatch)
     assert result["command"] == " ".join(["python -m textmdp.benchmarks.decoding", *SWEEP])
     assert result["versions"].keys() >= {"torch", "transformers"}
-    assert [told["group"] for told in result["runs"]] == [1, 2]
-    for told in result["runs"]:
-        low, high = told["ratio"]["quartiles"]
-        assert 0 < low <= told["ratio"]["median"] <= high
-        assert 0 < told["share_of_environment"] < 1
-        assert sum(told["parts_of_an_update"].values()) == pytest.approx(1)
-        assert min(told["parts_of_an_update"].values()) > 0
-        assert all(0 < share < 1 for share in told["share_of_matmul_peak"].values())
-    assert f"{told['parameters']:,}" in capsys.readouterr().out
+    assert [written["group"] for written in result["runs"]] == [1, 2]
+    for written in result["runs"]:
+        low, high = written["ratio"]["quartiles"]
+        assert 0 < low <= written["ratio"]["median"] <= high
+        assert 0 < written["share_of_environment"] < 1
+        assert sum(written["parts_of_an_update"].values()) == pytest.approx(1)
+        assert min(written["parts_of_an_update"].values()) > 0
+        assert all(0 < share < 1 for share in written["share_of_matmul_peak"].values())
+    assert f"{written['parameters']:,}" in capsys.readouterr().out
 
 
 def test_the_operations_of_a_batch_are_those_of_its_positions_each_prompt_read_once():
@@ -153,8 +153,10 @@ def test_learning_to_program_writes_curves_examples_and_a_picture(tmp_path, monk
     names = [name for name in code_learning.ALGORITHMS for _ in range(3)]
     assert [(row["algorithm"], int(row["update"])) for row in rows] == list(zip(names, [0, 1, 2] * 2, strict=True))
     assert rows[0]["passed"] == rows[3]["passed"], "both begin where the warm start ended"
-    told = json.loads((tmp_path / "code_learning.json").read_text())
-    assert [line["algorithm"] for line in told["seeds"]] == list(code_learning.ALGORITHMS)
-    assert [[share < 1 for share in told["grading_costs"][name]] for name in code_learning.ALGORITHMS] == [[True]] * 2
-    assert len(told["examples"]) == 8
+    written = json.loads((tmp_path / "code_learning.json").read_text())
+    assert [line["algorithm"] for line in written["seeds"]] == list(code_learning.ALGORITHMS)
+    assert [[share < 1 for share in written["grading_costs"][name]] for name in code_learning.ALGORITHMS] == [
+        [True]
+    ] * 2
+    assert len(written["examples"]) == 8
     assert (tmp_path / "code_learning.png").read_bytes().startswith(b"\x89PNG")

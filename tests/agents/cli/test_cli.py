@@ -122,33 +122,33 @@ def test_rollout_prints_transcripts_and_writes_traces(capsys, tmp_path):
     assert run(capsys, *words)[1] == out  # the seed decides
 
 
-def test_evaluate_tells_people_and_machines(capsys):
+def test_evaluate_prints_a_table_or_json(capsys):
     code, out, _ = run(capsys, "evaluate", "expert", "TextMath-v0", "--episodes", "50")
     assert code == 0
     assert "100.0 % [92.9, 100.0]" in out
     assert "split=test" in out
     code, out, _ = run(capsys, "evaluate", "random", "TextGuess-v0", "--episodes", "40", "--json")
-    told = json.loads(out)
-    assert (told["episodes"], told["problems"]) == (40, 15)
+    record = json.loads(out)
+    assert (record["episodes"], record["problems"]) == (40, 15)
     code, out, _ = run(capsys, "evaluate", "expert", "TextGuess-v0")
     assert "no more than 15 distinct problems" in out
 
 
-def test_evaluate_tells_pass_and_majority_at_k(capsys):
+def test_evaluate_prints_pass_and_majority_at_k(capsys):
     words = ["evaluate", "random", "TextGuess-v0", "--episodes", "15", "--samples", "8", "--k", "4", "1", "8"]
     code, out, _ = run(capsys, *words)
     assert code == 0
     assert re.findall(r"^(pass@\d|maj@\d) +\d+\.\d %", out, re.MULTILINE) == ["pass@1", "pass@4", "pass@8", "maj@8"]
     assert "8 samples a problem" in out
-    told = json.loads(run(capsys, *words, "--json")[1])
-    assert told["samples"] == 8
-    one, four, eight = (told["at_k"][f"pass@{k}"] for k in (1, 4, 8))
+    record = json.loads(run(capsys, *words, "--json")[1])
+    assert record["samples"] == 8
+    one, four, eight = (record["at_k"][f"pass@{k}"] for k in (1, 4, 8))
     assert 0 <= one[1] < one[0] < four[0] < eight[0] < eight[2] <= 1
-    told = json.loads(run(capsys, *words[:5], "--samples", "3", "--json")[1])
-    assert [*told["at_k"]] == ["pass@1", "pass@3", "maj@3"]
+    record = json.loads(run(capsys, *words[:5], "--samples", "3", "--json")[1])
+    assert [*record["at_k"]] == ["pass@1", "pass@3", "maj@3"]
 
 
-def test_evaluate_tells_each_difficulty(capsys):
+def test_evaluate_prints_a_row_for_each_difficulty(capsys):
     words = ["evaluate", "expert", "TextMath-v0", "--difficulties", "two-digit", "one-digit", "--episodes", "60"]
     code, out, _ = run(capsys, *words, "--samples", "2")
     assert code == 0
@@ -158,11 +158,11 @@ def test_evaluate_tells_each_difficulty(capsys):
         ["two-digit", "60", "100.0"],
         ["one-digit", "40", "100.0"],
     ]
-    told = json.loads(run(capsys, *words, "--json")[1])
-    assert told["arguments"] == {"split": "test"}
-    assert [*told["difficulties"]] == ["two-digit", "one-digit"]
-    assert told["difficulties"]["two-digit"]["episodes"] == 60
-    assert told["difficulties"]["two-digit"]["at_k"] == {}
+    record = json.loads(run(capsys, *words, "--json")[1])
+    assert record["arguments"] == {"split": "test"}
+    assert [*record["difficulties"]] == ["two-digit", "one-digit"]
+    assert record["difficulties"]["two-digit"]["episodes"] == 60
+    assert record["difficulties"]["two-digit"]["at_k"] == {}
 
 
 # Training
@@ -186,10 +186,10 @@ def test_training_leaves_a_whole_run(trained, capsys):
 def test_a_run_can_be_evaluated_and_watched(trained, capsys):
     code, out, _ = run(capsys, "evaluate", str(trained), "--episodes", "8", "--json")
     assert code == 0
-    told = json.loads(out)
-    assert told["arguments"] == {"difficulty": "one-digit", "split": "test"}
+    record = json.loads(out)
+    assert record["arguments"] == {"difficulty": "one-digit", "split": "test"}
     kept = json.loads((trained / "results.json").read_text())["final"]
-    assert told["episodes"] == kept["episodes"] == 8
+    assert record["episodes"] == kept["episodes"] == 8
     assert run(capsys, "evaluate", str(trained), "--episodes", "8", "--sampled")[0] == 0
     code, out, _ = run(
         capsys, "evaluate", str(trained), "--episodes", "4", "--samples", "2", "--difficulties", "one-digit"
@@ -212,7 +212,7 @@ def test_training_repeats_bit_for_bit(trained, tmp_path, capsys):
     assert returns(again) == returns(trained)
 
 
-def test_a_run_is_not_overwritten_unless_told(trained, capsys):
+def test_a_run_is_not_overwritten_by_default(trained, capsys):
     words = ["train", "TextMath-v0", "--out", str(trained), "--updates", "1", *TINY]
     before = (trained / "config.json").read_bytes()
     assert "not empty: choose another --out, or --overwrite" in refused(capsys, *words)
@@ -240,10 +240,10 @@ def test_ctrl_c_leaves_a_model_and_a_report(tmp_path):
 def test_the_demo_ends_with_a_report(trained, tmp_path, capsys):
     out = tmp_path / "demo"
     words = ["demo", "--out", str(out), "--updates", "1", "--imitation-steps", "20", "--set", "difficulty=one-digit"]
-    code, said, _ = run(capsys, *words)
+    code, printed, _ = run(capsys, *words)
     assert code == 0
-    assert "report.html" in said
-    assert said.index("after imitation") < said.index("after reinforcement")
+    assert "report.html" in printed
+    assert printed.index("after imitation") < printed.index("after reinforcement")
     assert json.loads((out / "config.json").read_text())["command"].startswith("textmdp demo --out ")
     assert run(capsys, *words)[0] == 0  # a second demo takes the place of the first
     assert "not empty" in refused(capsys, "demo", "--out", str(trained))  # and of nothing else
@@ -380,7 +380,7 @@ def test_ids_are_found_by_any_of_their_names():
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "message"),
     [
         ("play TextMath-v0 --set dificulty=3", "unexpected argument 'dificulty'; did you mean 'difficulty'?"),
         ("play TextMath-v0 --set difficulty=hard", "difficulty='hard' is none of 'one-digit'"),
@@ -409,8 +409,8 @@ def test_ids_are_found_by_any_of_their_names():
         ("envs --al", "unrecognized arguments: --al"),
     ],
 )
-def test_errors_are_one_line_with_the_fix(capsys, words, told):
-    assert told in refused(capsys, *words.split())
+def test_errors_are_one_line_with_the_fix(capsys, words, message):
+    assert message in refused(capsys, *words.split())
 
 
 def test_debugging_shows_the_traceback(monkeypatch):

@@ -97,7 +97,7 @@ def test_shaping_moves_the_return_and_not_the_accuracy():
     assert sparse.accuracy == dense.accuracy > 0
 
 
-def test_a_response_that_the_context_cuts_off_is_told():
+def test_a_response_that_the_context_cuts_off_is_in_the_transcript():
     result = evaluate(ExpertAgent(), vector(Echo(), context_length=9), episodes=40, seed=0, transcripts=40)
     assert result.finish_reasons["context"] > 0.5
     assert result.terminated < 0.5
@@ -123,7 +123,7 @@ def test_what_samples_say_survives_json_and_older_files_are_read():
     assert Evaluation.from_dict(older) == plain
 
 
-def test_success_is_what_the_ledger_says():
+def test_success_follows_from_the_scores():
     batch = next(rollouts(NoisyExpertAgent(0.2, seed=0), vector(Counting(), 10), [0, 1, 2, 3, 4] * 2, seed=0))
     batch.rewards[:] = 0  # what shaping may do
     right = solved(batch, Counting())

@@ -31,11 +31,11 @@ def pass_by_subsets(right, k):
     return np.mean([any(subset) for subset in itertools.combinations(right, k)])
 
 
-def majority_by_subsets(right, said, k):
+def majority_by_subsets(right, answers, k):
     """Over all subsets and, in each, over all samples whose answer is as frequent as any."""
     shares = []
-    for subset in itertools.combinations(range(len(said)), k):
-        votes = {text: [right[i] for i in subset if said[i] == text] for text in {said[i] for i in subset}}
+    for subset in itertools.combinations(range(len(answers)), k):
+        votes = {text: [right[i] for i in subset if answers[i] == text] for text in {answers[i] for i in subset}}
         most = max(map(len, votes.values()))
         shares.append(np.mean([np.mean(marks) for marks in votes.values() if len(marks) == most]))
     return np.mean(shares)
@@ -69,14 +69,14 @@ def test_pass_at_k_neither_overflows_nor_cancels():
 @given(st.lists(st.tuples(st.sampled_from("abcd"), st.booleans()), min_size=1, max_size=7), st.data())
 def test_majority_at_k_is_the_mean_over_subsets_and_ties(drawn, data):
     k = data.draw(st.integers(1, len(drawn)))
-    said, right = zip(*drawn, strict=True)
-    found = majority_at_k(np.array([right]), texts(said), k)
+    answers, right = zip(*drawn, strict=True)
+    found = majority_at_k(np.array([right]), texts(answers), k)
     # Marks need not agree within an answer; where they don't, one of its samples in the subset is drawn.
-    assert found == pytest.approx([majority_by_subsets(right, said, k)], abs=1e-12)
+    assert found == pytest.approx([majority_by_subsets(right, answers, k)], abs=1e-12)
 
 
 @pytest.mark.parametrize(
-    ("marks", "said", "value"),
+    ("marks", "answers", "value"),
     [
         ("++--", "aabc", 1.0),
         ("++--", "aabb", 0.5),  # a tie
@@ -85,16 +85,16 @@ def test_majority_at_k_is_the_mean_over_subsets_and_ties(drawn, data):
         ("++-----", "aabbccd", 1 / 3),
     ],
 )
-def test_ties_count_as_a_fair_draw_gives(marks, said, value):
-    assert majority_at_k(bools(marks), texts(said), len(said)) == pytest.approx([value])
+def test_ties_count_as_a_fair_draw_gives(marks, answers, value):
+    assert majority_at_k(bools(marks), texts(answers), len(answers)) == pytest.approx([value])
 
 
 def test_a_vote_of_one_or_two_is_a_single_sample():
     rng = np.random.default_rng(1)
-    said = rng.choice([*"abc"], size=(20, 6)).astype(object)
-    right = said == "a"
+    answers = rng.choice([*"abc"], size=(20, 6)).astype(object)
+    right = answers == "a"
     for k in (1, 2):
-        np.testing.assert_allclose(majority_at_k(right, said, k), right.mean(1), atol=1e-12)
+        np.testing.assert_allclose(majority_at_k(right, answers, k), right.mean(1), atol=1e-12)
     np.testing.assert_allclose(pass_at_k(right, 1), right.mean(1), atol=1e-15)
 
 
@@ -102,15 +102,15 @@ def test_many_samples_of_many_answers_stay_exact():
     """A random subset of a large set is near to the whole: and the probabilities of all ways add up to 1."""
     right = np.zeros((1, 300), bool)
     right[0, :180] = True
-    said = np.array([["a"] * 180 + ["b"] * 60 + [str(i) for i in range(60)]], object)
-    assert majority_at_k(right, said, 100)[0] == pytest.approx(1.0, abs=1e-9)
-    assert majority_at_k(np.ones_like(right), said, 64)[0] == pytest.approx(1.0, abs=1e-12)
+    answers = np.array([["a"] * 180 + ["b"] * 60 + [str(i) for i in range(60)]], object)
+    assert majority_at_k(right, answers, 100)[0] == pytest.approx(1.0, abs=1e-9)
+    assert majority_at_k(np.ones_like(right), answers, 64)[0] == pytest.approx(1.0, abs=1e-12)
 
 
 def test_keys_decide_what_votes_together():
-    right, said = bools("++-"), texts(["7", " 7", "8"])
-    assert majority_at_k(right, said, 3) == pytest.approx([1.0])
-    assert majority_at_k(right, said, 3, key=lambda text: text) == pytest.approx([2 / 3])
+    right, answers = bools("++-"), texts(["7", " 7", "8"])
+    assert majority_at_k(right, answers, 3) == pytest.approx([1.0])
+    assert majority_at_k(right, answers, 3, key=lambda text: text) == pytest.approx([2 / 3])
     assert final_answer("so 3 + 4 = 7\n#### 7") == final_answer("#### 7") == "7"
     assert final_answer(" no idea ") == "no idea"
 
@@ -162,8 +162,8 @@ def test_samples_are_those_of_their_problems():
     assert samples.problems.tolist() == [3, 17, 4]
     assert samples.successes.shape == samples.answers.shape == (3, 5)
     assert len({*samples.answers.ravel()}) > 5
-    for problem, right, said in zip(samples.problems, samples.successes, samples.answers, strict=True):
-        assert [text == str(problem) for text in said] == right.tolist()
+    for problem, right, answers in zip(samples.problems, samples.successes, samples.answers, strict=True):
+        assert [text == str(problem) for text in answers] == right.tolist()
 
 
 def test_the_answer_is_the_last_response():
@@ -195,13 +195,13 @@ def test_no_samples_are_refused():
 def test_an_agent_that_is_right_three_times_in_four():
     envs = gym.make_vec("TextMath-v0", 64, autoreset_mode="Disabled", copy=False, split="test")
     samples = sample_problems(CarelessExpertAgent(0.25, seed=0), envs, problems=range(100), samples=8, seed=0)
-    told = at_k(samples, [4, 1, 8, 4])
-    assert [*told] == ["pass@1", "pass@4", "pass@8", "maj@8"]
+    estimates = at_k(samples, [4, 1, 8, 4])
+    assert [*estimates] == ["pass@1", "pass@4", "pass@8", "maj@8"]
     p = np.mean(samples.successes)
     assert 0.7 < p < 0.85  # some questions have nothing to slip on
-    assert told["pass@1"][0] == pytest.approx(p)
-    assert told["pass@1"][0] < told["pass@4"][0] < told["pass@8"][0]
-    assert told["maj@8"][0] > 0.9  # slips are alike, and in the minority
-    for mean, low, high in told.values():
+    assert estimates["pass@1"][0] == pytest.approx(p)
+    assert estimates["pass@1"][0] < estimates["pass@4"][0] < estimates["pass@8"][0]
+    assert estimates["maj@8"][0] > 0.9  # slips are alike, and in the minority
+    for mean, low, high in estimates.values():
         assert 0 <= low <= mean <= high <= 1
     assert [*at_k(samples, [1])] == ["pass@1"]

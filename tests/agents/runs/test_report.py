@@ -85,20 +85,20 @@ def metrics(updates=30):
 
 def test_a_finished_run():
     text = page(CONFIG, [*metrics()], example(Echo(), STAGES))
-    said = " ".join("".join(parse(text).texts).split())
-    assert "after imitation" in said
-    assert "of 20 held-out problems solved, before and after 30 updates; 49 s" in said
-    assert "textmdp train TextMath-v0 --seed 3" in said
-    assert "environment 15.0 s" in said
+    shown = " ".join("".join(parse(text).texts).split())
+    assert "after imitation" in shown
+    assert "of 20 held-out problems solved, before and after 30 updates; 49 s" in shown
+    assert "textmdp train TextMath-v0 --seed 3" in shown
+    assert "environment 15.0 s" in shown
     assert "prefers-color-scheme: dark" in text
     assert text.count('role="img"') == 2
 
 
 def test_a_finished_run_without_imitation():
     stages = example(Echo(), {name: agent for name, agent in STAGES.items() if name != "imitation"})
-    said = "".join(parse(page(CONFIG, [*metrics()], stages)).texts)
-    assert "Ended early" not in said
-    assert f"{100 * stages['untrained'].accuracy:.1f} % → 100.0 % of 20 held-out problems solved" in said
+    shown = "".join(parse(page(CONFIG, [*metrics()], stages)).texts)
+    assert "Ended early" not in shown
+    assert f"{100 * stages['untrained'].accuracy:.1f} % → 100.0 % of 20 held-out problems solved" in shown
 
 
 def test_a_dialogue_keeps_its_line_breaks_and_roles():
@@ -116,9 +116,9 @@ def test_a_run_that_ended_early(updates):
 
 def test_what_a_model_writes_is_no_markup():
     (result,) = example(Echo(), {"final": RandomAgent(0)}).values()
-    said = "<script>alert(1)</script>&amp;\"'<b>\x1b[31m\u202e</main>"
+    shown = "<script>alert(1)</script>&amp;\"'<b>\x1b[31m\u202e</main>"
     record = result.transcripts[0]
-    record = {**record, "messages": [record["messages"][0], {"role": "policy", "text": said}]}
+    record = {**record, "messages": [record["messages"][0], {"role": "policy", "text": shown}]}
     text = page({**CONFIG, "command": "<img>"}, [], {"final": dataclasses.replace(result, transcripts=(record,))})
     shown = "".join(parse(text).texts)
     assert "<script>alert(1)</script>&amp;\"'<b>\\x1b[31m\\x202e</main>" in shown
@@ -128,8 +128,8 @@ def test_what_a_model_writes_is_no_markup():
 
 
 def test_tasks_without_splits_have_no_held_out_problems():
-    said = "".join(parse(page({**CONFIG, "held_out": False}, [*metrics()], example(Echo(), STAGES))).texts)
-    assert "held-out" not in said
+    shown = "".join(parse(page({**CONFIG, "held_out": False}, [*metrics()], example(Echo(), STAGES))).texts)
+    assert "held-out" not in shown
 
 
 def test_findings_are_shown_with_their_remedy():
@@ -137,9 +137,9 @@ def test_findings_are_shown_with_their_remedy():
         {"update": 4, "name": "clipped", "severity": "warning", "message": "60 % of <b>", "remedy": "fewer epochs"},
         {"update": 9, "name": "not-finite", "severity": "error", "message": "loss is nan", "remedy": "stop & go back"},
     ]
-    said = "|".join(parse(page(CONFIG, [*metrics()], {}, found)).texts)
-    assert "Warnings" in said
-    assert "|4|warning: 60 % of <b>|fewer epochs|9|error: loss is nan|stop & go back" in said
+    shown = "|".join(parse(page(CONFIG, [*metrics()], {}, found)).texts)
+    assert "Warnings" in shown
+    assert "|4|warning: 60 % of <b>|fewer epochs|9|error: loss is nan|stop & go back" in shown
     assert "Warnings" not in page(CONFIG, [*metrics()], {})
 
 

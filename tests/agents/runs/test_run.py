@@ -27,7 +27,7 @@ def tiny():
     return LanguageModel.tiny(TOKENIZER, 32, layers=1, width=16, heads=2)
 
 
-def test_the_config_says_everything_to_repeat_the_run(tmp_path):
+def test_the_config_holds_everything_to_repeat_the_run(tmp_path):
     create(tmp_path / "deep" / "run")
     config = Run.open(tmp_path / "deep" / "run").config
     assert (config["id"], config["arguments"], config["seed"]) == ("TextMath-v0", {"difficulty": "one-digit"}, 7)
@@ -63,8 +63,8 @@ def test_findings_are_on_disk_line_by_line(tmp_path):
     run.log_finding(3, Finding("clipped", "warning", "60 % of the tokens are clipped", "fewer epochs"))
     run.log_finding(9, Finding("kl", "error", "it’s \u2028 far", "stop"))
     first, second = Run.open(tmp_path).findings()
-    told = {"name": "clipped", "severity": "warning", "message": "60 % of the tokens are clipped"}
-    assert first == {"update": 3, **told, "remedy": "fewer epochs"}
+    finding = {"name": "clipped", "severity": "warning", "message": "60 % of the tokens are clipped"}
+    assert first == {"update": 3, **finding, "remedy": "fewer epochs"}
     assert second["message"] == "it’s \u2028 far"
     (tmp_path / "findings.jsonl").unlink()  # as in a run of an older version
     assert run.findings() == []
@@ -166,7 +166,7 @@ def test_a_folder_that_is_no_run_is_never_overwritten(tmp_path):
         create(tmp_path / "thesis.tex")
 
 
-def test_what_is_no_run_is_told(tmp_path):
+def test_a_folder_without_a_run_is_an_error(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"no agent or run '.*nowhere'"):
         Run.open(tmp_path / "nowhere")
     with pytest.raises(FileNotFoundError, match=r"no config\.json"):
