@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -56,7 +57,7 @@ ALARMS = (
     ),
     Alarm(
         "nothing-earned",
-        lambda m: m["largest_return"] == 0,
+        lambda m: m["return"] == 0 and m["largest_return"] == 0,
         "no episode has earned anything",
         "there is no signal to learn from; warm-start with imitation_steps, use reward=dense, an easier difficulty, "
         "or a larger max_response_tokens",
@@ -129,8 +130,7 @@ class Doctor:
         self._patience, self._ratio_tolerance = patience, math.expm1(tolerance)
         self._streaks = dict.fromkeys((alarm.name for alarm in ALARMS), 0)  # updates in a row that a rule has held
         self._absences: dict[str, int] = {}  # of findings that have begun: updates since they were last there
-        self._entropies: list[float] = []  # the first few
-        self._largest_return = math.nan
+        self._first_entropy, self._largest_return = math.nan, 0.0
 
     def examine(self, metrics: Mapping[str, float]) -> list[Finding]:
         """Return the findings that begin with this update.
@@ -165,24 +165,15 @@ class Doctor:
             self.examine({name: math.nan if value is None else value for name, value in metrics.items()})
 
     def _derive(self, metrics: Mapping[str, float]) -> Mapping[str, Any]:
-        """The metrics, and those that need a memory."""
-        known = _Known(metrics)
-        if len(self._entropies) < 3 and "entropy" in metrics:
-            self._entropies.append(metrics["entropy"])
-        if "return" in metrics:
-            self._largest_return = max(abs(metrics["return"]), self._largest_return)
-        known["first_entropy"] = sum(self._entropies) / len(self._entropies) if self._entropies else math.nan
-        known["largest_return"], known["ratio_tolerance"] = self._largest_return, self._ratio_tolerance
-        known["not_finite"] = ", ".join(
+        """The metrics, NaN where one is missing, and those that need a memory."""
+        if math.isnan(self._first_entropy):
+            self._first_entropy = metrics.get("entropy", math.nan)
+        self._largest_return = max(self._largest_return, abs(metrics.get("return", 0.0)))
+        not_finite = ", ".join(
             f"{name} is {value}"
             for name, value in metrics.items()
             if not (math.isfinite(value) or (name in _MAY_BE_NAN and math.isnan(value)))
         )
-        return known
-
-
-class _Known(dict[str, Any]):
-    """Metrics; NaN, with which no comparison holds, where one is missing."""
-
-    def __missing__(self, name: str) -> float:
-        return math.nan
+        derived: dict[str, Any] = {"first_entropy": self._first_entropy, "largest_return": self._largest_return}
+        derived |= {"ratio_tolerance": self._ratio_tolerance, "not_finite": not_finite}
+        return defaultdict(lambda: math.nan, {**metrics, **derived})

@@ -30,6 +30,7 @@ from textmdp.agents.runs import folder as files
 from textmdp.agents.runs.doctor import Finding
 from textmdp.envs.tokenizers import Tokenizer
 
+# torch, transformers and TensorBoard take seconds to import, which most commands save: they are imported in functions.
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
 
