@@ -11,7 +11,7 @@ import numpy as np
 
 import textmdp.envs
 from generator.docstrings import page_text
-from textmdp.agents.cli.catalogue import difficulties
+from textmdp.agents.cli.envs import difficulties
 from textmdp.agents.rollouts.rollout import Agent, make_envs, rollout
 from textmdp.agents.rollouts.scripted import ExpertAgent, RandomAgent
 from textmdp.envs.core.episode import Episode

@@ -40,7 +40,9 @@ MAY_IMPORT = {
     "agents.inference": "agents.kernels agents.models agents.rollouts",
     "agents.evaluation": "agents.rollouts agents.inference agents.models",
     "agents.training": ("agents.algorithms agents.rollouts agents.models agents.inference agents.evaluation"),
-    "agents.runs": "agents.rollouts agents.models agents.inference agents.evaluation agents.training",
+    "agents.runs": (
+        "agents.algorithms agents.rollouts agents.models agents.inference agents.evaluation agents.training"
+    ),
     "agents.sb3": "",
     "agents.single_file": "",
     "agents": (

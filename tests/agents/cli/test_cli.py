@@ -101,7 +101,7 @@ def test_a_failed_check_names_itself_and_exits_with_1(capsys, tmp_path, monkeypa
     assert "✗ expert has full marks" in out
 
 
-# Rolling and measuring
+# Rollouts and evaluation
 
 
 def test_rollout_prints_transcripts_and_writes_traces(capsys, tmp_path):
