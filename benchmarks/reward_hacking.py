@@ -30,8 +30,8 @@ from textmdp.agents.inference.sampler import LanguageModelAgent
 from textmdp.agents.models.language_model import LanguageModel
 from textmdp.agents.rollouts.rollout import make_envs, rollout
 from textmdp.agents.training.trainer import Trainer
+from textmdp.benchmarks.common import RESULTS, parallel, provenance, warm_start, write_csv, write_json
 from textmdp.benchmarks.intervals import bootstrap
-from textmdp.benchmarks.learning import RESULTS, parallel, provenance, warm_start, write_csv
 
 ENV_ID = "TextPoem-v0"
 #: Poems of four or six lines on a theme. Of lines as the reference writes them, three fit into the budget.
@@ -205,7 +205,7 @@ def main() -> None:
         "poems": poems,
         **provenance("reward_hacking"),
     }
-    (arguments.out / "reward_hacking.json").write_text(json.dumps(figures, indent=1, ensure_ascii=False) + "\n")
+    write_json(figures, arguments.out / "reward_hacking.json")
     draw(rows, arguments.out / "reward_hacking.png")
     for line in figures["settings"]:
         print(json.dumps(line))

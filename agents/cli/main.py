@@ -30,6 +30,7 @@ COMMANDS = {
     "envs": "list the environments, or print the documentation of one",
     "play": "play an environment yourself: type responses, or pick tokens",
     "rollout": "print episodes of an agent, with the reward of each turn",
+    "score": "score saved episodes again, under the same or another reward",
     "train": "train a language model: imitation, then policy gradient",
     "algorithms": "list the algorithms that `train --algorithm` takes",
     "evaluate": "measure accuracy, return and lengths of an agent",

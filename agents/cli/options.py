@@ -38,6 +38,11 @@ def add_environment(parser: argparse.ArgumentParser, optional: bool = False) -> 
         help="id of an environment, see `textmdp envs`; `module:ID` imports a module of yours first"
         + (" (default: that of the run)" if optional else ""),
     )
+    add_settings(parser)
+
+
+def add_settings(parser: argparse.ArgumentParser) -> None:
+    """Add `--set`."""
     parser.add_argument(
         "--set",
         metavar="KEY=VALUE",

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
-import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from textmdp.agents.cli.options import (
     SCRIPTED,
@@ -19,9 +17,9 @@ from textmdp.agents.cli.options import (
     load_agent,
 )
 from textmdp.agents.cli.terminal import show, show_transcript
-from textmdp.agents.evaluation.evaluate import MOST_ROWS, choose_problems, rollouts, transcript
+from textmdp.agents.evaluation.evaluate import MOST_ROWS, choose_problems, rollouts
 from textmdp.agents.rollouts.rollout import make_envs
-from textmdp.agents.rollouts.trajectories import Trajectories
+from textmdp.agents.rollouts.transcripts import Record, records, write_transcripts
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -36,12 +34,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--seed", type=at_least(0), default=0, help="seed of problems and agent (default: %(default)s)")
     parser.add_argument(
-        "--jsonl", metavar="FILE", type=Path, help="write the episodes here, one a line, with their tokens"
+        "--save", metavar="FILE", type=Path, help="write the episodes here as JSON, one a line; see `textmdp score`"
     )
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print transcripts, and write traces."""
+    """Print transcripts, and write them to a file."""
     scripted = arguments.agent in SCRIPTED
     if arguments.id is None and scripted:
         raise UserError(
@@ -52,21 +50,23 @@ def run(arguments: argparse.Namespace) -> int:
     agent = load_agent(arguments.agent, envs, arguments.seed, sampled=not arguments.greedy)
     problems = _problems(envs.mdp.task, arguments)
     returns: list[float] = []
-    with contextlib.ExitStack() as files:
-        stream = _open(arguments.jsonl, files)
+
+    def shown() -> Iterator[Record]:
         for batch in rollouts(agent, envs, problems, arguments.seed):
-            for row in range(len(batch)):
-                record = transcript(batch, row, envs.mdp.tokenizer)
-                show_transcript(record, f"episode {len(returns) + 1}")
+            for record in records(batch, envs.mdp.tokenizer, env_id, options, arguments.agent):
                 returns.append(record["return"])
-                if stream is not None:
-                    origin = {"id": env_id, "arguments": options, "agent": arguments.agent}
-                    trace = {**origin, **record, **_tokens(batch, row)}
-                    stream.write(json.dumps(trace, ensure_ascii=False) + "\n")
+                show_transcript(record, f"episode {len(returns)}")
+                yield record
+
+    if arguments.save is None:
+        for _ in shown():
+            pass
+    else:
+        write_transcripts(arguments.save, shown())
     episodes = f"{len(returns)} episode{'s' * (len(returns) > 1)}"
     show((f"{episodes} of {env_id}, mean return {sum(returns) / len(returns):g}", "bold"))
-    if arguments.jsonl is not None:
-        show(f"written to {arguments.jsonl}")
+    if arguments.save is not None:
+        show(f"written to {arguments.save}")
     return 0
 
 
@@ -75,24 +75,3 @@ def _problems(task: Any, arguments: argparse.Namespace) -> Sequence[int]:
         return [arguments.problem] * arguments.episodes
     chosen = choose_problems(task, arguments.episodes, arguments.seed)
     return [chosen[i % len(chosen)] for i in range(arguments.episodes)]
-
-
-def _tokens(batch: Trajectories, row: int) -> dict[str, Any]:
-    """The token-level columns of an episode."""
-    length = int((batch.roles[row] != 0).sum())
-    columns: dict[str, Any] = {
-        "tokens": batch.tokens,
-        "roles": batch.roles,
-        "rewards": batch.rewards,
-        "turns": batch.turns,
-    }
-    if batch.log_probs is not None:
-        columns["log_probs"] = batch.log_probs
-    return {name: column[row, :length].tolist() for name, column in columns.items()}
-
-
-def _open(path: Path | None, files: contextlib.ExitStack) -> TextIO | None:
-    if path is None:
-        return None
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return files.enter_context(path.open("w", encoding="utf-8"))

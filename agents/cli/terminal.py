@@ -32,7 +32,7 @@ def ledger_line(score: Score, finish_reason: str = "") -> Text:
 
 
 def show_transcript(record: Mapping[str, Any], title: str) -> None:
-    """Print an episode, as `evaluate.transcript` records it, with the ledger of each turn."""
+    """Print an episode, as `transcripts.transcript` records it, with the ledger of each turn."""
     ended = "terminated" if record["terminated"] else f"truncated ({record['finish_reason'] or 'steps'})"
     show((title, "bold"), (f"   problem {record['problem']}   return {record['return']:g}   {ended}", "dim"))
     scores = iter(record["scores"])

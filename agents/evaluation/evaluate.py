@@ -15,16 +15,14 @@ from textmdp.agents.evaluation.intervals import Interval, mean_interval, wilson_
 from textmdp.agents.rollouts.agent import Agent
 from textmdp.agents.rollouts.rollout import rollout
 from textmdp.agents.rollouts.trajectories import Trajectories
+from textmdp.agents.rollouts.transcripts import GRADED, transcript
 from textmdp.envs.core.task import Task
-from textmdp.envs.tokenizers import Tokenizer
 from textmdp.envs.views.vector_env import TokenVectorEnv
 
 #: The most rows that an evaluation needs: more would only take memory.
 MOST_ROWS = 256
 #: Draws for each wanted problem after which the problems of a task count as exhausted.
 _PATIENCE = 20
-#: Finish reasons of turns that were graded; any other cut the turn off.
-_GRADED = ("stop", "length")
 
 
 @dataclass(frozen=True)
@@ -38,7 +36,7 @@ class Evaluation:
         accuracy_interval: Wilson's 95 % interval of the accuracy.
         mean_return: mean undiscounted return, with shaping if there is any.
         return_interval: its 95 % interval, see `mean_interval`; equal returns are taken to lie between 0 and full
-            marks.
+            marks, where these are known.
         response_tokens: mean number of the policy's tokens in a turn, the end-of-turn token included.
         turns: mean number of turns in an episode.
         terminated: share of the episodes that terminated; the others were truncated.
@@ -166,29 +164,6 @@ def mean_parts(parts: Sequence[Mapping[str, float]]) -> dict[str, float]:
     return {name: float(np.mean([episode[name] for episode in parts if name in episode])) for name in names}
 
 
-def transcript(trajectories: Trajectories, row: int, tokenizer: Tokenizer) -> dict[str, Any]:
-    """Return an episode as JSON values: its messages, the score of each turn, and how it ended."""
-    episode = trajectories.episodes[row]
-    messages = [*episode.messages]
-    if messages[-1] == "":
-        messages.pop()
-    if trajectories.finish_reasons[row] not in _GRADED:  # the response that was cut off is no message yet
-        cut = trajectories.turns[row] == len(episode.scores)
-        messages.append(tokenizer.decode(trajectories.tokens[row][cut].tolist()))
-    return {
-        "problem": int(trajectories.problems[row]),
-        "messages": [{"role": ("environment", "policy")[i % 2], "text": text} for i, text in enumerate(messages)],
-        "scores": [
-            {"total": score.total, "parts": dict(score.parts), "weights": dict(score.weights)}
-            for score in episode.scores
-        ],
-        "return": float(trajectories.returns[row]),
-        "terminated": bool(trajectories.terminated[row]),
-        "truncated": bool(trajectories.truncated[row]),
-        "finish_reason": trajectories.finish_reasons[row],
-    }
-
-
 class _Tally:
     """Sums over batches of episodes."""
 
@@ -207,7 +182,7 @@ class _Tally:
         self._terminated += int(batch.terminated.sum())
         self._successes += int(solved(batch, self._task).sum())
         for episode, reason in zip(batch.episodes, batch.finish_reasons, strict=True):
-            self._turns += len(episode.scores) + (reason not in _GRADED)  # the last one was cut off
+            self._turns += len(episode.scores) + (reason not in GRADED)  # the last one was cut off
 
     def evaluation(self, problems: int, transcripts: tuple[dict[str, Any], ...]) -> Evaluation:
         n = len(self._returns)
@@ -217,7 +192,7 @@ class _Tally:
             accuracy=self._successes / n,
             accuracy_interval=wilson_interval(self._successes, n),
             mean_return=float(np.mean(self._returns)),
-            return_interval=mean_interval(self._returns, 0.0, self._task.full_marks),
+            return_interval=mean_interval(self._returns, 0.0, self._task.full_marks or 0.0),
             response_tokens=self._tokens / self._turns,
             turns=self._turns / n,
             terminated=self._terminated / n,

@@ -181,7 +181,7 @@ def _transcripts(stages: Mapping[str, Evaluation]) -> str:
 
 
 def _transcript(record: Mapping[str, Any]) -> str:
-    """An episode of `evaluate.transcript`. A model wrote its texts, so they are escaped and show control characters."""
+    """An episode of `transcripts.transcript`. A model wrote its texts: they are escaped, control characters shown."""
     scores = iter(record["scores"])
     parts = ['<p class="said">']
     ledgers = []

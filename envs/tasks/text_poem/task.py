@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from textmdp.envs.core.task import Reply, Score, Task
+from textmdp.envs.data.dataset_rows import SPLITS
 from textmdp.envs.rewards.lines import line_score
 from textmdp.envs.tasks.text_poem import verse
 from textmdp.envs.tasks.text_poem.datasets import load_poems
@@ -78,8 +79,8 @@ class TextPoem(Task[Request]):
     shaping adds the potential: the score of the lines so far.
 
     ## Starting state
-    Problem `index` is a request of the level, or row `index` of a data set. There are no splits of the levels: a
-    request leaves the poem open.
+    Problem `index` is a request of the level, or row `index` of a data set. The levels have the same
+    requests in every split: a request leaves the poem open, and what is held out is no request.
 
     ## Episode end
     Every episode terminates with the first response.
@@ -87,7 +88,7 @@ class TextPoem(Task[Request]):
     ## Arguments
     - `difficulty`: a name from the table.
     - `dataset`: a file, a folder or a name on the Hugging Face hub; its rows have poems in `lines`, `poem` or `text`.
-    - `split`: of a data set, `"train"`, `"test"`, `"all"` or None.
+    - `split`: `"train"`, `"test"`, `"all"` or None; it makes a difference for data sets alone.
     - `gold`: whether to measure the gold score, which needs a pronouncing dictionary (`pip install "textmdp[poem]"`).
     - `grammar`: whether `continuations` and the action masks follow the grammar of generated verse.
 
@@ -115,8 +116,8 @@ class TextPoem(Task[Request]):
         if grammar and dataset is not None:
             raise ValueError("grammar=True is for generated requests: leave it out, or leave dataset= out")
         if dataset is None:
-            if split is not None:
-                raise ValueError(f"split={split!r} is for data sets: give dataset= too, or leave split out")
+            if split is not None and split not in SPLITS:
+                raise ValueError(f"split={split!r} is none of {', '.join(map(repr, SPLITS))}")
             self._requests, self.max_response_tokens = LEVELS[difficulty]
         else:
             if difficulty != DEFAULT_LEVEL:

@@ -106,7 +106,7 @@ def test_a_failed_check_names_itself_and_exits_with_1(capsys, tmp_path, monkeypa
 
 def test_rollout_prints_transcripts_and_writes_traces(capsys, tmp_path):
     path = tmp_path / "new" / "traces.jsonl"
-    words = ["rollout", "TextGuess-v0", "--agent", "expert", "--episodes", "3", "--jsonl", str(path)]
+    words = ["rollout", "TextGuess-v0", "--agent", "expert", "--episodes", "3", "--save", str(path)]
     code, out, _ = run(capsys, *words)
     assert code == 0
     assert out.count("reward +1 = found 1 × 1") == 3

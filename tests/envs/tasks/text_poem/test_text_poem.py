@@ -252,8 +252,9 @@ def test_bad_rows_are_refused_by_line(tmp_path, row, message):
 def test_arguments(monkeypatch):
     with pytest.raises(ValueError, match="difficulty='epic' is none of 'couplet'"):
         TextPoem("epic")
-    with pytest.raises(ValueError, match="split='test' is for data sets"):
-        TextPoem(split="test")
+    with pytest.raises(ValueError, match="split='dev' is none of 'train', 'test', 'all'"):
+        TextPoem(split="dev")
+    assert TextPoem(split="test").problem(0) == TextPoem().problem(0)
     with pytest.raises(ValueError, match="with dataset= leave it out"):
         TextPoem("couplet", dataset="x.jsonl")
     with pytest.raises(IndexError, match="problem 5: there are problems 0 to 4"):
