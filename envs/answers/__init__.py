@@ -40,7 +40,7 @@ Equality
   group of digits that stands at least twice at the end (a single digit three times), and nothing else: ``3.14159...``
   is no number.
 - **Commas** are thousands marks or separate items, never decimal points. A reference ``1,000`` is one number;
-  ``12,345`` is met by ``12, 345`` in this order, since that is what a sloppy blank makes of it, and by no other list.
+  ``12,345`` is met by ``12, 345`` in this order, which differs by a careless blank, and by no other list.
 - **Units** and money may be left out (``\$36``, ``15\text{ cm}^2``, ``33 eggs``, ``30^\circ``); where both sides have
   a common one they must agree (cm, m; square meters, square feet; dollars, cents), and nothing is converted, because a
   question that names a unit asks for it. "Pound" is a mass or money: the question says which.

@@ -20,7 +20,7 @@ _TIMES, _OVER = ("*", r"\cdot", r"\times"), ("/", r"\div")
 
 
 class _Parser:
-    """Recursive descent over the tokens; raises ValueError on what is not arithmetic."""
+    """Recursive descent over the tokens; raises ValueError on other text."""
 
     def __init__(self, text: str) -> None:
         self.tokens: list[str] = []

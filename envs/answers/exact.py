@@ -48,7 +48,7 @@ class Quantity(NamedTuple):
     value: Fraction
     """The number, its percent sign left aside."""
     percent: bool
-    """Whether a percent sign followed."""
+    """True if a percent sign follows."""
     unit: str
     """The unit in one spelling where it is a common one, else ``""``."""
     precision: int
@@ -178,7 +178,7 @@ def parse_number(text: str) -> Fraction | None:
 
 
 def is_number(text: str) -> bool:
-    """Whether :func:`parse_number` reads the text."""
+    """Return True if :func:`parse_number` can read the text."""
     return parse_number(text) is not None
 
 
@@ -205,9 +205,9 @@ def same_value(gold: Quantity, answer: Quantity) -> bool:
 
 
 def terminates(value: Fraction) -> bool:
-    """Whether the value has a finite decimal expansion."""
+    """Return True if the value has a finite decimal expansion."""
     rest = value.denominator
-    if rest.bit_length() > 4096:  # far beyond what a double can stand for: compare exactly
+    if rest.bit_length() > 4096:  # far beyond the range of a double: compare exactly
         return True
     for prime in (2, 5):
         while rest % prime == 0:
@@ -216,7 +216,7 @@ def terminates(value: Fraction) -> bool:
 
 
 def within_last_digit(double: Quantity, value: Fraction) -> bool:
-    """Whether ``value`` is within one unit of the last digit of ``double`` (at most its 16th significant digit)."""
+    """Return True if ``value`` is within one unit of the last digit of ``double`` (at most its 16th digit)."""
     if double.value == 0:
         return False
     size = abs(double.value)

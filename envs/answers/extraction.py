@@ -169,7 +169,7 @@ def _one_of(text: str, same: Same) -> str:
 
 
 def _taken_back(text: str, found: _Found, same: Same) -> bool:
-    """Whether the text behind the answer denies it: *wait, that is wrong*, *it is not 5*."""
+    """Return True if the text behind the answer denies it: *wait, that is wrong*, *it is not 5*."""
     rest = text[found.start : found.start + 20_000]
     place = rest.find(found.text)
     rest = rest[max(place, 0) + len(found.text) if place >= 0 else 0 :]
@@ -252,13 +252,13 @@ def _marked(text: str) -> list[_Found]:
 
 
 def _covers(starts: list[int], low: int, high: int) -> bool:
-    """Whether one of the sorted starts lies in [low, high)."""
+    """Return True if one of the sorted starts lies in [low, high)."""
     i = bisect.bisect_left(starts, low)
     return i < len(starts) and starts[i] < high
 
 
 def _wordy(text: str) -> bool:
-    """Whether the text has no mathematics in it."""
+    """Return True if the text has no mathematics in it."""
     tidy = clean(text)
     return not re.search(r"\d|[\\^_=<>()\[\]]", tidy) and re.search(r"[^\W\d_]{2}", tidy) is not None
 

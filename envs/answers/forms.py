@@ -21,7 +21,7 @@ THOUSANDS = re.compile(r"-?\d{1,3}(?:,\d{3})+")
 
 
 def is_text(text: str) -> bool:
-    """Whether the answer is words rather than mathematics: a whole ``\\text{..}``, or a word of four letters."""
+    """Return True for words rather than mathematics: a whole ``\\text{..}``, or a word of four letters."""
     bare = text.strip()
     if bare.startswith(r"\text") and closing_braces(bare).get(bare.find("{")) == len(bare) - 1:
         return True
@@ -102,7 +102,7 @@ def matrix_rows(text: str) -> list[list[str]] | None:
 
 
 def is_name(text: str) -> bool:
-    r"""Whether the text names a thing: ``x``, ``a_{37}``, ``f(x)``, ``|AB|``, ``(p, q)``, ``V_1:V_2``, ``\angle A``."""
+    r"""Return True for a name: ``x``, ``a_{37}``, ``f(x)``, ``|AB|``, ``(p, q)``, ``V_1:V_2``, ``\angle A``."""
     bare = _ARGUMENTS.sub("", _SUBSCRIPT.sub("", text.strip()))
     if not bare or len(bare) > 80 or _FUNCTION.search(bare) or not re.search(r"[a-zA-Z]", bare):
         return False

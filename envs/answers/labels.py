@@ -35,7 +35,7 @@ class Labelled(NamedTuple):
     text: str
     """The answer as written; the words behind the label where they name none."""
     aside: bool
-    """Whether the sentence only mentions an answer (*a check of our answer: ...*)."""
+    """True if the sentence only mentions an answer (*a check of our answer: ...*)."""
     end: int
     """Index behind the text that the label announces."""
 
@@ -69,9 +69,9 @@ def labelled(text: str, limit: int) -> list[Labelled]:
         if choice:
             found.append(Labelled(match.start() - len(before), choice[1], False, match.end()))
         elif content and not MENTION.search(content) and not match[0].endswith("correct"):
-            answer = content if stands_alone(content) and candidates(content) else select_answer(content)
-            if answer:
-                found.append(Labelled(match.start() - len(before), answer, False, match.end()))
+            selected = content if stands_alone(content) and candidates(content) else select_answer(content)
+            if selected:
+                found.append(Labelled(match.start() - len(before), selected, False, match.end()))
     return sorted(found)
 
 

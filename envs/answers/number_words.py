@@ -37,8 +37,8 @@ def number_in_words(text: str) -> Fraction | None:
         return None
     words = re.split("[ -]", bare)
     negative = words[0] in ("minus", "negative")
-    value = _mixed(words[1:] if negative else words)
-    return None if value is None else -value if negative else value
+    spoken = _mixed(words[1:] if negative else words)
+    return -spoken if spoken is not None and negative else spoken
 
 
 def _mixed(words: list[str]) -> Fraction | None:

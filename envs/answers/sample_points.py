@@ -10,7 +10,7 @@ import itertools
 import random
 from typing import Any
 
-import mpmath
+import mpmath  # type: ignore[import-untyped]
 import sympy
 
 SIZES = (1, 5, 30, 1_000, 100_000)

@@ -24,7 +24,7 @@ class Span(NamedTuple):
     text: str
     """The mathematics, without delimiters."""
     money: bool = False
-    """Whether a sign of currency stands at it."""
+    """True if a sign of currency stands at it."""
 
 
 _BOX = re.compile(r"\\(?:boxed|fbox)(?![a-zA-Z])\s{0,3}")
@@ -178,7 +178,7 @@ def sentences(text: str) -> list[str]:
 
 
 def stands_alone(text: str) -> bool:
-    """Whether the text is an answer by itself: mathematics without prose, or at most three words without digits."""
+    """Return True for an answer by itself: mathematics without prose, or at most three words without digits."""
     if len(text) > 2000:
         return parse_quantity(clean(text)) is not None
     tidy = clean(text)

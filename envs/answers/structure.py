@@ -1,6 +1,6 @@
 r"""Equality of answers by their form: lists, tuples, sets, intervals, equations, inequalities, matrices, ratios, words.
 
-:func:`compare` takes the two texts apart until only scalars are left. What it cannot decide exactly it asks of a
+:func:`compare` takes the two texts apart until only scalars are left. Scalars that it cannot decide exactly go to a
 ``leaf``: in the parent process a function that answers None ("not known"), in the worker one that uses sympy. So every
 verdict is True, False or None, and both processes follow the same rules.
 """
@@ -23,7 +23,7 @@ Leaf = Callable[[str, str, str], bool | None]
 
 STEPS = 5_000
 """Comparisons within one verdict: sets of sets in another order would else cost the square of their size, level by
-level. What is not decided by then is not equal."""
+level. Answers not decided by then are not equal."""
 
 
 class Judge:
@@ -48,7 +48,7 @@ def compare(gold: str, answer: str, judge: Judge, depth: int = 0) -> bool | None
 
     Args:
         gold: the reference, cleaned
-        answer: what is judged, cleaned
+        answer: the answer to judge, cleaned
         judge: decides scalars that are not both exact numbers
         depth: levels of nesting so far
 

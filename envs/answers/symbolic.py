@@ -24,7 +24,7 @@ START_SECONDS = 300.0
 PROCESSOR_SECONDS = (0.5, 1.0)
 """Processor time of one question: of the first try, and of the second, for what the first left undecided."""
 MAX_TEXT = 1_500
-"""Characters of each side; what is longer is not asked."""
+"""Characters of each side; longer answers are not compared by algebra."""
 
 # The worker sees the same modules as we do, whatever made them visible; -I keeps a stray sympy.py in the working
 # directory out. The packages above this one are empty stand-ins there: the worker needs neither gymnasium nor numpy,

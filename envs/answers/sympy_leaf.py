@@ -32,7 +32,7 @@ _NONSENSE = re.compile(r"(?<![a-zA-Z\\_^])[a-zA-Z]\d|\d\s+\.?\d|\.\d+\.\d|'|\\te
 
 
 def read(text: str) -> Any:
-    """Parse one cleaned scalar into a sympy expression; raises ValueError on what is not one."""
+    """Parse one cleaned scalar into a sympy expression; raises ValueError on other text."""
     text = re.sub(r"([_^])\s?(\w)(?=\s)", r"\1{\2}", text)  # in \log_2 8 the 2 ends the subscript
     if _NONSENSE.search(text):
         raise ValueError("not a scalar")
@@ -159,7 +159,7 @@ def distinguishable(first: Any, second: Any, digits: int) -> bool:
 
 
 def leaf(kind: str, gold: str, answer: str) -> bool | None:
-    """The ``Leaf`` of the worker; what cannot be read or evaluated is None."""
+    """The ``Leaf`` of the worker; None for texts that cannot be read or evaluated."""
     try:
         double, other = parse_quantity(gold), parse_quantity(answer)
         if kind == "equal" and (double is None) != (other is None):

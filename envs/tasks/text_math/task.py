@@ -69,8 +69,8 @@ class TextMath(Task[Problem]):
     ## Rewards
     `correct`, 1 or 0, is the reward and decides the success. `format` (1 if the response has a final answer, for
     arithmetic a number) and `length` (of the response, in characters) are metrics; for data sets, `undecided` is 1 if
-    algebra ran out of processor time twice, which is no statement about the answer. The potential of `reward="dense"` is
-    the fraction of the answer's characters that the final answer so far has right.
+    algebra ran out of processor time twice, which is no statement about the answer. The potential of `reward="dense"`
+    is the fraction of the answer's characters that the final answer so far has right.
 
     Arithmetic answers are numbers, compared exactly: `5/4`, `10/8` and `1.25` are equal. A response of digits, signs
     and markers alone is parsed strictly: it is its answer, or ends in it after `####`, `A:` or `=`, with an optional

@@ -1,4 +1,4 @@
-"""What is equal, where answers stand, and how the checker does on labelled pairs and on GSM8K."""
+"""Equality of answers, their places in responses, labelled pairs of other graders, and GSM8K."""
 
 import json
 import re

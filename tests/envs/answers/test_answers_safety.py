@@ -81,7 +81,7 @@ def _started():
 
 
 def processor_seconds():
-    """What this process, the worker and the children that it saw end have used."""
+    """Processor time of this process, the worker and its children that have ended."""
     if not os.path.isdir("/proc/self"):
         return time.process_time()
     fields = _stat(symbolic.WORKER._process.pid)
@@ -268,7 +268,7 @@ def _alive(pid: int) -> bool:
 
 
 def _stat(pid: int) -> list[str]:
-    """What Linux tells of a process, from its state on."""
+    """Fields of a process in /proc, from its state on."""
     with open(f"/proc/{pid}/stat") as file:
         return file.read().rpartition(")")[2].split()
 
