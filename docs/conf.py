@@ -25,6 +25,8 @@ exclude_patterns = ["_build", "generator"]
 # A reference that leads nowhere is a warning, and warnings are errors. References to other packages would need their
 # inventories from the network; names of ours that no API page documents are details of the implementation.
 nitpicky = True
+# Names of attributes in docstrings, such as `lengths`, are looked up and found in several classes.
+suppress_warnings = ["ref.python"]
 nitpick_ignore_regex = [
     (r"py:.*", r"(?!textmdp\.).*"),
     (r"py:.*", r"textmdp\.(envs\.(core|views|tasks|data|tokenizers|answers|judge)|agents)\..*"),

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from generator.docstrings import page_text
+from generator.paths import ROOT
 
 INSERT = re.compile(r"^<!-- insert: (\S+) ?(.*?) -->$", re.MULTILINE)
 
@@ -67,6 +68,12 @@ def _algorithms(folder: str) -> str:
     return rows_table().replace("](", f"]({folder}")
 
 
+def _readme(title: str) -> str:
+    """The code of a section of the README."""
+    section = (ROOT / "README.md").read_text().split(f"\n## {title}\n")[1].split("\n## ")[0]
+    return re.findall(r"^```.*?^```", section, re.DOTALL | re.MULTILINE)[0]
+
+
 def _results(name: str) -> str:
     from generator import results
 
@@ -86,5 +93,6 @@ INSERTS: dict[str, Callable[[str], str]] = {
     "commands": _commands,
     "environments": _environments,
     "algorithms": _algorithms,
+    "readme": _readme,
     "results": _results,
 }
