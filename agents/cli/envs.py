@@ -62,7 +62,7 @@ def _print_table() -> None:
         console.print(Text.assemble((f"{name}  ", "bold cyan"), ("--set ", "dim"), ", ".join(_arguments(task))))
         if names := difficulties(task):
             console.print(Text.assemble(("  difficulty  ", "dim"), ", ".join(names)))
-    views = [n for n in inspect.signature(TokenEnv).parameters if n not in ("task", "render_mode")]
+    views = ["rewards", *(n for n in inspect.signature(TokenEnv).parameters if n not in ("task", "render_mode"))]
     console.print()
     console.print(Text.assemble(("every environment  ", "bold"), ("--set ", "dim"), ", ".join(views)))
     console.print(Text("`textmdp envs ID` prints the documentation of one; `textmdp play ID` plays it.", style="dim"))
@@ -72,9 +72,10 @@ def _print_page(env_id: str) -> None:
     name = task_name(env_id)
     page = f"# {name}\n\nIds: `{name}-v0` (an action is a token) and `{name}Response-v0` (an action is a response).\n\n"
     page += inspect.cleandoc(_load(textmdp.envs.TASKS[name]).__doc__ or "It has no documentation.")
-    views = ", ".join(f"`{n}`" for n in inspect.signature(TokenEnv).parameters if n != "task")
+    views = ", ".join(f"`{n}`" for n in ("rewards", *inspect.signature(TokenEnv).parameters) if n != "task")
     page += (
-        f"\n\n## Arguments of every environment\n{views}; see `textmdp.envs.TokenEnv` and `textmdp.envs.ResponseEnv`.\n"
+        f"\n\n## Arguments of every environment\n{views}; see `textmdp.envs.rewards`, `textmdp.envs.TokenEnv` "
+        "and `textmdp.envs.ResponseEnv`.\n"
     )
     if console.is_terminal:
         console.print(Markdown(page))

@@ -74,7 +74,7 @@ def page(name: str) -> str:
             spaces(name),
             "",
             "Arguments of every view (`tokenizer`, `max_response_tokens`, `context_length`, `reward`,",
-            "`shaping_discount`) are documented with [`TokenEnv`](../api/envs.md).",
+            "`shaping_discount`) are documented with [`TokenEnv`](../api/envs.md), `rewards` with [rewards](../rewards.md).",
             "",
             "## Returns",
             f"Mean return of {EPISODES} episodes with seed {SEED}, for an agent that draws each legal token with the",
