@@ -70,7 +70,7 @@ $(VENV)/.dev: $(VENV)/pyvenv.cfg pyproject.toml setup.cfg constraints.txt
 $(VENV)/.docs: $(VENV)/pyvenv.cfg pyproject.toml setup.cfg constraints.txt
 	@$(BIN)/python -c 'import sys; sys.version_info >= (3, 11) or sys.exit(f"the documentation needs Python 3.11 or newer, this is {sys.version.split()[0]}: make docs VENV=.venv-docs PYTHON=python3.11")'
 	@echo "installing into $(VENV), a minute or so the first time"
-	$(PIP) $(INSTALL)[agents,math,docs]
+	$(PIP) $(INSTALL)[agents,math,poem,rewards,docs]
 	@touch $@ $(VENV)/.agents
 
 clean:

@@ -29,7 +29,7 @@ nitpicky = True
 suppress_warnings = ["ref.python"]
 nitpick_ignore_regex = [
     (r"py:.*", r"(?!textmdp\.).*"),
-    (r"py:.*", r"textmdp\.(envs\.(core|views|tasks|data|tokenizers|answers|judge)|agents)\..*"),
+    (r"py:.*", r"textmdp\.(envs\.(core|views|rewards|tasks|data|tokenizers|answers|judge)|agents)\..*"),
 ]
 
 # Notebooks show the outputs that are saved in them.
