@@ -32,6 +32,11 @@ def _docstring(path: str) -> str:
     return page_text(inspect.cleandoc(_load(path).__doc__ or ""))
 
 
+def _listing(path: str) -> str:
+    """The docstring of a module behind its first paragraph, as it stands."""
+    return f"```text\n{inspect.cleandoc(_load(path).__doc__ or '').partition(chr(10) * 2)[2]}\n```"
+
+
 def _help(command: str) -> str:
     """The output of `textmdp COMMAND --help`."""
     from textmdp.agents.cli.main import main
@@ -90,6 +95,7 @@ def _load(path: str) -> Any:
 
 INSERTS: dict[str, Callable[[str], str]] = {
     "docstring": _docstring,
+    "listing": _listing,
     "commands": _commands,
     "environments": _environments,
     "algorithms": _algorithms,
