@@ -62,7 +62,14 @@ SETTINGS = {
 
 def config_of(setting: Setting, seed: int, updates: int) -> Config:
     """The configuration of a setting: the defaults with 256 episodes an update."""
-    return Config(seed=seed, updates=updates, episodes=256, kl_coef=setting.kl_coef, kl_placement=setting.kl_placement)
+    return Config(
+        seed=seed,
+        updates=updates,
+        episodes=256,
+        learning_rate=1e-3,
+        kl_coef=setting.kl_coef,
+        kl_placement=setting.kl_placement,
+    )
 
 
 def curves(run: tuple[int, int, int, int]) -> list[Row]:
