@@ -44,14 +44,29 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from textmdp.envs.judge.suites import Suite, asserts, calls, stdio
+from textmdp.envs.judge.preambles import LEETCODE
+from textmdp.envs.judge.suites import Suite, asserts, calls, operations, stdio
+from textmdp.envs.judge.unittests import unittests
 from textmdp.envs.judge.verdict import TestResult, Verdict
 
 if TYPE_CHECKING:
     from textmdp.envs.judge.judge import Judge
     from textmdp.envs.judge.tiers import TIERS, JudgeUnavailable
 
-__all__ = ["TIERS", "Judge", "JudgeUnavailable", "Suite", "TestResult", "Verdict", "asserts", "calls", "stdio"]
+__all__ = [
+    "LEETCODE",
+    "TIERS",
+    "Judge",
+    "JudgeUnavailable",
+    "Suite",
+    "TestResult",
+    "Verdict",
+    "asserts",
+    "calls",
+    "operations",
+    "stdio",
+    "unittests",
+]
 
 
 def __getattr__(name: str) -> Any:

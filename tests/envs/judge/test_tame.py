@@ -47,6 +47,9 @@ class TestTheRule:
         "source",
         [
             "import sys\ndef f(x): return x",
+            "def f(x, **k): return k",
+            "def f(x): return (lambda **k: k)()",
+            "def f(*, x=1): return x",
             "from os import *",
             "class f: pass",
             "def f(x): return __builtins__",
@@ -176,7 +179,7 @@ for name in ("help", "exit", "quit", "int", "open"):
     assert not tame.is_tame(programs.compiled(f"h = {name}\\ndef f(x): return h(x)", "solution.py")), name
 code = programs.compiled("def f(x): return len(x), int(x)", "solution.py")
 try:
-    programs.load("f", code, tame.BUILTINS)([])
+    programs.load(["f"], code, only=tame.BUILTINS)[0]([])
 except NameError as error:
     os.write(2, str(error).encode())
 """
