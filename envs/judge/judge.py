@@ -103,7 +103,8 @@ class Judge:
 
         Raises:
             JudgeUnavailable: where the sandbox can't be had.
-            RuntimeError, OSError: where no interpreter can be started, or the judge was closed: never as a verdict.
+            InfrastructureError: where no interpreter starts, or the one that graded was lost twice: never a verdict.
+            RuntimeError, OSError: where it could not be graded for another reason, such as a judge that was closed.
         """
         return self.submit(programs, wall, cpu, sharing=sharing).result()
 
@@ -175,7 +176,7 @@ class Judge:
         if self._finalizer is not None:
             self._finalizer.detach()
         if self._engine is not None:
-            self._engine.forsake()
+            self._engine.abandon_after_fork()
         closed, tier = self._closed, self._tier
         self._reset()
         self._closed, self._tier = closed, tier

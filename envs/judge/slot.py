@@ -54,12 +54,16 @@ than to read it all at their end."""
 Handler = tuple["Slot", Callable[[int], None]]
 
 
+class InfrastructureError(RuntimeError):
+    """The judge could not decide, for no fault of the program's; the message says why, and what to do about it."""
+
+
 class SlotDied(Exception):  # noqa: N818  # the caller starts another
     """A zygote ended, left the protocol, or did not answer in time."""
 
 
-class SlotUnavailable(RuntimeError):  # noqa: N818
-    """A zygote could not be started, or could not do its part: no fault of the program's. The message says why."""
+class SlotUnavailable(InfrastructureError):  # noqa: N818
+    """A zygote could not be started, or could not do its part."""
 
 
 def _start(control: int, layers: Layers, modules: int) -> subprocess.Popen[bytes]:
@@ -172,7 +176,7 @@ class Zygote:
                 self._process.wait(START_SECONDS)
         self.control.close()
 
-    def forsake(self) -> None:
+    def abandon_after_fork(self) -> None:
         """In a forked process: let go of what belongs to the other one."""
         self._process.returncode = 0
         self.control.close()
@@ -266,12 +270,12 @@ class Slot:
         for kind in list(self._zygotes):
             self._close_zygote(kind)
 
-    def forsake(self) -> None:
+    def abandon_after_fork(self) -> None:
         """In a forked process: let go of what belongs to the other one."""
         for run in self._runs:
             run.close()
         for zygote in self._zygotes.values():
-            zygote.forsake()
+            zygote.abandon_after_fork()
 
     def _launch_when_ready(self) -> None:
         zygotes = self._zygotes_of(self._launches)
@@ -298,15 +302,15 @@ class Slot:
 
     def _attend(self, zygote: Zygote, stream: Stream) -> None:
         """Wait for what a stream is interested in now."""
-        interest = stream.interest(self._listening)
-        if interest == stream.awaited:
+        events = stream.poll_events(self._listening)
+        if events == stream.awaited:
             return
         if stream.awaited:
             self._selector.unregister(stream.socket)
-        if interest:
+        if events:
             handler: Handler = (self, functools.partial(self._on_stream, zygote, stream))
-            self._selector.register(stream.socket, interest, handler)
-        stream.awaited = interest
+            self._selector.register(stream.socket, events, handler)
+        stream.awaited = events
 
     def _on_message(self, zygote: Zygote, events: int) -> None:
         zygote.receive()

@@ -26,7 +26,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import NoReturn
 
-from . import hugepages, linux, preload, programs, sandbox, testing
+from . import linux, preload, programs, sandbox, testing
 from .sandbox import Layers, Limits
 
 MODES: dict[str, Callable[..., None]] = {
@@ -215,12 +215,13 @@ def _spent(clock: int) -> float:
 
 def prepare(zygote: Zygote, layers: Layers, modules: int) -> None:
     """All that children inherit: modules, what the interpreter sets up once, and the sandbox."""
-    hugepages.move_interpreter()
     preload.preload(modules)
     programs.furnish()
     sandbox.confine_zygote(layers, zygote.descriptors())
     sys.argv[:] = [""]
     del sys.path[0]  # our own folder: nobody is to import the rest of it
+    if set_max_digits := getattr(sys, "set_int_max_str_digits", None):  # not before Python 3.10.7
+        set_max_digits(0)  # the limit guards against what the limits of time do here
     gc.collect()
     programs.warm_up()
     gc.freeze()  # a collection in a child would write to, and so copy, all that is inherited
