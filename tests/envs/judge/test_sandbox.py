@@ -295,7 +295,10 @@ def test_programs_of_the_same_moment_have_no_words(tier, user, public):
     """Two children with the same file open: locks and wake-ups of one are nothing to the other."""
     body = """
     import struct, time
-    file = os.open(os.__file__, os.O_RDONLY) if sandbox.can_import(layers) else 1
+    try:
+        file = os.open(os.__file__, os.O_RDONLY)
+    except OSError:
+        file = 1
     lock = struct.pack("hhqqi4x", fcntl.F_RDLCK, 0, 0, 1, 0)
     if file == 1:
         page = ctypes.addressof(ctypes.c_int.in_dll(ctypes.pythonapi, "Py_FrozenFlag")) & ~4095
