@@ -21,7 +21,8 @@ with Judge(workers=2) as judge:
   `textmdp.envs.judge.tiers` says which layers see to that, and on which machines.
 - **The next program.** Each runs in a process of its own, forked from one that never sees a task. With `sharing=True`,
   programs that are plain functions of numbers, texts and lists may follow each other in one process: their compiled
-  code is held against a short list of operations and names before any of it runs (`textmdp.envs.judge.inside.tame`).
+  code is held against a short list of operations and names before any of it runs
+  (`textmdp.envs.judge.inside.restricted_subset`).
   Nothing leads from such a program to the interpreter, and what it leaves goes before the next begins. Whatever doesn't
   end there as it would alone (in time, with memory to spare, by no error but its own) is graded again, alone.
 

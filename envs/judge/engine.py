@@ -310,10 +310,10 @@ class Engine:
         if self._jobs.get(job.request) is job:  # and not a later one, after this was withdrawn
             del self._jobs[job.request]
 
-    def forsake(self) -> None:
+    def abandon_after_fork(self) -> None:
         """In a process that was forked from the engine's: let go of everything without touching what is shared."""
         self._closed = True
         for worker in self._workers:
-            worker.forsake()
+            worker.abandon_after_fork()
         for end in self._bells:
             end.close()

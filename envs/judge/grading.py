@@ -4,8 +4,8 @@ Each kind of suite is a generator that yields the children to run at the same ti
 the verdict. It knows nothing of processes, so it is here that the trust ends: expected values stay in these frames, and
 whatever comes back is a claim.
 
-Several programs may share a child that has found each of them tame (see `inside/tame.py`). What was not run there, or
-did not end as if it had been alone, has no verdict yet, and is graded alone.
+Several programs may share a child that found each in the restricted subset (`inside/restricted_subset.py`). What was not
+run there, or did not end as if it had been alone, has no verdict yet, and is graded alone.
 """
 
 from __future__ import annotations
@@ -42,12 +42,12 @@ _MAX_ERROR = 8 * 1024  # bytes of a claimed exception
 _MAX_STDOUT = 64 * 1024  # bytes of the claim that holds what was printed
 
 
-#: Words that few tame programs have, which need not be tried then. It is no matter of trust: the child finds out.
-_UNTAMED = ("import", "class", "__", "try:", "yield")
+#: Words that few restricted programs have, which need not be tried then. It is no matter of trust: the child finds out.
+_UNRESTRICTED = ("import", "class", "__", "try:", "yield")
 #: Characters of the longest program that is worth a try.
 _LONGEST = 4096
-#: What tame programs raise by themselves. Other errors may be due to the child: with few builtins Python 3.12 can't
-#: divide huge numbers, which imports a module, and of memory and depth others may have left less.
+#: What restricted programs raise by themselves. Other errors may be due to the child: with few builtins Python 3.12
+#: can't divide huge numbers, which imports a module, and of memory and depth others may have left less.
 _OWN_ERRORS = """
     AttributeError IndentationError IndexError NameError OverflowError SyntaxError TabError TypeError UnboundLocalError
     ValueError ZeroDivisionError
@@ -72,7 +72,7 @@ class Request(NamedTuple):
         if not self.sharing or not isinstance(self.suite, Calls) or len(self.program) > _LONGEST:
             return False
         plain = all(line.count("{") == 2 for line in self.suite.inputs)
-        return plain and not any(word in self.program for word in _UNTAMED)
+        return plain and not any(word in self.program for word in _UNRESTRICTED)
 
 
 def grading(requests: Sequence[Request], memory: int) -> Grading:
@@ -174,7 +174,7 @@ def _shared_verdict(suite: Calls, lines: list[bytes], end: bytes) -> Verdict | N
 
 
 def _is_own(result: TestResult) -> bool:
-    """Whether a result is a value, or an error that a tame program raises by itself."""
+    """Whether a result is a value, or an error that a restricted program raises by itself."""
     kind, _, error = result.reason.partition(": ")
     return kind in ("passed", "wrong") or (kind == "error" and error.partition(":")[0] in _OWN_ERRORS.split())
 

@@ -175,7 +175,7 @@ class Judge:
         if self._finalizer is not None:
             self._finalizer.detach()
         if self._engine is not None:
-            self._engine.forsake()
+            self._engine.abandon_after_fork()
         closed, tier = self._closed, self._tier
         self._reset()
         self._closed, self._tier = closed, tier

@@ -72,7 +72,7 @@ class Stream:
         self._ended = False
         self._push()
 
-    def interest(self, listening: bool) -> int:
+    def poll_events(self, listening: bool) -> int:
         """The events to wait for, the one to read only where one listens; 0 where nothing more is to come."""
         reading = selectors.EVENT_READ if listening and not self._ended and not self.overflow else 0
         return reading | (selectors.EVENT_WRITE if self._unsent else 0)

@@ -17,8 +17,8 @@ _shared: dict[str, tuple[Judge, weakref.WeakSet[object]]] = {}
 os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release)
 
 
-def share(isolation: str, user: object) -> Judge:
-    """The judge of all users of this isolation, of whom `user` is one until it leaves or is no more."""
+def acquire(isolation: str, user: object) -> Judge:
+    """The judge of all users of this isolation; `user` is one of them until it releases it or is collected."""
     from textmdp.envs.judge import Judge
 
     with _lock:
@@ -29,8 +29,8 @@ def share(isolation: str, user: object) -> Judge:
         return judge
 
 
-def leave(isolation: str, user: object) -> None:
-    """`user` has done with it; the judge is closed if nobody else has one. Who shares again gets a new one."""
+def release(isolation: str, user: object) -> None:
+    """End the use by `user`; the judge closes with its last user, and the next `acquire` makes a new one."""
     with _lock:
         if isolation not in _shared or user not in _shared[isolation][1]:
             return

@@ -172,7 +172,7 @@ class Zygote:
                 self._process.wait(START_SECONDS)
         self.control.close()
 
-    def forsake(self) -> None:
+    def abandon_after_fork(self) -> None:
         """In a forked process: let go of what belongs to the other one."""
         self._process.returncode = 0
         self.control.close()
@@ -266,12 +266,12 @@ class Slot:
         for kind in list(self._zygotes):
             self._close_zygote(kind)
 
-    def forsake(self) -> None:
+    def abandon_after_fork(self) -> None:
         """In a forked process: let go of what belongs to the other one."""
         for run in self._runs:
             run.close()
         for zygote in self._zygotes.values():
-            zygote.forsake()
+            zygote.abandon_after_fork()
 
     def _launch_when_ready(self) -> None:
         zygotes = self._zygotes_of(self._launches)
@@ -298,15 +298,15 @@ class Slot:
 
     def _attend(self, zygote: Zygote, stream: Stream) -> None:
         """Wait for what a stream is interested in now."""
-        interest = stream.interest(self._listening)
-        if interest == stream.awaited:
+        events = stream.poll_events(self._listening)
+        if events == stream.awaited:
             return
         if stream.awaited:
             self._selector.unregister(stream.socket)
-        if interest:
+        if events:
             handler: Handler = (self, functools.partial(self._on_stream, zygote, stream))
-            self._selector.register(stream.socket, interest, handler)
-        stream.awaited = interest
+            self._selector.register(stream.socket, events, handler)
+        stream.awaited = events
 
     def _on_message(self, zygote: Zygote, events: int) -> None:
         zygote.receive()

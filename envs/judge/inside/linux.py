@@ -88,23 +88,6 @@ def reap() -> int:
     return pid
 
 
-def map_memory(size: int, protection: int, flags: int) -> int:
-    """The address of new memory, by mmap(2)."""
-    return _address("mmap", 0, size, protection, flags, -1, 0)
-
-
-def move_memory(address: int, size: int, flags: int, place: int) -> int:
-    """Where memory is that was somewhere else, by mremap(2)."""
-    return _address("mremap", address, size, size, flags, place)
-
-
-def _address(name: str, *arguments: int) -> int:
-    function = ctypes.CFUNCTYPE(ctypes.c_ssize_t, *[_Long] * len(arguments), use_errno=True)((name, _libc))
-    if (address := function(*arguments)) == -1:
-        raise OSError(ctypes.get_errno(), name)
-    return address
-
-
 def unshare(flags: int) -> None:
     """Leave the namespaces that `flags` names for new ones."""
     system_call("unshare", flags)

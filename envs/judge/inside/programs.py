@@ -11,7 +11,7 @@ the expected values (which never come here), and learns from the zygote how this
 and where several programs share a child, one of these follows each of them:
 
     end WALL CPU                         the seconds that it took
-    alone                                it is not tame (see `tame`), and was not run
+    alone                                it is outside of the `restricted_subset`, and was not run
 """
 
 import _sitebuiltins
@@ -28,7 +28,7 @@ import types
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-from . import tame, wire
+from . import restricted_subset, wire
 
 TAIL = 8 * 1024
 """Bytes kept of what a program prints."""
@@ -178,7 +178,7 @@ def run_calls(private: int) -> None:
             say_printed(private)
             return
         wall, cpu = time.perf_counter(), time.thread_time()
-        if not claim(private, entry, source, calls, only_tame=True):
+        if not claim(private, entry, source, calls, only_restricted=True):
             send(private, "alone\n")
             continue
         sys.modules.pop("solution", None)
@@ -186,13 +186,13 @@ def run_calls(private: int) -> None:
         send(private, f"end {time.perf_counter() - wall} {time.thread_time() - cpu}\n")
 
 
-def claim(private: int, entry: str, source: str, calls: list[str], only_tame: bool = False) -> bool:
-    """Run a program, and claim what comes of each call; False, with nothing run, where it is to be tame and is not."""
+def claim(private: int, entry: str, source: str, calls: list[str], only_restricted: bool = False) -> bool:
+    """Run a program, and claim what comes of each call; False, with nothing run, where it must be restricted and isn't."""
     try:
         code = compiled(source, "solution.py")
-        if only_tame and not tame.is_tame(code):
+        if only_restricted and not restricted_subset.is_restricted(code):
             return False
-        function = load(entry, code, tame.BUILTINS if only_tame else None)
+        function = load(entry, code, restricted_subset.BUILTINS if only_restricted else None)
     except BaseException as error:
         send(private, f"load {describe(error)}\n")
     else:

@@ -26,7 +26,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import NoReturn
 
-from . import hugepages, linux, preload, programs, sandbox, testing
+from . import linux, preload, programs, sandbox, testing
 from .sandbox import Layers, Limits
 
 MODES: dict[str, Callable[..., None]] = {
@@ -215,7 +215,6 @@ def _spent(clock: int) -> float:
 
 def prepare(zygote: Zygote, layers: Layers, modules: int) -> None:
     """All that children inherit: modules, what the interpreter sets up once, and the sandbox."""
-    hugepages.move_interpreter()
     preload.preload(modules)
     programs.furnish()
     sandbox.confine_zygote(layers, zygote.descriptors())

@@ -12,7 +12,7 @@ import numpy as np
 
 from textmdp.envs.core.task import Reply, Score, Task
 from textmdp.envs.data.response_budget import response_budget
-from textmdp.envs.judge.shared import leave, share
+from textmdp.envs.judge.shared import acquire, release
 from textmdp.envs.tasks.text_code.generator.generate import DEFAULT_LEVEL, Exercise, Programs, grammar
 from textmdp.envs.tasks.text_code.generator.mutants import first_mutant
 from textmdp.envs.tasks.text_code.generator.prefix import valid_prefix
@@ -134,7 +134,7 @@ class TextCode(Task[Exercise]):
             if not 0 < seconds < math.inf:
                 raise ValueError(f"{name}={seconds} must be a positive number of seconds")
         if judge is None:
-            share(isolation, self)  # starts nothing yet, and refuses an unknown isolation
+            acquire(isolation, self)  # starts nothing yet, and refuses an unknown isolation
         elif isolation != "best":
             raise ValueError(f"isolation={isolation!r} is for a judge that is made here; judge= has its own")
         self._scoring = Scoring("passed" if credit == "fraction" else "solved", bool(measure_runtime))
@@ -189,7 +189,7 @@ class TextCode(Task[Exercise]):
         new = [key for key in dict.fromkeys(keys) if not self._is_reference(*key)]
         pending: dict[tuple[Exercise, str], Pending] = {}
         if new:
-            judge = self._judge or share(self._isolation, self)
+            judge = self._judge or acquire(self._isolation, self)
             groups = [
                 [(program_of(state.problem, response), suite) for suite in suites(state.problem)]
                 for state, response in new
@@ -229,7 +229,7 @@ class TextCode(Task[Exercise]):
     def close(self) -> None:
         """Release the shared judge, which closes with its last task; a judge of your own stays open."""
         if self._judge is None:
-            leave(self._isolation, self)
+            release(self._isolation, self)
 
     def demonstrate(self, state: Exercise, rng: np.random.Generator) -> str:
         """The reference."""

@@ -18,7 +18,7 @@ from textmdp.agents.rollouts.scripted import CarelessExpertAgent
 from textmdp.envs import TokenVectorEnv
 from textmdp.envs.core.task import END_OF_TURN
 from textmdp.envs.judge import Judge
-from textmdp.envs.judge.shared import _shared, leave, share
+from textmdp.envs.judge.shared import _shared, acquire, release
 from textmdp.envs.judge.verdict import TestResult, Verdict
 from textmdp.envs.tasks.text_code import TextCode
 from textmdp.envs.tasks.text_code.generator.generate import LEVELS
@@ -222,7 +222,7 @@ def test_closing_the_shared_judge_while_grading_raises():
     state, _ = task.problem(0)
     (pending,) = task.submit([state], ["    while True: pass"], [RNG])
     for other in list(_shared["best"][1]):
-        leave("best", other)
+        release("best", other)
     with pytest.raises(RuntimeError, match="closed before this was graded"):
         pending.result()
 
@@ -277,7 +277,7 @@ def test_masked_programs_raise_no_name_errors():
                 token = options[rng.integers(len(options))]
                 text += token
             jobs.append((state.problem.stub + text, state.problem.hidden))
-        for (program, _), verdict in zip(jobs, share("best", task).grade(jobs), strict=True):
+        for (program, _), verdict in zip(jobs, acquire("best", task).grade(jobs), strict=True):
             for test in verdict.tests:
                 assert not test.reason.startswith(("error: NameError", "error: UnboundLocal", "error: Syntax")), program
 
@@ -296,7 +296,7 @@ def test_tasks_and_states_are_values():
 
 def test_tasks_of_a_process_share_a_judge():
     TASK.reply(TASK.problem(0)[0], "    return x", RNG)
-    assert share("best", TASK) is share("best", TextCode())
+    assert acquire("best", TASK) is acquire("best", TextCode())
     found = []
     state, _ = TASK.problem(1)
     threads = [
@@ -314,7 +314,7 @@ def test_the_last_environment_closes_the_shared_judge():
     code = """
 import gymnasium as gym, textmdp.envs
 from textmdp.envs.judge import Judge
-from textmdp.envs.judge.shared import _shared, share
+from textmdp.envs.judge.shared import _shared, acquire
 from textmdp.envs.tasks.text_code import TextCode
 
 def answer(task):
@@ -324,13 +324,13 @@ def answer(task):
 envs = [gym.make_vec("TextCode-v0", 2), gym.make("TextCode-v0"), gym.make("TextCodeResponse-v0")]
 tasks = [envs[0].mdp.task, *(env.unwrapped.mdp.task for env in envs[1:])]
 before = [answer(task) for task in tasks]
-judge = share("best", tasks[0])
+judge = acquire("best", tasks[0])
 for env in envs:
     assert not judge._closed
     env.close()
     env.close()
 assert judge._closed and not _shared
-assert [answer(task) for task in tasks] == before and share("best", tasks[0]) is not judge
+assert [answer(task) for task in tasks] == before and acquire("best", tasks[0]) is not judge
 with Judge(workers=1) as own:
     task = TextCode(judge=own)
     textmdp.envs.TokenVectorEnv(task).close()
@@ -344,8 +344,8 @@ print("done")
 def test_making_a_task_starts_nothing():
     code = (
         "import sys, textmdp.envs, gymnasium as gym; env = gym.make('TextCode-v0'); env.reset(seed=0); "
-        "import threading; from textmdp.envs.judge.shared import share; "
-        "print(threading.active_count(), share('best', env.unwrapped.mdp.task)._engine, "
+        "import threading; from textmdp.envs.judge.shared import acquire; "
+        "print(threading.active_count(), acquire('best', env.unwrapped.mdp.task)._engine, "
         "'textmdp.envs.judge.inside.zygote' in sys.modules)"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout

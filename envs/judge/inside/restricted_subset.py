@@ -60,7 +60,7 @@ _SUSPENDED = 0x20 | 0x80 | 0x200  # the flags of generators and coroutines
 _PLAIN = (bool, int, float, complex, str, type(None))
 
 
-def is_tame(module: types.CodeType) -> bool:
+def is_restricted(module: types.CodeType) -> bool:
     """Whether a compiled program is of the small language, with all its functions."""
     if not _OF_ATTRIBUTES.isdisjoint(module.co_code[::2]):
         return False  # so that the names in the module's table are those of globals, its own among them

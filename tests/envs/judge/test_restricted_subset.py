@@ -12,17 +12,17 @@ import pytest
 
 from textmdp.envs.judge import Judge, asserts, calls, engine
 from textmdp.envs.judge.grading import Request, grading
-from textmdp.envs.judge.inside import tame as tame_module
+from textmdp.envs.judge.inside import restricted_subset as subset_module
 from textmdp.envs.judge.inside.programs import compiled
-from textmdp.envs.judge.inside.tame import is_tame
+from textmdp.envs.judge.inside.restricted_subset import is_restricted
 from textmdp.envs.judge.runs import Outcome, Report
 
 PATIENT = {"wall": 60.0, "cpu": 30.0}
 SQUARES = calls("f", [((3,), {}), ((4,), {})], expected=[9, 16])
 
 
-def tame(source):
-    return is_tame(compiled(textwrap.dedent(source), "solution.py"))
+def restricted(source):
+    return is_restricted(compiled(textwrap.dedent(source), "solution.py"))
 
 
 class TestTheRule:
@@ -40,8 +40,8 @@ class TestTheRule:
             "def f(n):\n    go = lambda x: x + n\n    return go(1) if n in (1, 2.5, 'a', None) else f(n - 1)",
         ],
     )
-    def test_functions_of_data_are_tame(self, source):
-        assert tame(source)
+    def test_functions_of_data_are_restricted(self, source):
+        assert restricted(source)
 
     @pytest.mark.parametrize(
         "source",
@@ -102,10 +102,10 @@ class TestTheRule:
         ],
     )
     def test_who_could_do_more_is_not(self, source):
-        assert not tame(source)
+        assert not restricted(source)
 
     def test_every_builtin_is_decided_on(self):
-        kept = {name for name in dir(builtins) if tame(f"def f(x): return {name}")}
+        kept = {name for name in dir(builtins) if restricted(f"def f(x): return {name}")}
         unsafe = """
             eval exec compile open input getattr setattr delattr hasattr vars globals locals dir type object super
             property staticmethod classmethod memoryview callable format id breakpoint exit help iter next map filter
@@ -118,14 +118,14 @@ class TestTheRule:
     def test_every_attribute_is_decided_on(self):
         kinds = [kind for kind in (*vars(builtins).values(), *vars(types).values()) if isinstance(kind, type)]
         found = {name for kind in kinds for name in dir(kind)}
-        kept = {name for name in found if tame(f"def f(x): return x.{name}")}
+        kept = {name for name in found if restricted(f"def f(x): return x.{name}")}
         assert {"append", "upper", "join"} <= kept
         assert {"gi_frame", "tb_frame", "f_back", "f_globals", "co_code", "mro", "args", "obj", "send"} <= found - kept
         of_data = {name for kind in (str, list, set, dict, tuple) for name in dir(kind)}
         assert kept <= of_data - {"format", "format_map", "encode", "translate", "maketrans", "fromkeys"}
 
     def test_depth_is_no_obstacle(self):
-        assert tame("f = " + "lambda: " * 80 + "0")
+        assert restricted("f = " + "lambda: " * 80 + "0")
 
 
 @pytest.fixture
@@ -166,21 +166,22 @@ class TestSharing:
         assert [verdict.score for verdict in judge.grade(pairs, **PATIENT)] == [1.0] * 40
         assert [len(requests) for requests in judge.taken] == [1] * 40
 
-    def test_a_tame_program_has_no_other_builtins(self):
+    def test_a_restricted_program_has_no_other_builtins(self):
         body = """
 import os, sys
 sys.path.insert(0, sys.argv[1])
-from inside import programs, tame
+from inside import programs, restricted_subset
 programs.furnish()
 for name in ("help", "exit", "quit", "int", "open"):
-    assert not tame.is_tame(programs.compiled(f"h = {name}\\ndef f(x): return h(x)", "solution.py")), name
+    source = f"h = {name}\\ndef f(x): return h(x)"
+    assert not restricted_subset.is_restricted(programs.compiled(source, "solution.py")), name
 code = programs.compiled("def f(x): return len(x), int(x)", "solution.py")
 try:
-    programs.load("f", code, tame.BUILTINS)([])
+    programs.load("f", code, restricted_subset.BUILTINS)([])
 except NameError as error:
     os.write(2, str(error).encode())
 """
-        folder = tame_module.__file__.rpartition("/inside/")[0]
+        folder = subset_module.__file__.rpartition("/inside/")[0]
         done = subprocess.run([sys.executable, "-S", "-c", body, folder], capture_output=True, text=True, timeout=60)
         assert (done.returncode, done.stderr) == (0, "name 'int' is not defined")
 
@@ -245,7 +246,7 @@ except NameError as error:
         # From Python 3.12 on, division of huge numbers imports one, with the builtins of the program.
         suite = calls("f", [((90000,), {})], expected=[(1 << 90000) // ((1 << 30000) - 1) % 1000003])
         programs = [f"def f(n): return (1 << n) // ((1 << 30000) - 1) % 1000003  # {number}" for number in range(3)]
-        assert all(map(tame, programs))
+        assert all(map(restricted, programs))
         assert [verdict.score for verdict in grade(judge, programs, suite)] == [1.0] * 3
 
     def test_the_others_are_graded_alone(self, judge):
@@ -270,7 +271,7 @@ except NameError as error:
         ids=["loop", "loop at once", "no memory", "much memory", "depth", "recursion", "output"],
     )
     def test_none_suffers_from_another(self, judge, bad):
-        assert tame(bad)
+        assert restricted(bad)
         programs = [*RIGHTS[:20], bad, *RIGHTS[20:]]
         verdicts = grade(judge, programs, wall=2.0, cpu=1.0)
         assert [verdict.score for verdict in [*verdicts[:20], *verdicts[21:]]] == [1.0] * 40
