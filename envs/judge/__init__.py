@@ -50,9 +50,21 @@ from textmdp.envs.judge.verdict import TestResult, Verdict
 
 if TYPE_CHECKING:
     from textmdp.envs.judge.judge import Judge
+    from textmdp.envs.judge.slot import InfrastructureError
     from textmdp.envs.judge.tiers import TIERS, JudgeUnavailable
 
-__all__ = ["TIERS", "Judge", "JudgeUnavailable", "Suite", "TestResult", "Verdict", "asserts", "calls", "stdio"]
+__all__ = [
+    "TIERS",
+    "InfrastructureError",
+    "Judge",
+    "JudgeUnavailable",
+    "Suite",
+    "TestResult",
+    "Verdict",
+    "asserts",
+    "calls",
+    "stdio",
+]
 
 
 def __getattr__(name: str) -> Any:
@@ -65,4 +77,8 @@ def __getattr__(name: str) -> Any:
         from textmdp.envs.judge import tiers
 
         return getattr(tiers, name)
+    if name == "InfrastructureError":
+        from textmdp.envs.judge.slot import InfrastructureError
+
+        return InfrastructureError
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

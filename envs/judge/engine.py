@@ -16,10 +16,10 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from textmdp.envs.judge.grading import Grading, Request, all_killed, grading
+from textmdp.envs.judge.grading import Grading, Request, grading
 from textmdp.envs.judge.inside.sandbox import Layers
 from textmdp.envs.judge.runs import Outcome
-from textmdp.envs.judge.slot import Slot, SlotDied, SlotUnavailable
+from textmdp.envs.judge.slot import InfrastructureError, Slot, SlotDied, SlotUnavailable
 from textmdp.envs.judge.verdict import Verdict
 
 REMEMBERED = 4096
@@ -53,7 +53,8 @@ class Pending:
 
         Raises:
             TimeoutError: after `timeout` seconds; the grading goes on, ask again or `cancel`.
-            RuntimeError, OSError: where it could not be graded: no slot starts, or the judge was closed.
+            InfrastructureError: where no interpreter starts, or the one that graded was lost twice.
+            RuntimeError, OSError: where it could not be graded for another reason, such as a judge that was closed.
         """
         if not self._done.is_set() and self._process != os.getpid():
             raise RuntimeError("these programs were submitted before the fork; submit them again in this process")
@@ -66,7 +67,13 @@ class Pending:
             raise TimeoutError(f"not graded within {timeout} s")
         if self._error is not None:
             raise self._error
-        return [verdict for verdict in self._verdicts if verdict is not None]
+        verdicts = [verdict for verdict in self._verdicts if verdict is not None]
+        if len(verdicts) < len(self._verdicts):
+            raise InfrastructureError(
+                f"{len(self._verdicts) - len(verdicts)} of {len(self._verdicts)} programs have no verdict: a mistake "
+                "of the judge's, please report it; submit them again, to a new judge"
+            )
+        return verdicts
 
     def cancel(self) -> None:
         """Withdraw what is not graded yet; `result` raises then."""
@@ -267,7 +274,7 @@ class Engine:
                 if not isinstance(error, (SlotDied, SlotUnavailable)) or job.failures == 2:
                     self._fail(job, error)
                 elif job.deaths == 2:
-                    self._settle(job, all_killed(job.request.suite))
+                    self._fail(job, _lost(error))
                 else:
                     self._again(job)
 
@@ -317,3 +324,14 @@ class Engine:
             worker.abandon_after_fork()
         for end in self._bells:
             end.close()
+
+
+def _lost(error: Exception) -> InfrastructureError:
+    """The error of a program whose interpreter was lost for the second time, each time with no other program in it."""
+    failure = InfrastructureError(
+        f"the interpreter that graded a program was lost twice ({error}): this says nothing about the program, so "
+        "there is no verdict. Programs can't end it; something else did, often the kernel for want of memory (dmesg). "
+        "Give the machine more memory, or the judge fewer `workers` or less `memory` for each, and grade it again"
+    )
+    failure.__cause__ = error
+    return failure

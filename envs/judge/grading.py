@@ -4,8 +4,8 @@ Each kind of suite is a generator that yields the children to run at the same ti
 the verdict. It knows nothing of processes, so it is here that the trust ends: expected values stay in these frames, and
 whatever comes back is a claim.
 
-Several programs may share a child that found each in the restricted subset (`inside/restricted_subset.py`). What was not
-run there, or did not end as if it had been alone, has no verdict yet, and is graded alone.
+Several programs may share a child that found each in the restricted subset (`inside/restricted_subset.py`). What was
+not run there, or did not end as if it had been alone, has no verdict yet, and is graded alone.
 """
 
 from __future__ import annotations
@@ -107,11 +107,6 @@ def _grade_together(requests: Sequence[Request], memory: int) -> Grading:
     for index, (lines, end) in enumerate(_parts(outcome.claims)[: len(of_calls)]):
         verdicts[index] = _shared_verdict(of_calls[index][1], lines, end)
     return verdicts
-
-
-def all_killed(suite: Suite) -> Verdict:
-    """The verdict on a program that brought down its judge twice."""
-    return Verdict((KILLED,) * len(suite))
 
 
 def _grade_calls(program: str, suite: Calls, wall: float, cpu: float, memory: int) -> Steps:

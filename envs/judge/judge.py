@@ -103,7 +103,8 @@ class Judge:
 
         Raises:
             JudgeUnavailable: where the sandbox can't be had.
-            RuntimeError, OSError: where no interpreter can be started, or the judge was closed: never as a verdict.
+            InfrastructureError: where no interpreter starts, or the one that graded was lost twice: never a verdict.
+            RuntimeError, OSError: where it could not be graded for another reason, such as a judge that was closed.
         """
         return self.submit(programs, wall, cpu, sharing=sharing).result()
 

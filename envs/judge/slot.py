@@ -54,12 +54,16 @@ than to read it all at their end."""
 Handler = tuple["Slot", Callable[[int], None]]
 
 
+class InfrastructureError(RuntimeError):
+    """The judge could not decide, for no fault of the program's; the message says why, and what to do about it."""
+
+
 class SlotDied(Exception):  # noqa: N818  # the caller starts another
     """A zygote ended, left the protocol, or did not answer in time."""
 
 
-class SlotUnavailable(RuntimeError):  # noqa: N818
-    """A zygote could not be started, or could not do its part: no fault of the program's. The message says why."""
+class SlotUnavailable(InfrastructureError):  # noqa: N818
+    """A zygote could not be started, or could not do its part."""
 
 
 def _start(control: int, layers: Layers, modules: int) -> subprocess.Popen[bytes]:

@@ -187,7 +187,7 @@ def run_calls(private: int) -> None:
 
 
 def claim(private: int, entry: str, source: str, calls: list[str], only_restricted: bool = False) -> bool:
-    """Run a program, and claim what comes of each call; False, with nothing run, where it must be restricted and isn't."""
+    """Run a program, and claim what comes of each call; False, with nothing run, that must be restricted and isn't."""
     try:
         code = compiled(source, "solution.py")
         if only_restricted and not restricted_subset.is_restricted(code):

@@ -220,6 +220,8 @@ def prepare(zygote: Zygote, layers: Layers, modules: int) -> None:
     sandbox.confine_zygote(layers, zygote.descriptors())
     sys.argv[:] = [""]
     del sys.path[0]  # our own folder: nobody is to import the rest of it
+    if set_max_digits := getattr(sys, "set_int_max_str_digits", None):  # not before Python 3.10.7
+        set_max_digits(0)  # the limit guards against what the limits of time do here
     gc.collect()
     programs.warm_up()
     gc.freeze()  # a collection in a child would write to, and so copy, all that is inherited

@@ -165,6 +165,18 @@ class TestCalls:
         given = calls("f", [((value,), {}) for value in values], expected=[[value, value] for value in values])
         assert reasons(tiered, "def f(x): return [x, x]" + word, given) == ["passed"] * 4
 
+    def test_ints_of_any_length(self, tiered):
+        """Python refuses to write or read ints of more than 4,300 digits unless told otherwise."""
+        huge = 10**5000 + 7
+        text = "1" + "0" * 4999 + "7"
+        given = calls("f", [((huge,), {}), ((text,), {})], expected=[[huge, 5001], [huge, 5001]])
+        assert reasons(tiered, "def f(x): return [int(x), len(str(x))]", given) == ["passed"] * 2
+        suite = asserts("f", [f"assert f(1) == {text}", f"assert str(f(1)) == '{text}'"])
+        assert reasons(tiered, "def f(x): return 10**5000 + 7", suite) == ["passed"] * 2
+        assert reasons(tiered, "print(int(input()) + 1)", stdio(text, text[:-1] + "8")) == ["passed"]
+        with pytest.raises(ValueError, match="plain data"):
+            calls("f", [(({1: [10**5000], 2: object()},), {})], expected=[1])
+
     def test_what_arithmetic_imports(self, tiered):
         """From Python 3.12 on, dividing huge numbers takes a module."""
         program = "def f(n): return (1 << n) // ((1 << 30000) - 1) % 1000003"

@@ -18,9 +18,10 @@ from pathlib import Path
 import gymnasium as gym
 import pytest
 
-from textmdp.envs.judge import Judge, JudgeUnavailable, asserts, calls, slot, stdio
+from textmdp.envs.judge import InfrastructureError, Judge, JudgeUnavailable, asserts, calls, slot, stdio
 from textmdp.envs.judge.inside.sandbox import can_import
 from textmdp.envs.judge.tiers import layers
+from textmdp.envs.tasks.text_code.task import TextCode
 
 PATIENT = {"wall": 60.0, "cpu": 30.0}
 SQUARES = calls("f", [((3,), {}), ((4,), {})], expected=[9, 16])
@@ -125,7 +126,7 @@ class TestDeath:
             os.kill(pid, signal.SIGKILL)
         assert pending.result()[0].score == 1.0
 
-    def test_killed_again_and_again_is_a_verdict(self, best):
+    def test_killed_again_and_again_is_an_error(self, best):
         pending = best.submit([(ENDLESS, SQUARES)], wall=1000.0, cpu=1000.0)
 
         def kill():
@@ -135,9 +136,33 @@ class TestDeath:
             return pending.done()
 
         assert eventually(kill)
-        [verdict] = pending.result()
-        assert [test.reason for test in verdict.tests] == ["killed", "killed"]
+        with pytest.raises(InfrastructureError, match=r"lost twice .* fewer `workers`"):
+            pending.result()
         assert is_well(best)
+
+    def test_killed_again_and_again_is_an_error_of_the_task(self, best):
+        """Through TextCode: an honest program has no score then, least of all 0."""
+        task = TextCode(judge=best, wall=1000.0, cpu=1000.0)
+        state, _ = task.problem(0)
+        [future] = task.submit([state], ["    import time\n    while True: time.sleep(1)"], [None])
+
+        def kill():
+            for pid in running(best) if not future._pending.done() else ():
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            return future._pending.done()
+
+        assert eventually(kill)
+        with pytest.raises(InfrastructureError, match="lost twice"):
+            future.result()
+        assert is_well(best)
+
+    def test_a_missing_verdict_is_an_error(self, best):
+        pending = best.submit([(RIGHT, SQUARES), (WRONG, SQUARES)], **PATIENT)
+        pending.result()
+        pending._verdicts[0] = None
+        with pytest.raises(InfrastructureError, match="1 of 2 programs have no verdict"):
+            pending.result()
 
     def test_the_tests_own_zygote_killed(self, best):
         suite = asserts("f", ["assert f(3) == 9"])
