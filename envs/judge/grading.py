@@ -10,13 +10,13 @@ not run there, or did not end as if it had been alone, has no verdict yet, and i
 
 from __future__ import annotations
 
-import json
 import signal
 from collections.abc import Generator, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
 from textmdp.envs.judge import claims
+from textmdp.envs.judge.outputs import PASSED, WRONG, compared
 from textmdp.envs.judge.runs import Launch, Outcome
 from textmdp.envs.judge.suites import Asserts, Calls, Stdio, Suite
 from textmdp.envs.judge.verdict import TestResult, Verdict, error_reason
@@ -33,8 +33,6 @@ PATIENCE = 0.5
 """Seconds in which programs that share a child must be done, all of them: they take some milliseconds. The others have
 the limits that were asked for, alone."""
 
-PASSED = TestResult(True, "passed")
-WRONG = TestResult(False, "wrong")
 KILLED = TestResult(False, "killed")
 #: What a process dies of that runs out of memory without a MemoryError.
 _MEMORY_SIGNALS = (signal.SIGKILL, signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT)
@@ -71,6 +69,8 @@ class Request(NamedTuple):
         """
         if not self.sharing or not isinstance(self.suite, Calls) or len(self.program) > _LONGEST:
             return False
+        if self.suite.check != "result" or self.suite.preamble:
+            return False
         plain = all(line.count("{") == 2 for line in self.suite.inputs)
         return plain and not any(word in self.program for word in _UNRESTRICTED)
 
@@ -98,7 +98,7 @@ def _grade_alone(request: Request, memory: int) -> Grading:
 
 def _grade_together(requests: Sequence[Request], memory: int) -> Grading:
     of_calls = [(request.program, request.suite) for request in requests if isinstance(request.suite, Calls)]
-    payload = "\n".join(_calls_payload(program, suite) for program, suite in of_calls).encode("ascii")
+    payload = "\n".join(suite.program_payload(program) for program, suite in of_calls).encode("ascii")
     wall, cpu = (min(limit, PATIENCE) for limit in (requests[0].wall, requests[0].cpu))
     [outcome] = yield [Launch("calls", payload, wall, cpu, imports=False)]
     verdicts: list[Verdict | None] = [None] * len(of_calls)
@@ -110,16 +110,12 @@ def _grade_together(requests: Sequence[Request], memory: int) -> Grading:
 
 
 def _grade_calls(program: str, suite: Calls, wall: float, cpu: float, memory: int) -> Steps:
-    payload = _calls_payload(program, suite).encode("ascii")
-    [outcome] = yield [Launch("calls", payload, wall, cpu, _imports(program))]
+    payload = suite.program_payload(program).encode("ascii")
+    [outcome] = yield [Launch("calls", payload, wall, cpu, _imports(program, suite))]
     results, stdout = _call_results(suite, _lines(outcome.claims, len(suite) + 1))
     if len(results) < len(suite):
         results += [_missing(outcome, memory)] * (len(suite) - len(results))
     return Verdict(tuple(results), stdout, outcome.report.wall, outcome.report.cpu)
-
-
-def _calls_payload(program: str, suite: Calls) -> str:
-    return "\n".join([json.dumps([suite.entry, program, len(suite)]), *suite.inputs])
 
 
 def _call_results(suite: Calls, lines: list[bytes]) -> tuple[list[TestResult], str]:
@@ -176,8 +172,8 @@ def _is_own(result: TestResult) -> bool:
 
 def _grade_asserts(program: str, suite: Asserts, wall: float, cpu: float, memory: int) -> Steps:
     served, tested = yield [
-        Launch("served", json.dumps([suite.entry, program]).encode("ascii"), wall, cpu, _imports(program)),
-        Launch("tests", json.dumps([suite.entry, suite.setup, suite.tests]).encode("ascii"), wall, cpu, imports=True),
+        Launch("served", suite.program_payload(program).encode("ascii"), wall, cpu, _imports(program, suite)),
+        Launch("tests", suite.tests_payload().encode("ascii"), wall, cpu, imports=True),
     ]
     results: list[TestResult] = []
     stdout = ""
@@ -208,7 +204,7 @@ def _grade_asserts(program: str, suite: Asserts, wall: float, cpu: float, memory
 
 
 def _grade_stdio(program: str, suite: Stdio, wall: float, cpu: float, memory: int) -> Steps:
-    payload, imports = json.dumps(program).encode("ascii"), _imports(program)
+    payload, imports = suite.program_payload(program).encode("ascii"), _imports(program, suite)
     results: list[TestResult] = []
     stdout = ""
     spent_wall = spent_cpu = 0.0
@@ -221,28 +217,25 @@ def _grade_stdio(program: str, suite: Stdio, wall: float, cpu: float, memory: in
         spent_cpu += outcome.report.cpu
         printed = outcome.stdout.decode("utf-8", "surrogateescape")
         stdout = (stdout + printed.encode("utf-8", "replace").decode())[-STDOUT:]
-        results.append(_script_result(outcome, printed, expected, memory))
+        unusual = _unusual_end(outcome, memory)
+        results.append(unusual or compared(given, printed, expected, suite.compare, suite.tolerance))
     return Verdict(tuple(results), stdout, spent_wall, spent_cpu)
 
 
-def _script_result(outcome: Outcome, printed: str, expected: str, memory: int) -> TestResult:
+def _unusual_end(outcome: Outcome, memory: int) -> TestResult | None:
+    """The result of a program that did not end by itself, or not with status 0; None for the others."""
     if outcome.report.why != "exit" or outcome.overflow:
         return _missing(outcome, memory)
     if outcome.report.code:
         for line in _lines(outcome.claims, 1):
             return _error(line.partition(b" ")[2])
         return TestResult(False, error_reason("exit status", str(outcome.report.code)))
-    return PASSED if _shown(printed) == _shown(expected) else WRONG
+    return None
 
 
-def _shown(text: str) -> list[str]:
-    """The lines of a text without what can't be seen: blanks at the ends of lines, and empty lines at the end."""
-    return [line.rstrip() for line in text.rstrip().split("\n")]
-
-
-def _imports(program: str) -> bool:
+def _imports(program: str, suite: Suite) -> bool:
     """Whether a program may import something. That it hides the word costs it time, no more."""
-    return "import" in program
+    return "import" in program or "import" in suite.preamble
 
 
 def _lines(claimed: bytes, at_most: int) -> list[bytes]:
