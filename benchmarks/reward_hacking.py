@@ -36,6 +36,9 @@ from textmdp.envs.views.vector_env import TokenVectorEnv
 ENV_ID = "TextPoem-v0"
 #: Poems of four or six lines on a theme.
 DIFFICULTY = "rhyme"
+#: Episodes of an update.
+EPISODES = 256
+IMITATION_STEPS = 300
 PARTS = ("words", "length", "variety", "rhyme", "metre", "theme")
 Row = dict[str, Any]
 
@@ -65,7 +68,7 @@ SETTINGS = {
     "KL 0.1 in loss": Setting(0.1, "loss"),
     "gate": Setting(rewards="gate(length, lines, at_least=0.99) + 0.1 * length"),
     "product": Setting(rewards="lines * length"),
-    "proxy, 64 tokens": Setting(max_response_tokens=64),
+    "roomy budget": Setting(max_response_tokens=64),
 }
 
 
@@ -74,7 +77,7 @@ def config_of(setting: Setting, seed: int, updates: int) -> Config:
     return Config(
         seed=seed,
         updates=updates,
-        episodes=256,
+        episodes=EPISODES,
         learning_rate=1e-3,
         kl_coef=setting.kl_coef,
         kl_placement=setting.kl_placement,
@@ -93,7 +96,7 @@ def curves(run: tuple[int, int, int, int]) -> list[Row]:
     for name, setting in SETTINGS.items():
         if (budget := setting.max_response_tokens) not in starts:
             options = {"difficulty": DIFFICULTY, "max_response_tokens": budget}
-            starts[budget], _ = warm_start(ENV_ID, seed, ImitationConfig(seed=seed, steps=300), **options)
+            starts[budget], _ = warm_start(ENV_ID, seed, ImitationConfig(seed=seed, steps=IMITATION_STEPS), **options)
         start, envs = starts[budget], setting.envs(episodes)
         model = copy.deepcopy(start)
         config = config_of(setting, seed, updates)
@@ -157,6 +160,12 @@ def summary(rows: Sequence[Row]) -> list[Row]:
     return found
 
 
+def poems_of(points: Sequence[Row]) -> dict[str, list[str]]:
+    """Poems of a run (evaluations in order) at its start, at its best gold score and at its end."""
+    best = max(points, key=lambda row: row["gold"])
+    return {"start": points[0]["poems"], "best gold": best["poems"], "end": points[-1]["poems"]}
+
+
 def _estimate(values: Sequence[float]) -> list[float]:
     """The mean over seeds, and its 95 % bootstrap interval."""
     estimate = bootstrap(lambda x: np.mean(x, -1), values, rng=np.random.default_rng(0))
@@ -203,9 +212,6 @@ def main() -> None:
     arguments = seeds_parser(__doc__, updates=60, every=10, episodes=256).parse_args()
     runs = [(seed, arguments.updates, arguments.every, arguments.episodes) for seed in arguments.seeds]
     rows = parallel(curves, runs, arguments.jobs)
-    poems = {
-        f"{row['setting']}, update {row['update']}": row["poems"] for row in rows if row["seed"] == arguments.seeds[0]
-    }
     write_csv(
         [{name: value for name, value in row.items() if name != "poems"} for row in rows],
         arguments.out / "reward_hacking.csv",
@@ -215,7 +221,7 @@ def main() -> None:
         "difficulty": DIFFICULTY,
         "settings_of": {name: setting._asdict() for name, setting in SETTINGS.items()},
         "config": asdict(config_of(SETTINGS["proxy"], 0, arguments.updates)),
-        "poems": poems,
+        "poems": {name: poems_of(_by_seed(rows, name)[0]) for name in SETTINGS},
         **provenance("reward_hacking"),
     }
     write_json(figures, arguments.out / "reward_hacking.json")
