@@ -99,6 +99,15 @@ class Reply(NamedTuple, Generic[S]):
     """True if the episode terminates."""
 
 
+class Outcome(NamedTuple, Generic[S]):
+    """One of the possible replies to a response."""
+
+    probability: float
+    """Its probability, above 0; those of all outcomes add up to 1."""
+    reply: Reply[S]
+    """The reply."""
+
+
 class Future(Protocol[T_co]):
     """A result that may still be computed: a `concurrent.futures.Future`, or any object with these two methods."""
 
@@ -150,6 +159,16 @@ class Task(ABC, Generic[S]):
         The reply depends on the arguments alone. `rng` is the only source of randomness; every turn gets a new one,
         derived from the episode's key, so that a turn can be replayed with the same noise.
         """
+
+    def outcomes(self, state: S, response: str) -> Sequence[Outcome[S]]:
+        """The possible replies to `response` in `state`, with their probabilities: the distribution of `reply`.
+
+        Exact values are computed from it. The default is right for tasks whose replies draw no random numbers.
+
+        Raises:
+            TypeError: `reply` draws random numbers, and the task doesn't override this method.
+        """
+        return [Outcome(1.0, self.reply(state, response, _NoChance(type(self).__name__)))]  # type: ignore[arg-type]
 
     def reply_many(
         self, states: Sequence[S], responses: Sequence[str], rngs: Sequence[np.random.Generator]
@@ -257,6 +276,19 @@ class Task(ABC, Generic[S]):
     def vocabulary(self) -> Sequence[str] | None:
         """The tokens of the task's own compact tokenizer; None for bytes."""
         return None
+
+
+class _NoChance:
+    """A generator that refuses to draw."""
+
+    def __init__(self, task: str) -> None:
+        self._task = task
+
+    def __getattr__(self, name: str) -> object:
+        raise TypeError(
+            f"the replies of {self._task} draw random numbers (rng.{name}), so their probabilities are unknown: "
+            "override Task.outcomes(state, response)"
+        )
 
 
 def await_replies(pending: Sequence[Future[Reply[S]]]) -> list[Reply[S]]:

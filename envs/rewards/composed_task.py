@@ -12,7 +12,7 @@ from typing import Any, Generic
 import numpy as np
 from typing_extensions import NamedTuple
 
-from textmdp.envs.core.task import Future, Reply, S, Score, Task, await_replies
+from textmdp.envs.core.task import Future, Outcome, Reply, S, Score, Task, await_replies
 from textmdp.envs.rewards.expressions import Part, Spec, Sum, parse
 from textmdp.envs.rewards.functions import RewardError, RewardFunction, call, columns_of
 from textmdp.envs.rewards.rules import RULES
@@ -70,6 +70,13 @@ class ComposedTask(Task[Composed[S]]):
     def reply(self, state: Composed[S], response: str, rng: np.random.Generator) -> Reply[Composed[S]]:
         """Return the task's reply with the composed score."""
         return self.reply_many([state], [response], [rng])[0]
+
+    def outcomes(self, state: Composed[S], response: str) -> list[Outcome[Composed[S]]]:
+        """Return the task's possible replies with composed scores."""
+        outcomes = self.task.outcomes(state.state, response)
+        count = len(outcomes)
+        replies = self._composed([state] * count, [response] * count, [outcome.reply for outcome in outcomes])
+        return [Outcome(outcome.probability, reply) for outcome, reply in zip(outcomes, replies, strict=True)]
 
     def reply_many(
         self,

@@ -13,6 +13,7 @@ from stable_baselines3.common.env_checker import check_env as sb3_check_env
 
 from textmdp.envs import TASKS, TokenVectorEnv
 from textmdp.envs.env_checker import run_checks
+from textmdp.envs.tasks.diagnostics import DIAGNOSTICS
 from textmdp.envs.tasks.text_code.generator import generate
 from textmdp.envs.tasks.text_math.arithmetic import LEVELS
 from textmdp.envs.tasks.text_poem.task import LEVELS as POEM_LEVELS
@@ -41,6 +42,7 @@ VARIANTS = [
     ("TextSupport-v0", {"difficulty": "entry", "split": "test", "seed": 3, "grammar": True}),
     ("TextSupport-v0", {"difficulty": "hard", "show_policy": True}),
     ("TextSupport-v0", {"tokenizer": "bytes", "max_response_tokens": 100}),
+    *[(f"{task.__name__}-v0", {task.sweep[0]: task.sweep[1][place]}) for task in DIAGNOSTICS for place in (0, 3)],
 ]
 
 
