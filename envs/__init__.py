@@ -72,3 +72,4 @@ register_task("TextMath", "textmdp.envs.tasks.text_math:TextMath", reward_thresh
 register_task("TextGuess", "textmdp.envs.tasks.text_guess:TextGuess", reward_threshold=0.95)
 register_task("TextCode", "textmdp.envs.tasks.text_code:TextCode", reward_threshold=0.9)
 register_task("TextPoem", "textmdp.envs.tasks.text_poem:TextPoem", reward_threshold=0.95)
+register_task("TextSupport", "textmdp.envs.tasks.text_support:TextSupport", reward_threshold=0.9)

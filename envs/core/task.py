@@ -122,6 +122,8 @@ class Task(ABC, Generic[S]):
             the task: a response that reaches it is cut there and graded; see `response_budget` and `reply_to_cut`.
         max_text_bytes: the maximum number of UTF-8 bytes that the task writes in one episode, over all turns. The
             context length is derived from it, since a tokenizer makes at most one token of a byte.
+        max_text_tokens: the same in tokens of the task's own tokenizer, where that gives a shorter context; None for a
+            token a byte.
         full_marks: the return of an expert, penalties (negative contributions to a reward) left out; None if unknown,
             which needs a `success` of the task's own.
     """
@@ -130,6 +132,7 @@ class Task(ABC, Generic[S]):
     max_turns: int = 1
     max_response_tokens: int = 64
     max_text_bytes: int = 1024
+    max_text_tokens: int | None = None
     full_marks: float | None = 1.0
 
     @abstractmethod

@@ -56,6 +56,7 @@ class ComposedTask(Task[Composed[S]]):
         self._named = [part.name for part in outermost.parts() if part.function is None]
         self.num_problems, self.max_turns = task.num_problems, task.max_turns
         self.max_response_tokens, self.max_text_bytes = task.max_response_tokens, task.max_text_bytes
+        self.max_text_tokens = task.max_text_tokens
         self.full_marks = None  # an expert at the task is none at every reward
 
     def problem(self, index: int) -> tuple[Composed[S], str]:
