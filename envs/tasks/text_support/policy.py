@@ -172,7 +172,7 @@ def is_true(claim: str, days: int, facts: Facts, records: Records) -> bool:
         "moved": bool(facts.city) and order.city == facts.city,
         "too_late": order.status == DELIVERED and order.days > RETURN_DAYS,
         "used": facts.used,
-        "shipped": order.status in (SHIPPED, LOST, DELIVERED),
+        "shipped": order.status in (SHIPPED, LOST),
         "warranty_over": order.status == DELIVERED and order.days > WARRANTY_MONTHS * MONTH,
         "not_yours": order.owner != facts.name,
         "arrives": order.status == SHIPPED and order.days == days,
