@@ -3,7 +3,7 @@
 import gymnasium as gym
 import numpy as np
 import pytest
-from sb3_contrib import TRPO, MaskablePPO, QRDQN, RecurrentPPO
+from sb3_contrib import QRDQN, TRPO, MaskablePPO, RecurrentPPO
 from sb3_contrib.common.maskable.utils import get_action_masks
 from stable_baselines3 import A2C, DQN, PPO
 from stable_baselines3.common.env_util import make_vec_env
