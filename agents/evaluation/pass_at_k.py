@@ -60,7 +60,7 @@ def sample_problems(
     answers: list[str] = []
     for batch in rollouts(agent, envs, np.repeat(problems, samples).tolist(), seed):
         right += solved(batch, envs.mdp.task).tolist()
-        last = batch.turns == batch.turns.max(1, keepdims=True)  # (B, L)
+        last = batch.turns == batch.turns.max(1, keepdims=True)  # (B, T)
         answers += [_text(envs.mdp.tokenizer, row[at]) for row, at in zip(batch.tokens, last, strict=True)]
     shape = len(problems), samples
     return Samples(

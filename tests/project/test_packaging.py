@@ -43,7 +43,7 @@ MAY_IMPORT = {
     "agents.runs": (
         "agents.algorithms agents.rollouts agents.models agents.inference agents.evaluation agents.training"
     ),
-    "agents.sb3": "",
+    "agents.sb3": "agents.rollouts agents.models agents.inference",
     "agents.single_file": "",
     "agents": (
         "agents.algorithms agents.rollouts agents.models agents.inference agents.evaluation agents.training agents.runs"
