@@ -3,7 +3,9 @@
 Everything here shares a process with hostile code and is trusted by nobody. The judge's process checks each line, knows
 the expected values (which never come here), and learns from the zygote how this one ended. A claim is a line of ASCII:
 
+    loaded                               the program was loaded; the calls begin
     ok VALUE                             a call returned; VALUE as `wire` encodes it
+    output                               what it returned is longer than it may be
     error ["Type", "message", "Base"]    it raised, or returned what has no line; Base is the type's first builtin base
     load ["Type", "message", "Base"]     the program could not be loaded: no call was made
     stdout "text"                        the last 8 KiB of what it printed, at the end
@@ -148,11 +150,15 @@ def load(entry: str, code: types.CodeType, only: dict[str, object] | None = None
     raise NameError(f"name {entry!r} is not defined")
 
 
-def answer(function: Callable[..., object], call: str) -> str:
-    """The claim about one call; `call` is the encoded pair of positional and named arguments."""
+def answer(function: Callable[..., object], call: str, limit: int) -> str:
+    """The claim about one call; `call` is the encoded pair of positional and named arguments, `limit` the most bytes
+    of what it returns.
+    """
     args, kwargs = wire.read(call)
     try:
-        return f"ok {wire.encode(function(*args, **kwargs))}\n"
+        return f"ok {wire.encode(function(*args, **kwargs), limit)}\n"
+    except wire.TooLongError:
+        return "output\n"
     except BaseException as error:  # SystemExit and KeyboardInterrupt too: none of them is an answer
         return f"error {describe(error)}\n"
 
@@ -164,21 +170,21 @@ def say_printed(private: int) -> None:
 
 
 def run_calls(private: int) -> None:
-    """Mode `calls`: for one program or several, the payload has a line `[entry, program, count]` and a line for each
-    call; a claim a call goes back.
+    """Mode `calls`: for one program or several, the payload has a line `[entry, program, count, limit]` and a line for
+    each call; a claim a call goes back.
     """
     lines = read_all(private).decode("ascii").split("\n")
     at = 0
     while at < len(lines):
-        entry, source, count = wire.read(lines[at])
+        entry, source, count, limit = wire.read(lines[at])
         calls = lines[at + 1 : at + 1 + count]
         at += 1 + count
         if len(calls) + 1 == len(lines):
-            claim(private, entry, source, calls)
+            claim(private, entry, source, calls, limit)
             say_printed(private)
             return
         wall, cpu = time.perf_counter(), time.thread_time()
-        if not claim(private, entry, source, calls, only_restricted=True):
+        if not claim(private, entry, source, calls, limit, only_restricted=True):
             send(private, "alone\n")
             continue
         sys.modules.pop("solution", None)
@@ -186,7 +192,7 @@ def run_calls(private: int) -> None:
         send(private, f"end {time.perf_counter() - wall} {time.thread_time() - cpu}\n")
 
 
-def claim(private: int, entry: str, source: str, calls: list[str], only_restricted: bool = False) -> bool:
+def claim(private: int, entry: str, source: str, calls: list[str], limit: int, only_restricted: bool = False) -> bool:
     """Run a program, and claim what comes of each call; False, with nothing run, that must be restricted and isn't."""
     try:
         code = compiled(source, "solution.py")
@@ -196,22 +202,25 @@ def claim(private: int, entry: str, source: str, calls: list[str], only_restrict
     except BaseException as error:
         send(private, f"load {describe(error)}\n")
     else:
+        if not only_restricted:
+            send(private, "loaded\n")
         for call in calls:
-            send(private, answer(function, call))
+            send(private, answer(function, call, limit))
     return True
 
 
 def run_served(private: int, link: int) -> None:
-    """Mode `served`: the payload is `[entry, program]`; calls come over the link, one a line, until it is closed."""
-    entry, source = wire.read(read_all(private).decode("ascii"))
+    """Mode `served`: the payload is `[entry, program, limit]`; calls come over the link, one a line, to its end."""
+    entry, source, limit = wire.read(read_all(private).decode("ascii"))
     try:
         function = load(entry, compiled(source, "solution.py"))
     except BaseException as error:
         send(private, f"load {describe(error)}\n")
     else:
+        send(private, "loaded\n")
         with open(link, "rb", closefd=False) as calls:
             for call in calls:
-                send(link, answer(function, call.decode("ascii")))
+                send(link, answer(function, call.decode("ascii"), limit))
     say_printed(private)
 
 
@@ -260,7 +269,7 @@ def warm_up() -> None:
         calls = [wire.encode([(argument,), {}]) for argument in (1, 0)]
         judge, private = socket.socketpair()
         with judge, private:
-            judge.send("\n".join([json.dumps(["f", source, len(calls)]), *calls]).encode())
+            judge.send("\n".join([json.dumps(["f", source, len(calls), wire.LIMIT]), *calls]).encode())
             judge.shutdown(socket.SHUT_WR)
             run_calls(private.fileno())
         _tail.clear()

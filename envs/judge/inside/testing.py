@@ -24,8 +24,8 @@ from typing import Any
 from . import wire
 from .programs import describe, execute, new_module, read_all, send
 
-REPLY = 1024 * 1024
-"""Bytes of the longest reply that is read."""
+REPLY = 1 << 16
+"""Bytes of a reply besides the value that a call returned: an exception's message, at the most."""
 #: Raised by a call, these would end a loop of the tests (`all(map(f, …))`) as if all were well.
 _ENDINGS = (StopIteration, StopAsyncIteration)
 
@@ -39,12 +39,14 @@ class Link:
 
     Args:
         descriptor: of the socket
+        limit: the most bytes of a value that a call returns
         names: the non-finite numbers that the tests expect ("nan", "inf"); any other makes the call an error, since
             comparisons such as `if abs(a - b) > tolerance` let it through
     """
 
-    def __init__(self, descriptor: int, names: frozenset[str]) -> None:
+    def __init__(self, descriptor: int, limit: int, names: frozenset[str]) -> None:
         self._descriptor = descriptor
+        self._limit = limit + REPLY
         self._names = names
         self._rest = b""
         self.lost = ""
@@ -63,7 +65,7 @@ class Link:
             return value
         if kind == "error":
             raise exception(*json.loads(text))
-        raise self._give_up("lost")
+        raise self._give_up("output" if kind == "output" else "lost")
 
     def _line(self) -> bytes:
         chunks = [self._rest]
@@ -74,7 +76,7 @@ class Link:
                 raise self._give_up("lost")
             chunks.append(chunk)
             size += len(chunk)
-            if size > REPLY:
+            if size > self._limit:
                 raise self._give_up("output")
         line, _, self._rest = b"".join(chunks).partition(b"\n")
         return line
@@ -114,10 +116,10 @@ def exception(name: str, message: str, base: str) -> Exception:
 
 
 def run_tests(private: int, descriptor: int) -> None:
-    """Mode `tests`: the payload is `[entry, setup, [test, …]]`; a line a test goes back."""
-    entry, setup, tests = json.loads(read_all(private))
+    """Mode `tests`: the payload is `[entry, setup, [test, …], limit]`; a line a test goes back."""
+    entry, setup, tests, limit = json.loads(read_all(private))
     source = "\n".join([setup, *tests]).lower()
-    link = Link(descriptor, frozenset(name for name in ("nan", "inf") if name in source))
+    link = Link(descriptor, limit, frozenset(name for name in ("nan", "inf") if name in source))
 
     def candidate(*args: Any, **kwargs: Any) -> object:
         return link.call(args, kwargs)
