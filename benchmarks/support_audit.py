@@ -291,7 +291,7 @@ def _as_wanted(state: Dialogue) -> bool:
     return wanted == state.records and not state.broken
 
 
-def _leaks(before: Dialogue, after: Dialogue, acts: frozenset[str], said: str) -> set[str]:
+def _leaks(before: Dialogue, after: Dialogue, acts: frozenset[str], said: str) -> frozenset[str]:
     """The facts that a customer's answer gives away although nobody asked for them."""
     issue = before.scenario.issues[before.mind.issue]
     asked = {act.removeprefix("ask_") for act in acts if act.startswith("ask_")}
