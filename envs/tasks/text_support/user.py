@@ -142,8 +142,8 @@ class RuleUser:
 
 
 def say(scenario: Scenario, intent: str, draw: int, issue: Issue, number: int = 0) -> str:
-    """A phrase in the customer's manner."""
-    phrases = PHRASES[intent][scenario.style]
+    """A phrase in the customer's manner; at the entry level, what has no phrase is beside the point."""
+    phrases = PHRASES[intent].get(scenario.style) or PHRASES["irrelevant"][scenario.style]
     return phrases[draw % len(phrases)].format(
         number=number or issue.number, item=issue.item, name=scenario.name, code=scenario.code, city=issue.city
     )
