@@ -16,7 +16,7 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from textmdp.envs.judge.grading import Grading, Request, grading
+from textmdp.envs.judge.grading import Grading, Request, Sizes, grading
 from textmdp.envs.judge.inside.sandbox import Layers
 from textmdp.envs.judge.runs import Outcome
 from textmdp.envs.judge.slot import InfrastructureError, Slot, SlotDied, SlotUnavailable
@@ -242,7 +242,7 @@ class Engine:
                 idle = _Worker(self._layers, self._memory, self._output, self._selector, self._installed)
                 self._workers.append(idle)
             idle.jobs = jobs
-            idle.steps = grading([job.request for job in jobs], self._memory)
+            idle.steps = grading([job.request for job in jobs], Sizes(self._memory, self._output))
             self._guarded(idle, self._advance, idle, None)
 
     def _next(self) -> list[_Job]:

@@ -16,6 +16,7 @@ from types import TracebackType
 
 from textmdp.envs.judge import tiers
 from textmdp.envs.judge.engine import Engine, Pending, Request
+from textmdp.envs.judge.limits import check_limits
 from textmdp.envs.judge.modules import located
 from textmdp.envs.judge.suites import Asserts, Calls, Stdio, Suite
 from textmdp.envs.judge.verdict import Verdict
@@ -38,7 +39,8 @@ class Judge:
             write what the user may, so it is for programs that you trust, and warns.
         min_tier: the lowest tier that "best" may settle for.
         memory: bytes of address space for each program.
-        output: the most bytes that a program may return, or print to its standard output in a `stdio` suite.
+        output: the most bytes of one value that a program returns, or of what it prints to its standard output in a
+            case of a `stdio` suite.
         modules: names of installed modules, such as `("numpy",)`, that programs and tests may import besides the
             standard library. Those that name one of them are forked from interpreters that have imported it before
             their files got out of reach, so a part that is imported later needs a name of its own (`"scipy.stats"`).
@@ -100,14 +102,27 @@ class Judge:
             return self._tier
 
     def grade(
-        self, programs: Sequence[tuple[str, Suite]], wall: float = 3.0, cpu: float = 2.0, *, sharing: bool = False
+        self,
+        programs: Sequence[tuple[str, Suite]],
+        wall: float = 3.0,
+        cpu: float = 2.0,
+        *,
+        test_wall: float | None = None,
+        test_cpu: float | None = None,
+        sharing: bool = False,
     ) -> list[Verdict]:
         """The verdict on each program, in the order given.
 
+        A test that loops, sleeps or crashes costs itself: the others go on in a fresh process, and the score is the
+        same wherever it stands. What a busy machine takes from a program counts for neither limit.
+
         Args:
             programs: pairs of source text, whatever a model wrote, and the suite to test it with
-            wall: seconds of wall-clock time for each program, all its tests together
-            cpu: seconds of processor time for the same
+            wall: seconds in which each program may be idle (asleep or blocked), in all its tests together
+            cpu: seconds of processor time for each program, all its tests together
+            test_wall, test_cpu: the same for each test; None for half of the total where there are several tests. The
+                first test includes loading the program. The rest of the total is reserved for the other tests in equal
+                parts: with `cpu=2` and three tests one may take 1 second, and each other is sure of half a second.
             sharing: whether those that are plain functions of numbers and lists may follow each other in one process:
                 several times as fast, and no more apart than an interpreter can keep them (see `textmdp.envs.judge`)
 
@@ -116,13 +131,20 @@ class Judge:
             InfrastructureError: where no interpreter starts, or the one that graded was lost twice: never a verdict.
             RuntimeError, OSError: where it could not be graded for another reason, such as a judge that was closed.
         """
-        return self.submit(programs, wall, cpu, sharing=sharing).result()
+        return self.submit(programs, wall, cpu, test_wall=test_wall, test_cpu=test_cpu, sharing=sharing).result()
 
     def submit(
-        self, programs: Sequence[tuple[str, Suite]], wall: float = 3.0, cpu: float = 2.0, *, sharing: bool = False
+        self,
+        programs: Sequence[tuple[str, Suite]],
+        wall: float = 3.0,
+        cpu: float = 2.0,
+        *,
+        test_wall: float | None = None,
+        test_cpu: float | None = None,
+        sharing: bool = False,
     ) -> Pending:
         """As `grade`, without waiting: `submit(…).result()` is `grade(…)`."""
-        return self.submit_each([programs], wall, cpu, sharing=sharing)[0]
+        return self.submit_each([programs], wall, cpu, test_wall=test_wall, test_cpu=test_cpu, sharing=sharing)[0]
 
     def submit_each(
         self,
@@ -130,12 +152,12 @@ class Judge:
         wall: float = 3.0,
         cpu: float = 2.0,
         *,
+        test_wall: float | None = None,
+        test_cpu: float | None = None,
         sharing: bool = False,
     ) -> list[Pending]:
         """As `submit` for each of several groups of programs; faster, since more of them wait at the same time."""
-        for name, seconds in (("wall", wall), ("cpu", cpu)):
-            if not 0 < seconds < float("inf"):
-                raise ValueError(f"{name} must be a positive number of seconds, got {seconds}")
+        check_limits(wall, cpu, test_wall, test_cpu)
         requests: list[list[Request]] = []
         for programs in groups:
             requests.append([])
@@ -145,7 +167,9 @@ class Judge:
                         "a program must be a pair (source text, suite made by calls, asserts or stdio), "
                         f"got ({type(program).__name__}, {type(suite).__name__})"
                     )
-                requests[-1].append(Request(program, suite, float(wall), float(cpu), bool(sharing)))
+                requests[-1].append(
+                    Request(program, suite, float(wall), float(cpu), bool(sharing), test_wall, test_cpu)
+                )
         return self._running().submit(requests)
 
     def _running(self) -> Engine:

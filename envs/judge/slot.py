@@ -23,14 +23,17 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from textmdp.envs.judge.idleness import IdleClock
 from textmdp.envs.judge.inside import preload
 from textmdp.envs.judge.inside.sandbox import Layers, can_import
 from textmdp.envs.judge.runs import Launch, Outcome, Report, Run, Stream
 
 START_SECONDS = 60.0
 """Longest wait for a zygote to be ready (a tenth of a second on an idle machine)."""
-GRACE_SECONDS = 3.0
-"""How long after the wall limit a zygote has for ending a child and saying so."""
+GRACE_SECONDS = 10.0
+"""How long a zygote has for ending a child that it is to kill, and saying so."""
+TICK_SECONDS = 0.1
+"""The longest time until somebody looks how far a run is."""
 
 _FOLDER = str(Path(__file__).resolve().parent)
 # Hooks that modules want run after a fork are refused from the first import on (see `inside.preload`).
@@ -135,9 +138,22 @@ class Zygote:
         """Send off a run; raises SlotDied where nobody is there to take it."""
         self._number += 1
         self.run = run
-        mode, _, wall, cpu, *_ = run.launch
-        self._send(f"run {self._number} {mode} {wall} {cpu} {memory}", run.descriptors())
+        launch = run.launch
+        cap = launch.cpu.cap(launch.following(0))
+        limits = f"{launch.cpu.test} {cap} {launch.cpu.total} {memory}"
+        self._send(f"run {self._number} {launch.mode} {limits}", run.descriptors())
         run.handed_over()
+
+    @property
+    def pid(self) -> int:
+        """The process that was started for it."""
+        return self._process.pid
+
+    def mark_step(self, step: int) -> None:
+        """Have the limits of another step begin."""
+        if self.run is not None:
+            cpu = self.run.launch.cpu
+            self._send(f"mark {self._number} {cpu.cap(self.run.launch.following(step))}", [])
 
     def kill_run(self) -> None:
         """Have the child of the current run killed. It may have ended already."""
@@ -218,7 +234,7 @@ class Slot:
     Args:
         layers: what confines them
         memory: bytes of address space for each child
-        output: the most bytes that are taken from each stream of a child
+        output: the most bytes that a child may return, or print
         selector: where it registers what it waits for, with a `Handler` as data
         installed: modules for programs that name one of them, as `modules.located` writes them
     """
@@ -238,7 +254,13 @@ class Slot:
         self._launches: Sequence[Launch] = ()
         self._runs: list[Run] = []
         self._listening = False  # to what the runs write
-        self._limit = 0.0  # on the monotonic clock: when the runs have taken longer than they can
+        self._clock = IdleClock([], 0)  # of the runs
+        self._ticked = 0.0  # on the monotonic clock
+        self._interval = 0.0  # seconds until the next look
+        self._step = 0  # that the runs are known to be at
+        self._step_idle = 0.0  # idle time before that step
+        self._grace: float | None = None  # seconds left for a zygote that is to end a run
+        self._out_of_time = False
 
     def begin(self, launches: Sequence[Launch]) -> None:
         """Run these children at the same time; two of them are given a socket to each other.
@@ -264,20 +286,49 @@ class Slot:
         """How the children ended, once, when all have."""
         if not self._runs or any(run.report is None for run in self._runs):
             return None
-        outcomes = [run.outcome() for run in self._runs]
+        for run in self._runs:
+            if self._out_of_time and run.report is not None and run.report.why == "kill":
+                run.report = run.report._replace(why="wall")
+        outcomes = [run.outcome(self._clock.seconds, self._step) for run in self._runs]
         self._close_runs()
         return outcomes
 
     def expire(self) -> None:
-        """Do what is due at the deadline: listen to the runs, or raise what it means that it has passed."""
+        """Do what is due at the deadline: look how far the runs are, or raise what it means that it has passed."""
         if not self._runs:
-            raise SlotUnavailable(f"a zygote is not ready after {START_SECONDS} s")
-        if self._listening:
-            raise SlotDied("no answer in time")
-        self._listening, self.deadline = True, self._limit
-        for run, zygote in zip(self._runs, self._zygotes_of(run.launch for run in self._runs), strict=True):
+            raise SlotUnavailable(
+                f"a zygote is not ready after {START_SECONDS} s, so the machine is too busy or Python can't start in "
+                "the sandbox; `textmdp judge doctor` says which, and fewer `workers` ask less of the machine"
+            )
+        zygotes = self._zygotes_of(run.launch for run in self._runs)
+        self._listening = True
+        for run, zygote in zip(self._runs, zygotes, strict=True):
             for stream in run.streams:
+                stream.pull()
+                self._watch_overflow(zygote, stream)
                 self._attend(zygote, stream)
+        now = time.monotonic()
+        # What this process comes late, it was kept from running itself: no time of the program's.
+        passed = min(now - self._ticked, 2 * self._interval)
+        self._clock.advance(passed)
+        self._ticked = now
+        self._interval = min(TICK_SECONDS, 1.5 * self._interval)
+        self.deadline = now + self._interval
+        if self._grace is not None:
+            self._grace -= passed
+            if self._grace < 0:
+                raise SlotDied("no answer in time")
+            return
+        launch = self._runs[-1].launch
+        step = min(self._runs[-1].streams[0].lines, launch.steps - 1)
+        if step > self._step:
+            self._step, self._step_idle = step, self._clock.seconds
+            for zygote in zygotes:
+                zygote.mark_step(step)
+        cap = min(self._step_idle + launch.wall.test, launch.wall.cap(launch.following(step)))
+        if self._clock.seconds >= cap and self._clock.is_idle:
+            self._out_of_time = True
+            self._kill(zygotes)
 
     def close(self) -> None:
         """Kill everything. The slot can be used again: it starts anew."""
@@ -305,9 +356,11 @@ class Slot:
             zygote.launch(run, self._memory)
             for stream in run.streams:
                 self._attend(zygote, stream)
-        now = time.monotonic()
-        self.deadline = now + PATIENCE
-        self._limit = now + max(launch.wall for launch in launches) + GRACE_SECONDS
+        self._clock = IdleClock([zygote.pid for zygote in zygotes], 2 if self._layers.namespaces else 1)
+        self._step, self._step_idle, self._grace, self._out_of_time = 0, 0.0, None, False
+        self._interval = min(PATIENCE, *(launch.wall.test for launch in launches))
+        self._ticked = time.monotonic()
+        self.deadline = self._ticked + self._interval
 
     def _zygotes_of(self, launches: Iterable[Launch]) -> list[Zygote]:
         return [self._zygotes[self._kind(launch)] for launch in launches]
@@ -339,11 +392,19 @@ class Slot:
             self._launch_when_ready()
 
     def _on_stream(self, zygote: Zygote, stream: Stream, events: int) -> None:
-        overflowed = stream.overflow
         stream.handle(events)
-        if stream.overflow and not overflowed:
-            zygote.kill_run()
+        self._watch_overflow(zygote, stream)
         self._attend(zygote, stream)
+
+    def _watch_overflow(self, zygote: Zygote, stream: Stream) -> None:
+        """Have a child killed that writes more than it may."""
+        if stream.overflow and self._grace is None:
+            self._kill([zygote])
+
+    def _kill(self, zygotes: Iterable[Zygote]) -> None:
+        self._grace = GRACE_SECONDS
+        for zygote in zygotes:
+            zygote.kill_run()
 
     def _close_runs(self) -> None:
         runs, self._runs = self._runs, []

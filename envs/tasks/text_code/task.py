@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import operator
 from collections.abc import Collection, Sequence
 from os import PathLike
@@ -12,6 +11,7 @@ import numpy as np
 
 from textmdp.envs.core.task import Reply, Score, Task
 from textmdp.envs.data.response_budget import response_budget
+from textmdp.envs.judge.limits import check_limits
 from textmdp.envs.judge.shared import acquire, release
 from textmdp.envs.tasks.text_code.generator.generate import DEFAULT_LEVEL, Exercise, Programs, grammar
 from textmdp.envs.tasks.text_code.generator.mutants import first_mutant
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from textmdp.envs.judge.engine import Pending
 
 CREDITS = ("fraction", "all")
-#: The default limits in seconds of wall-clock and of processor time.
+#: The default limits: seconds of idle time and of processor time.
 WALL, CPU = 3.0, 2.0
 
 
@@ -100,7 +100,10 @@ class TextCode(Task[Exercise]):
     - `grammar`: True for the grammar of the difficulty's programs (`continuations`, the action mask). It allows
       programs that compile, read no unknown name, and can be finished within the budget. It needs the compact
       tokenizer.
-    - `wall`, `cpu`: the limits for all tests of a program together, in seconds of wall-clock and of processor time.
+    - `wall`, `cpu`: the limits for all tests of a program together: seconds in which it may be idle, and seconds of
+      processor time.
+    - `test_wall`, `test_cpu`: the same for each test; None for half of the total, see
+      `textmdp.envs.judge.Judge.grade`.
     - `isolation`: the confinement of programs, see `textmdp.envs.judge.Judge`. All tasks of a process with the same
       value share one judge. The first response starts it, and closing the last of their environments closes it.
     - `judge`: a judge of your own instead, which you close. For generated problems, programs that are plain functions
@@ -124,21 +127,24 @@ class TextCode(Task[Exercise]):
         grammar: bool = False,
         wall: float = WALL,
         cpu: float = CPU,
+        test_wall: float | None = None,
+        test_cpu: float | None = None,
         isolation: str = "best",
         judge: Judge | None = None,
         measure_runtime: bool = False,
     ):
         if credit not in CREDITS:
             raise ValueError(f"credit={credit!r} is none of {', '.join(map(repr, CREDITS))}")
-        for name, seconds in (("wall", wall), ("cpu", cpu)):
-            if not 0 < seconds < math.inf:
-                raise ValueError(f"{name}={seconds} must be a positive number of seconds")
+        check_limits(wall, cpu, test_wall, test_cpu)
         if judge is None:
             acquire(isolation, self)  # starts nothing yet, and refuses an unknown isolation
         elif isolation != "best":
             raise ValueError(f"isolation={isolation!r} is for a judge that is made here; judge= has its own")
         self._scoring = Scoring("passed" if credit == "fraction" else "solved", bool(measure_runtime))
-        self._wall, self._cpu, self._isolation, self._judge = wall, cpu, isolation, judge
+        self._isolation, self._judge = isolation, judge
+        self._limits = {"wall": wall, "cpu": cpu}
+        self._limits |= {} if test_wall is None else {"test_wall": test_wall}
+        self._limits |= {} if test_cpu is None else {"test_cpu": test_cpu}
         self._grammar = bool(grammar)
         self._generator: Programs | None = None
         self._rows: list[tuple[Exercise, str]] = []
@@ -196,7 +202,7 @@ class TextCode(Task[Exercise]):
                 for state, response in new
             ]
             sharing = self._generator is not None  # such programs consist of a few operations and names
-            pending = dict(zip(new, judge.submit_each(groups, self._wall, self._cpu, sharing=sharing), strict=True))
+            pending = dict(zip(new, judge.submit_each(groups, **self._limits, sharing=sharing), strict=True))
         return [GradedReply(key[0], pending.get(key), self._scoring) for key in keys]
 
     def success(self, scores: Sequence[Score]) -> bool:
