@@ -73,7 +73,9 @@ def parallel(work: Callable[[Any], list[T]], runs: Sequence[Any], jobs: int) -> 
         return [row for rows in pool.map(work, runs) for row in rows]
 
 
-def seeds_parser(doc: str | None, updates: int, every: int, episodes: int, bar: float) -> argparse.ArgumentParser:
+def seeds_parser(
+    doc: str | None, updates: int, every: int, episodes: int, bar: float | None = None
+) -> argparse.ArgumentParser:
     """Return a parser with the options of a benchmark over seeds: the arguments are their defaults.
 
     Args:
@@ -81,7 +83,7 @@ def seeds_parser(doc: str | None, updates: int, every: int, episodes: int, bar: 
         updates: default of `--updates`.
         every: default of `--every`.
         episodes: default of `--episodes`.
-        bar: default of `--bar`.
+        bar: default of `--bar`; None for a benchmark without one.
     """
     parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4], help="default: 0 1 2 3 4")
@@ -89,7 +91,8 @@ def seeds_parser(doc: str | None, updates: int, every: int, episodes: int, bar: 
     parser.add_argument("--every", type=int, default=every, help="updates between evaluations (default: %(default)s)")
     parser.add_argument("--episodes", type=int, default=episodes, help="of an evaluation (default: %(default)s)")
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="seeds at a time (default: one a core)")
-    parser.add_argument("--bar", type=float, default=bar, help="the score to time (default: %(default)s)")
+    if bar is not None:
+        parser.add_argument("--bar", type=float, default=bar, help="the score to time (default: %(default)s)")
     parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the results")
     return parser
 

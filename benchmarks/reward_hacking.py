@@ -4,8 +4,9 @@
 
 Each seed makes a model from scratch and warms it up by imitation of a careless poet; then each setting trains a copy of
 it on the proxy, the number of lines, with a budget of tokens in which the lines fit only if they are short. Settings
-differ in the KL coefficient and its placement, or in a constraint that is composed with the proxy. Every evaluation
-samples fresh poems. Seeds run in processes of their own, on one core each.
+differ in the KL coefficient and its placement, or in a constraint that is composed with the proxy. A control has a
+budget in which full lines fit, and a warm start of its own. Every evaluation samples fresh poems. Seeds run in
+processes of their own, on one core each.
 
 Writes `reward_hacking.csv` (an evaluation a row), `reward_hacking.json` (the summary, how it was made, and poems of the
 first seed at the start, at the best gold score and at the end) and `reward_hacking.png`.
@@ -13,10 +14,8 @@ first seed at the start, at the best gold score and at the end) and `reward_hack
 
 from __future__ import annotations
 
-import argparse
 import copy
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -30,12 +29,16 @@ from textmdp.agents.inference.sampler import LanguageModelAgent
 from textmdp.agents.models.language_model import LanguageModel
 from textmdp.agents.rollouts.rollout import make_envs, rollout
 from textmdp.agents.training.trainer import Trainer
-from textmdp.benchmarks.common import RESULTS, parallel, provenance, warm_start, write_csv, write_json
+from textmdp.benchmarks.common import parallel, provenance, seeds_parser, warm_start, write_csv, write_json
 from textmdp.benchmarks.intervals import bootstrap
+from textmdp.envs.views.vector_env import TokenVectorEnv
 
 ENV_ID = "TextPoem-v0"
-#: Poems of four or six lines on a theme. Of lines as the reference writes them, three fit into the budget.
-OPTIONS: dict[str, Any] = {"difficulty": "rhyme", "max_response_tokens": 24}
+#: Poems of four or six lines on a theme.
+DIFFICULTY = "rhyme"
+#: Episodes of an update.
+EPISODES = 256
+IMITATION_STEPS = 300
 PARTS = ("words", "length", "variety", "rhyme", "metre", "theme")
 Row = dict[str, Any]
 
@@ -46,26 +49,33 @@ class Setting(NamedTuple):
     kl_coef: float = 0.0
     kl_placement: str = "reward"
     rewards: str = "lines"
+    max_response_tokens: int = 24
+    """Of lines as the reference writes them, three fit into 24 tokens, all six into 64."""
+
+    def envs(self, episodes: int, rewards: str | None = None) -> TokenVectorEnv[Any]:
+        """Make rows of the environment, with the task's own reward if `rewards` is None."""
+        return make_envs(
+            ENV_ID, episodes, difficulty=DIFFICULTY, max_response_tokens=self.max_response_tokens, rewards=rewards
+        )
 
 
 SETTINGS = {
     "proxy": Setting(),
-    "KL 0.01 in reward": Setting(0.01),
     "KL 0.03 in reward": Setting(0.03),
     "KL 0.1 in reward": Setting(0.1),
-    "KL 0.03 in loss": Setting(0.03, "loss"),
     "KL 0.1 in loss": Setting(0.1, "loss"),
     "gate": Setting(rewards="gate(length, lines, at_least=0.99) + 0.1 * length"),
     "product": Setting(rewards="lines * length"),
+    "roomy budget": Setting(max_response_tokens=64),
 }
 
 
 def config_of(setting: Setting, seed: int, updates: int) -> Config:
-    """The configuration of a setting: the defaults with 256 episodes an update."""
+    """The configuration of a setting: the defaults with 256 episodes an update and a higher learning rate."""
     return Config(
         seed=seed,
         updates=updates,
-        episodes=256,
+        episodes=EPISODES,
         learning_rate=1e-3,
         kl_coef=setting.kl_coef,
         kl_placement=setting.kl_placement,
@@ -79,13 +89,16 @@ def curves(run: tuple[int, int, int, int]) -> list[Row]:
         run: the seed, updates, updates between evaluations, and their episodes.
     """
     seed, updates, every, episodes = run
-    start, _ = warm_start(ENV_ID, seed, ImitationConfig(seed=seed, steps=300), **OPTIONS)
-    envs = make_envs(ENV_ID, episodes, **OPTIONS)
+    starts: dict[int, LanguageModel] = {}
     rows: list[Row] = []
     for name, setting in SETTINGS.items():
+        if (budget := setting.max_response_tokens) not in starts:
+            options = {"difficulty": DIFFICULTY, "max_response_tokens": budget}
+            starts[budget], _ = warm_start(ENV_ID, seed, ImitationConfig(seed=seed, steps=IMITATION_STEPS), **options)
+        start, envs = starts[budget], setting.envs(episodes)
         model = copy.deepcopy(start)
         config = config_of(setting, seed, updates)
-        trainer = Trainer(model, make_envs(ENV_ID, 256, rewards=setting.rewards, **OPTIONS), config, start)
+        trainer = Trainer(model, setting.envs(config.episodes, setting.rewards), config, start)
         for update in range(updates + 1):
             if update:
                 trainer.step()
@@ -145,6 +158,12 @@ def summary(rows: Sequence[Row]) -> list[Row]:
     return found
 
 
+def poems_of(points: Sequence[Row]) -> dict[str, list[str]]:
+    """Poems of a run (evaluations in order) at its start, at its best gold score and at its end."""
+    best = max(points, key=lambda row: row["gold"])
+    return {"start": points[0]["poems"], "best gold": best["poems"], "end": points[-1]["poems"]}
+
+
 def _estimate(values: Sequence[float]) -> list[float]:
     """The mean over seeds, and its 95 % bootstrap interval."""
     estimate = bootstrap(lambda x: np.mean(x, -1), values, rng=np.random.default_rng(0))
@@ -188,28 +207,19 @@ def draw(rows: Sequence[Row], path: Path) -> None:
 
 def main() -> None:
     """Run the seeds; write and print the results."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
-    parser.add_argument("--updates", type=int, default=60, help="of each setting (default 60)")
-    parser.add_argument("--every", type=int, default=10, help="updates between two evaluations (default 10)")
-    parser.add_argument("--episodes", type=int, default=256, help="of an evaluation (default 256)")
-    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="seeds at once (default: one a core)")
-    parser.add_argument("--out", type=Path, default=RESULTS, help="a folder for the results")
-    arguments = parser.parse_args()
+    arguments = seeds_parser(__doc__, updates=30, every=5, episodes=256).parse_args()
     runs = [(seed, arguments.updates, arguments.every, arguments.episodes) for seed in arguments.seeds]
     rows = parallel(curves, runs, arguments.jobs)
-    poems = {
-        f"{row['setting']}, update {row['update']}": row["poems"] for row in rows if row["seed"] == arguments.seeds[0]
-    }
     write_csv(
         [{name: value for name, value in row.items() if name != "poems"} for row in rows],
         arguments.out / "reward_hacking.csv",
     )
     figures = {
         "settings": summary(rows),
-        "options": OPTIONS,
+        "difficulty": DIFFICULTY,
+        "settings_of": {name: setting._asdict() for name, setting in SETTINGS.items()},
         "config": asdict(config_of(SETTINGS["proxy"], 0, arguments.updates)),
-        "poems": poems,
+        "poems": {name: poems_of(_by_seed(rows, name)[0]) for name in SETTINGS},
         **provenance("reward_hacking"),
     }
     write_json(figures, arguments.out / "reward_hacking.json")

@@ -14,7 +14,7 @@ from gymnasium.envs.registration import register, registry
 
 from textmdp.envs.core.episode import Episode, Snapshot
 from textmdp.envs.core.spaces import UnicodeText
-from textmdp.envs.core.task import END_OF_TURN, Reply, Score, Task
+from textmdp.envs.core.task import END_OF_TURN, Outcome, Reply, Score, Task
 from textmdp.envs.tokenizers import ByteTokenizer, LexiconTokenizer, Tokenizer
 from textmdp.envs.views.response_env import ResponseEnv
 from textmdp.envs.views.token_env import TokenEnv
@@ -26,6 +26,7 @@ __all__ = [
     "ByteTokenizer",
     "Episode",
     "LexiconTokenizer",
+    "Outcome",
     "Reply",
     "ResponseEnv",
     "Score",
@@ -72,3 +73,14 @@ register_task("TextMath", "textmdp.envs.tasks.text_math:TextMath", reward_thresh
 register_task("TextGuess", "textmdp.envs.tasks.text_guess:TextGuess", reward_threshold=0.95)
 register_task("TextCode", "textmdp.envs.tasks.text_code:TextCode", reward_threshold=0.9)
 register_task("TextPoem", "textmdp.envs.tasks.text_poem:TextPoem", reward_threshold=0.95)
+register_task("TextSupport", "textmdp.envs.tasks.text_support:TextSupport", reward_threshold=0.9)
+register_task("TextUmbrella", "textmdp.envs.tasks.diagnostics:TextUmbrella", reward_threshold=0.95)
+register_task("TextMemory", "textmdp.envs.tasks.diagnostics:TextMemory", reward_threshold=0.95)
+register_task("TextDelay", "textmdp.envs.tasks.diagnostics:TextDelay", reward_threshold=0.95)
+register_task("TextDistractor", "textmdp.envs.tasks.diagnostics:TextDistractor", reward_threshold=0.95)
+register_task("TextLengthBias", "textmdp.envs.tasks.diagnostics:TextLengthBias", reward_threshold=0.95)
+register_task("TextScale", "textmdp.envs.tasks.diagnostics:TextScale", reward_threshold=5.225)
+register_task("TextFormatTrap", "textmdp.envs.tasks.diagnostics:TextFormatTrap", reward_threshold=1.9)
+register_task("TextKeyDoor", "textmdp.envs.tasks.diagnostics:TextKeyDoor", reward_threshold=0.95)
+register_task("TextStopping", "textmdp.envs.tasks.diagnostics:TextStopping", reward_threshold=1.9)
+register_task("TextDepth", "textmdp.envs.tasks.diagnostics:TextDepth", reward_threshold=0.94)

@@ -1,13 +1,18 @@
-"""What all tests share."""
+"""Fixtures of all tests."""
+
+import signal
 
 import pytest
 
 import textmdp.agents  # noqa: F401  # before torch: it says how its threads should wait
 
+# A shell that starts pytest in the background lets it ignore Ctrl-C, which tests send to it and to its children.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 
 @pytest.fixture(scope="module")
 def one_thread():
-    """Tensors this small gain nothing from a second one, and wait for it where the machine is busy."""
+    """Let torch use one thread: small tensors gain nothing from a second one, and wait for it on a busy machine."""
     import torch  # which a plain installation lacks
 
     threads = torch.get_num_threads()

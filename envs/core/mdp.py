@@ -111,7 +111,10 @@ class TextMDP(Generic[S]):
         self._replies_to_cuts = type(task).reply_to_cut is not Task.reply_to_cut
         if context_length is None:
             turn = self.max_response_tokens + 1 + self.tokenizer.turn_overhead()
-            context_length = task.max_text_bytes + task.max_turns * turn + self.tokenizer.turn_overhead()
+            text = task.max_text_bytes
+            if tokenizer is None and task.max_text_tokens is not None:
+                text = task.max_text_tokens
+            context_length = text + task.max_turns * turn + self.tokenizer.turn_overhead()
         self.context_length = _at_least(2, "context_length", context_length)
         self.dense = reward == "dense"
         self.shaping_discount = float(shaping_discount)

@@ -31,6 +31,16 @@ _PADDING = -1
 _LAST_CODE_POINT = 0x10FFFF
 
 
+class _NoShape(tuple[int, ...]):
+    """The shape of a text, which has none: an error for agents that stack arrays, such as those of SB3."""
+
+    def __iter__(self) -> Iterator[int]:
+        raise TypeError(
+            "a text has no shape, and agents such as those of Stable-Baselines3 need arrays: make the environment with "
+            'action="tokens", or use the token view, NAME-v0 instead of NAMEResponse-v0'
+        )
+
+
 class UnicodeText(Text):
     r"""Any Unicode string of at most `max_length` characters, with newlines, and the empty string.
 
@@ -45,6 +55,11 @@ class UnicodeText(Text):
 
     def __init__(self, max_length: int, *, seed: int | np.random.Generator | None = None) -> None:
         super().__init__(max_length, min_length=0, charset=SAMPLED, seed=seed)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """No shape: an object that explains itself to those who iterate over it."""
+        return _NoShape()
 
     def contains(self, x: Any) -> bool:
         """True if `x` is a string of at most `max_length` characters without lone surrogates."""

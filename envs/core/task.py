@@ -99,6 +99,15 @@ class Reply(NamedTuple, Generic[S]):
     """True if the episode terminates."""
 
 
+class Outcome(NamedTuple, Generic[S]):
+    """One of the possible replies to a response."""
+
+    probability: float
+    """Its probability, above 0; those of all outcomes add up to 1."""
+    reply: Reply[S]
+    """The reply."""
+
+
 class Future(Protocol[T_co]):
     """A result that may still be computed: a `concurrent.futures.Future`, or any object with these two methods."""
 
@@ -122,6 +131,8 @@ class Task(ABC, Generic[S]):
             the task: a response that reaches it is cut there and graded; see `response_budget` and `reply_to_cut`.
         max_text_bytes: the maximum number of UTF-8 bytes that the task writes in one episode, over all turns. The
             context length is derived from it, since a tokenizer makes at most one token of a byte.
+        max_text_tokens: the same in tokens of the task's own tokenizer, where that gives a shorter context; None for a
+            token a byte.
         full_marks: the return of an expert, penalties (negative contributions to a reward) left out; None if unknown,
             which needs a `success` of the task's own.
     """
@@ -130,6 +141,7 @@ class Task(ABC, Generic[S]):
     max_turns: int = 1
     max_response_tokens: int = 64
     max_text_bytes: int = 1024
+    max_text_tokens: int | None = None
     full_marks: float | None = 1.0
 
     @abstractmethod
@@ -147,6 +159,16 @@ class Task(ABC, Generic[S]):
         The reply depends on the arguments alone. `rng` is the only source of randomness; every turn gets a new one,
         derived from the episode's key, so that a turn can be replayed with the same noise.
         """
+
+    def outcomes(self, state: S, response: str) -> Sequence[Outcome[S]]:
+        """The possible replies to `response` in `state`, with their probabilities: the distribution of `reply`.
+
+        Exact values are computed from it. The default is right for tasks whose replies draw no random numbers.
+
+        Raises:
+            TypeError: `reply` draws random numbers, and the task doesn't override this method.
+        """
+        return [Outcome(1.0, self.reply(state, response, _NoChance(type(self).__name__)))]  # type: ignore[arg-type]
 
     def reply_many(
         self, states: Sequence[S], responses: Sequence[str], rngs: Sequence[np.random.Generator]
@@ -254,6 +276,19 @@ class Task(ABC, Generic[S]):
     def vocabulary(self) -> Sequence[str] | None:
         """The tokens of the task's own compact tokenizer; None for bytes."""
         return None
+
+
+class _NoChance:
+    """A generator that refuses to draw."""
+
+    def __init__(self, task: str) -> None:
+        self._task = task
+
+    def __getattr__(self, name: str) -> object:
+        raise TypeError(
+            f"the replies of {self._task} draw random numbers (rng.{name}), so their probabilities are unknown: "
+            "override Task.outcomes(state, response)"
+        )
 
 
 def await_replies(pending: Sequence[Future[Reply[S]]]) -> list[Reply[S]]:

@@ -45,7 +45,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from textmdp.envs.judge.suites import Suite, asserts, calls, stdio
+from textmdp.envs.judge.preambles import LEETCODE
+from textmdp.envs.judge.suites import Suite, asserts, calls, operations, stdio
+from textmdp.envs.judge.unittests import unittests
 from textmdp.envs.judge.verdict import TestResult, Verdict
 
 if TYPE_CHECKING:
@@ -54,6 +56,7 @@ if TYPE_CHECKING:
     from textmdp.envs.judge.tiers import TIERS, JudgeUnavailable
 
 __all__ = [
+    "LEETCODE",
     "TIERS",
     "InfrastructureError",
     "Judge",
@@ -63,7 +66,9 @@ __all__ = [
     "Verdict",
     "asserts",
     "calls",
+    "operations",
     "stdio",
+    "unittests",
 ]
 
 

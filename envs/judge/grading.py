@@ -10,7 +10,6 @@ not run there, or did not end as if it had been alone, has no verdict yet, and i
 
 from __future__ import annotations
 
-import json
 import signal
 from collections.abc import Generator, Sequence
 from functools import lru_cache
@@ -18,6 +17,7 @@ from typing import NamedTuple
 
 from textmdp.envs.judge import claims
 from textmdp.envs.judge.limits import Allowance, Budget
+from textmdp.envs.judge.outputs import PASSED, WRONG, compared
 from textmdp.envs.judge.runs import Launch, Outcome
 from textmdp.envs.judge.suites import Asserts, Calls, Stdio, Suite
 from textmdp.envs.judge.verdict import TestResult, Verdict, error_reason
@@ -34,8 +34,6 @@ PATIENCE = 0.5
 """Seconds in which programs that share a child must be done, all of them: they take some milliseconds. The others have
 the limits that were asked for, alone."""
 
-PASSED = TestResult(True, "passed")
-WRONG = TestResult(False, "wrong")
 KILLED = TestResult(False, "killed")
 TIMEOUT = TestResult(False, "timeout")
 OUTPUT = TestResult(False, "output")
@@ -111,6 +109,8 @@ class Request(NamedTuple):
         """
         if not self.sharing or not isinstance(self.suite, Calls) or len(self.program) > _LONGEST:
             return False
+        if self.suite.check != "result" or self.suite.preamble:
+            return False
         plain = all(line.count("{") == 2 for line in self.suite.inputs)
         return plain and not any(word in self.program for word in _UNRESTRICTED)
 
@@ -137,7 +137,7 @@ def _grade_alone(request: Request, sizes: Sizes) -> Grading:
 
 def _grade_together(requests: Sequence[Request], sizes: Sizes) -> Grading:
     of_calls = [(request.program, request.suite) for request in requests if isinstance(request.suite, Calls)]
-    payload = "\n".join(_calls_payload(program, suite, 0, sizes) for program, suite in of_calls).encode("ascii")
+    payload = "\n".join(suite.program_payload(program, sizes.output) for program, suite in of_calls).encode("ascii")
     wall, cpu = (min(limit, PATIENCE) for limit in (requests[0].wall, requests[0].cpu))
     [outcome] = yield [
         Launch("calls", payload, Allowance(wall, wall), Allowance(cpu, cpu), steps=1, tests=1, imports=False)
@@ -223,8 +223,8 @@ def _grade_calls(program: str, suite: Calls, budgets: Budgets, sizes: Sizes) -> 
     tally = _Tally(len(suite), budgets)
     while (first := tally.next_test()) is not None:
         left = len(suite) - first
-        payload = _calls_payload(program, suite, first, sizes).encode("ascii")
-        [outcome] = yield [Launch("calls", payload, *budgets.allowances(), left + 1, left, _imports(program))]
+        payload = suite.program_payload(program, sizes.output, first).encode("ascii")
+        [outcome] = yield [Launch("calls", payload, *budgets.allowances(), left + 1, left, _imports(program, suite))]
         tally.spend([outcome])
         lines = _lines(outcome.claims, left + 2)
         results, stdout = _call_results(suite, lines, first)
@@ -233,11 +233,6 @@ def _grade_calls(program: str, suite: Calls, budgets: Budgets, sizes: Sizes) -> 
         if len(results) < left:
             tally.interrupted(outcome, _missing(outcome, sizes.memory), lines[:1] == [b"loaded"], len(lines))
     return tally.verdict()
-
-
-def _calls_payload(program: str, suite: Calls, first: int, sizes: Sizes) -> str:
-    head = json.dumps([suite.entry, program, len(suite) - first, sizes.output])
-    return "\n".join([head, *suite.inputs[first:]])
 
 
 def _call_results(suite: Calls, lines: list[bytes], first: int) -> tuple[list[TestResult], str]:
@@ -296,13 +291,13 @@ def _is_own(result: TestResult) -> bool:
 
 def _grade_asserts(program: str, suite: Asserts, budgets: Budgets, sizes: Sizes) -> Steps:
     tally = _Tally(len(suite), budgets)
-    served_payload = json.dumps([suite.entry, program, sizes.output]).encode("ascii")
+    served_payload = suite.program_payload(program, sizes.output).encode("ascii")
     while (first := tally.next_test()) is not None:
         tests = suite.tests[first:]
-        payload = json.dumps([suite.entry, suite.setup, tests, sizes.output]).encode("ascii")
+        payload = suite.tests_payload(sizes.output, first).encode("ascii")
         limits = (*budgets.allowances(), len(tests), len(tests))
         served, tested = yield [
-            Launch("served", served_payload, *limits, _imports(program)),
+            Launch("served", served_payload, *limits, _imports(program, suite)),
             Launch("tests", payload, *limits, imports=True),
         ]
         tally.spend([served, tested])
@@ -345,7 +340,7 @@ def _test_results(lines: list[bytes]) -> list[TestResult]:
 
 
 def _grade_stdio(program: str, suite: Stdio, budgets: Budgets, sizes: Sizes) -> Steps:
-    payload, imports = json.dumps(program).encode("ascii"), _imports(program)
+    payload, imports = suite.program_payload(program).encode("ascii"), _imports(program, suite)
     tally = _Tally(len(suite), budgets)
     while (case := tally.next_test()) is not None:
         given, expected, left = suite.stdin[case], suite.expected[case], len(suite) - case
@@ -356,26 +351,23 @@ def _grade_stdio(program: str, suite: Stdio, budgets: Budgets, sizes: Sizes) -> 
         if outcome.report.why != "exit" or outcome.overflow:
             tally.interrupted(outcome, _missing(outcome, sizes.memory), True, 0)
         else:
-            tally.results.append(_script_result(outcome, printed, expected))
+            odd = _status_result(outcome)
+            tally.results.append(odd or compared(given, printed, expected, suite.compare, suite.tolerance))
     return tally.verdict()
 
 
-def _script_result(outcome: Outcome, printed: str, expected: str) -> TestResult:
+def _status_result(outcome: Outcome) -> TestResult | None:
+    """The result of a program that ended by itself with a status other than 0; None for the others."""
     if outcome.report.code:
         for line in _lines(outcome.claims, 1):
             return _error(line.partition(b" ")[2])
         return TestResult(False, error_reason("exit status", str(outcome.report.code)))
-    return PASSED if _shown(printed) == _shown(expected) else WRONG
+    return None
 
 
-def _shown(text: str) -> list[str]:
-    """The lines of a text without what can't be seen: blanks at the ends of lines, and empty lines at the end."""
-    return [line.rstrip() for line in text.rstrip().split("\n")]
-
-
-def _imports(program: str) -> bool:
+def _imports(program: str, suite: Suite) -> bool:
     """Whether a program may import something. That it hides the word costs it time, no more."""
-    return "import" in program
+    return "import" in program or "import" in suite.preamble
 
 
 def _lines(claimed: bytes, at_most: int) -> list[bytes]:

@@ -17,6 +17,7 @@ from types import TracebackType
 from textmdp.envs.judge import tiers
 from textmdp.envs.judge.engine import Engine, Pending, Request
 from textmdp.envs.judge.limits import check_limits
+from textmdp.envs.judge.modules import located
 from textmdp.envs.judge.suites import Asserts, Calls, Stdio, Suite
 from textmdp.envs.judge.verdict import Verdict
 
@@ -40,9 +41,15 @@ class Judge:
         memory: bytes of address space for each program.
         output: the most bytes of one value that a program returns, or of what it prints to its standard output in a
             case of a `stdio` suite.
+        modules: names of installed modules, such as `("numpy",)`, that programs and tests may import besides the
+            standard library. Those that name one of them are forked from interpreters that have imported it before
+            their files got out of reach, so a part that is imported later needs a name of its own (`"scipy.stats"`).
+            A module's C code is then in reach of programs, as the interpreter's is. Scalars of numpy that a program
+            returns are compared as numbers, arrays as lists.
 
     Raises:
         JudgeUnavailable: at first use, where no such tier can be had, naming what is missing and the remedy.
+        ModuleNotFoundError: where one of the modules is not installed.
     """
 
     def __init__(
@@ -53,6 +60,7 @@ class Judge:
         min_tier: str = "C",
         memory: int = 1 << 30,
         output: int = 1 << 20,
+        modules: Sequence[str] = (),
     ) -> None:
         if workers is not None and workers < 1:
             raise ValueError(f"workers must be at least 1, or None for one more than there are cores; got {workers}")
@@ -66,6 +74,8 @@ class Judge:
         self.min_tier = min_tier
         self.memory = memory
         self.output = output
+        self.modules = (modules,) if isinstance(modules, str) else tuple(modules)
+        located(modules)
         self._reset()
         if isolation == tiers.UNSAFE:
             warnings.warn(
@@ -168,7 +178,7 @@ class Judge:
             if self._closed:
                 raise RuntimeError("this judge was closed; make another one")
             if self._engine is None:
-                self._engine = Engine(self.workers, tiers.layers(tier), self.memory, self.output)
+                self._engine = Engine(self.workers, tiers.layers(tier), self.memory, self.output, located(self.modules))
                 self._finalizer = weakref.finalize(self, self._engine.close)
             return self._engine
 

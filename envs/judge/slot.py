@@ -11,6 +11,7 @@ from __future__ import annotations
 import array
 import contextlib
 import functools
+import json
 import os
 import selectors
 import signal
@@ -47,6 +48,9 @@ if sys.version_info >= (3, 11):  # nothing from the working directory: 3.13 asks
     _OPTIONS += ("-P",)
 # What the linker would look up lazily, it would in each program anew.
 _ENVIRONMENT = {"PYTHONHASHSEED": "0", "LD_BIND_NOW": "1"}
+_ONE_THREAD = {  # a process of several can't be confined, or forked
+    name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+}
 _PASSED_ON = ("LD_LIBRARY_PATH",)  # without it some interpreters do not start
 
 PATIENCE = 0.01
@@ -69,7 +73,7 @@ class SlotUnavailable(InfrastructureError):  # noqa: N818
     """A zygote could not be started, or could not do its part."""
 
 
-def _start(control: int, layers: Layers, modules: int) -> subprocess.Popen[bytes]:
+def _start(control: int, layers: Layers, modules: int, installed: str) -> subprocess.Popen[bytes]:
     """A process that runs `inside.zygote`, with nothing of ours but one end of a socket and a word of when we end."""
     client = os.pidfd_open(os.getpid())
     try:
@@ -84,12 +88,17 @@ def _start(control: int, layers: Layers, modules: int) -> subprocess.Popen[bytes
                 str(client),
                 "".join(str(int(layer)) for layer in layers),
                 str(modules),
+                installed,
             ],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             pass_fds=(control, client),
-            env={**_ENVIRONMENT, **{name: os.environ[name] for name in _PASSED_ON if name in os.environ}},
+            env={
+                **_ENVIRONMENT,
+                **(_ONE_THREAD if installed else {}),
+                **{name: os.environ[name] for name in _PASSED_ON if name in os.environ},
+            },
             cwd="/",
             start_new_session=True,  # Ctrl-C in a terminal is not for it, and it can be killed as a group
         )
@@ -103,12 +112,13 @@ class Zygote:
     Args:
         layers: what confines it
         modules: which modules of the standard library it has (see `inside.preload`)
+        installed: which others, as `modules.located` writes them
 
     Raises:
         SlotUnavailable: where no process can be made.
     """
 
-    def __init__(self, layers: Layers, modules: int) -> None:
+    def __init__(self, layers: Layers, modules: int, installed: str = "") -> None:
         self.ready = False
         self.run: Run | None = None
         self._number = 0
@@ -119,7 +129,7 @@ class Zygote:
         self.control.setblocking(False)
         try:
             with theirs:
-                self._process = _start(theirs.fileno(), layers, modules)
+                self._process = _start(theirs.fileno(), layers, modules, installed)
         except OSError as error:
             self.control.close()
             raise SlotUnavailable(f"cannot start {sys.executable or 'an interpreter'}: {error}") from error
@@ -211,10 +221,11 @@ class Zygote:
 
 
 class Kind(NamedTuple):
-    """What a zygote is for: tests or programs, and which modules of the standard library these want."""
+    """What a zygote is for: tests or programs, which modules of the standard library these want, and which others."""
 
     tests: bool
     modules: int
+    installed: str
 
 
 class Slot:
@@ -225,9 +236,14 @@ class Slot:
         memory: bytes of address space for each child
         output: the most bytes that a child may return, or print
         selector: where it registers what it waits for, with a `Handler` as data
+        installed: modules for programs that name one of them, as `modules.located` writes them
     """
 
-    def __init__(self, layers: Layers, memory: int, output: int, selector: selectors.BaseSelector) -> None:
+    def __init__(
+        self, layers: Layers, memory: int, output: int, selector: selectors.BaseSelector, installed: str = ""
+    ) -> None:
+        self._installed = installed
+        self._names = {name.split(".")[0].encode() for name in json.loads(installed)["names"]} if installed else set()
         self.deadline = float("inf")  # on the monotonic clock: when to call `expire`
         self._layers = layers
         self._can_import = can_import(layers)
@@ -260,7 +276,7 @@ class Slot:
                 self._close_zygote(kind)
                 zygote = None
             if zygote is None:
-                zygote = self._zygotes[kind] = Zygote(self._layers, kind.modules)
+                zygote = self._zygotes[kind] = Zygote(self._layers, kind.modules, kind.installed)
                 handler: Handler = (self, functools.partial(self._on_message, zygote))
                 self._selector.register(zygote.control, selectors.EVENT_READ, handler)
         self.deadline = time.monotonic() + START_SECONDS
@@ -351,7 +367,12 @@ class Slot:
 
     def _kind(self, launch: Launch) -> Kind:
         wanted = preload.USUAL if launch.imports else preload.FEW
-        return Kind(launch.mode == "tests", wanted if self._can_import else preload.ALL)
+        named = any(name in launch.payload for name in self._names)  # whoever hides the name goes without
+        return Kind(
+            launch.mode == "tests",
+            wanted if self._can_import else preload.ALL,
+            self._installed if launch.imports and named else "",
+        )
 
     def _attend(self, zygote: Zygote, stream: Stream) -> None:
         """Wait for what a stream is interested in now."""

@@ -7,14 +7,16 @@ cheaply, and safe from whoever changes a list after having passed it.
 from __future__ import annotations
 
 import ast
+import json
 import keyword
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, get_args
 
 from textmdp.envs.judge.inside.wire import EncodingError, encode
+from textmdp.envs.judge.outputs import Comparison, Named
 
 #: Characters of the longest argument list or expected value.
 MAX_VALUE = 1 << 26
@@ -35,15 +37,24 @@ class Calls:
         inputs: for each test, the line of `[args, kwargs]`: a tuple and a dict.
         expected: for each test, the line of what the function must return.
         tolerance: of expected floats, see `claims.matches`; None compares exactly.
+        check: what is compared: "result", "argument N", or "operations", see `calls` and `operations`.
+        preamble: Python source that runs before the program, in its module.
     """
 
     entry: str
     inputs: tuple[str, ...]
     expected: tuple[str, ...]
     tolerance: float | None = None
+    check: str = "result"
+    preamble: str = ""
 
     def __len__(self) -> int:
         return len(self.inputs)
+
+    def program_payload(self, program: str, limit: int, first: int = 0) -> str:
+        """The payload of mode `calls`, from the first input on; `limit`: the most bytes of a result."""
+        head = [self.entry, program, len(self) - first, limit, self.check, self.preamble]
+        return "\n".join([json.dumps(head), *self.inputs[first:]])
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,14 +65,28 @@ class Asserts:
         entry: the name of the function, by which setup and tests call it.
         tests: Python sources; a test is passed when it raises nothing.
         setup: Python source that runs before them.
+        others: names of more functions under test.
+        module: the name of a module that the tests may import these from; "" for none.
+        preamble: Python source that runs before the program, in its module.
     """
 
     entry: str
     tests: tuple[str, ...]
     setup: str = ""
+    others: tuple[str, ...] = ()
+    module: str = ""
+    preamble: str = ""
 
     def __len__(self) -> int:
         return len(self.tests)
+
+    def program_payload(self, program: str, limit: int) -> str:
+        """The payload of mode `served`; `limit`: the most bytes of a result."""
+        return json.dumps([[self.entry, *self.others], program, limit, self.preamble])
+
+    def tests_payload(self, limit: int, first: int = 0) -> str:
+        """The payload of mode `tests`, from the first test on."""
+        return json.dumps([[self.entry, *self.others], self.setup, self.tests[first:], limit, self.module])
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,14 +95,24 @@ class Stdio:
 
     Attributes:
         stdin: for each case, what the program reads.
-        expected: for each case, what it must print; blanks at the ends of lines and line breaks at the end don't count.
+        expected: for each case, what it must print.
+        compare: "lines", "exact", "tokens", or a function, see `stdio`.
+        tolerance: of numbers among the tokens; None compares their texts.
+        preamble: Python source that runs before the program, in its module.
     """
 
     stdin: tuple[str, ...]
     expected: tuple[str, ...]
+    compare: Comparison = "lines"
+    tolerance: float | None = None
+    preamble: str = ""
 
     def __len__(self) -> int:
         return len(self.stdin)
+
+    def program_payload(self, program: str) -> str:
+        """The payload of mode `stdio`."""
+        return json.dumps([program, self.preamble])
 
 
 Suite = Calls | Asserts | Stdio
@@ -88,6 +123,9 @@ def calls(
     inputs: Sequence[tuple[Sequence[Any], Mapping[str, Any]]],
     expected: Sequence[Any],
     tolerance: float | None = None,
+    *,
+    check: str = "result",
+    preamble: str = "",
 ) -> Calls:
     """A suite of calls: `calls("add", [((1, 2), {}), ((1,), {"y": 2})], expected=[3, 3])`.
 
@@ -98,19 +136,24 @@ def calls(
             returns is reduced to plain data first (a namedtuple is a tuple, a Counter a dict); an iterator, NaN and
             whatever is not plain data equal nothing.
         tolerance: of expected floats, see `claims.matches`; None compares exactly.
+        check: "result" compares what is returned; "argument 0" the first positional argument as the call has left it,
+            and "argument nums" the one of that name, for functions that work in place.
+        preamble: Python source that runs before the program, in its module, such as `preambles.LEETCODE`.
 
     Raises:
         ValueError, TypeError: where the arguments break a rule; the message names the test, the value and the rule.
     """
-    _check_entry(entry)
+    check_entry(entry)
+    check_preamble(preamble)
+    if not isinstance(check, str) or not re.fullmatch(r"result|argument \w+", check):
+        raise ValueError(f'calls: check must be "result", "argument 0" or "argument name", got {_short(check)}')
     if isinstance(inputs, str) or isinstance(expected, str):
         raise TypeError("calls: inputs and expected must be lists with one item for each test, not a string")
     if len(inputs) != len(expected):
         raise ValueError(f"calls: {len(inputs)} inputs but {len(expected)} expected values; a test needs one of both")
     if not inputs:
         raise ValueError("calls: an empty suite tests nothing; give at least one call")
-    if tolerance is not None and (isinstance(tolerance, bool) or not math.isfinite(tolerance) or tolerance < 0):
-        raise ValueError(f"calls: tolerance must be a finite number >= 0 or None, got {tolerance!r}")
+    given_tolerance = _tolerance("calls", tolerance)
     lines = []
     for number, item in enumerate(inputs):
         if not isinstance(item, tuple) or len(item) != 2 or not isinstance(item[0], (tuple, list)):
@@ -118,49 +161,132 @@ def calls(
         args, kwargs = item
         if not isinstance(kwargs, Mapping) or not all(isinstance(name, str) for name in kwargs):
             raise TypeError(f"calls: test {number}: keyword arguments must be a dict by name, got {_short(kwargs)}")
+        if check != "result" and not _has_argument(check.removeprefix("argument "), args, kwargs):
+            raise ValueError(f"calls: test {number}: check={check!r}, but the input has no such argument")
         lines.append(_line([tuple(args), dict(kwargs)], f"test {number}: an argument"))
     return Calls(
         entry,
         tuple(lines),
         tuple(_line(value, f"test {number}: the expected value") for number, value in enumerate(expected)),
-        None if tolerance is None else float(tolerance),
+        given_tolerance,
+        check,
+        preamble,
     )
 
 
-def asserts(entry: str, tests: Sequence[str], setup: str = "") -> Asserts:
+def operations(
+    tests: Sequence[tuple[Sequence[str], Sequence[Sequence[Any]]]],
+    expected: Sequence[Sequence[Any]],
+    tolerance: float | None = None,
+    *,
+    preamble: str = "",
+) -> Calls:
+    """A suite of lists of operations on a class, as LeetCode writes them for its design problems.
+
+    `operations([(["LRUCache", "put", "get"], [[2], [1, 1], [1]])], expected=[[None, None, 1]])` makes an object of the
+    program's class `LRUCache` with the arguments `2` and calls `put(1, 1)` and `get(1)`. A test is a whole list: all
+    its results must be right. A result is what it was when the operation had ended, whatever later ones make of it.
+
+    Args:
+        tests: for each test, a pair: the names of the operations, the class first, and the arguments of each.
+        expected: for each test, the result of each operation, None for the first.
+        tolerance, preamble: as in `calls`.
+
+    Raises:
+        ValueError, TypeError: where the arguments break a rule; the message names the test, the value and the rule.
+    """
+    inputs: list[tuple[Sequence[Any], Mapping[str, Any]]] = []
+    for number, test in enumerate(tests):
+        if not isinstance(test, (tuple, list)) or len(test) != 2 or isinstance(test[0], str):
+            raise TypeError(
+                f"operations: test {number}: a test must be a pair (names, arguments of each), got {_short(test)}"
+            )
+        names, arguments = list(test[0]), [list(given) for given in test[1]]
+        for name in names:
+            check_entry(name)
+        if not names or len(names) != len(arguments) or names[0] != tests[0][0][0]:
+            raise ValueError(
+                f"operations: test {number}: there must be arguments for each of the names, and the first name must be "
+                f"the same class in all tests; got {len(names)} names and {len(arguments)} lists of arguments"
+            )
+        inputs.append(((names, arguments), {}))
+    for number, (test, results) in enumerate(zip(tests, expected, strict=False)):
+        if isinstance(results, str) or len(results) != len(test[0]):
+            raise ValueError(f"operations: test {number}: {len(test[0])} operations need as many expected results")
+    made = calls(tests[0][0][0] if tests else "none", inputs, [list(results) for results in expected], tolerance)
+    check_preamble(preamble)
+    return replace(made, check="operations", preamble=preamble)
+
+
+def asserts(entry: str, tests: Sequence[str], setup: str = "", *, preamble: str = "") -> Asserts:
     """A suite of assert statements: `asserts("add", ["assert add(1, 2) == 3"])`, or a `check` of HumanEval's kind.
 
     They run apart from the program, on plain data: its functions return what `calls` would compare, iterators as
-    iterators. A result that holds NaN or an infinity is an error unless the sources name it ("nan", "inf"), since it
-    slips through checks such as `if abs(f(2) - y) > 1e-6: fail()`.
+    iterators. A result that holds NaN or an infinity (as a float, complex, Decimal, or a text that `float` reads so) is
+    an error unless the sources name it (the words "nan", "inf" and the like), since it slips through checks such as
+    `if abs(f(2) - y) > 1e-6: fail()`. Tests may fail by `assert`, by `raise`, by the methods of a
+    `unittest.TestCase`, and by `pytest.raises`; whole modules of such tests are for `unittests`.
 
     Args:
         entry: the name of the function under test.
         tests: Python sources of one or more statements each.
         setup: Python source that runs before each of them: imports, helpers.
+        preamble: as in `calls`.
 
     Raises:
         ValueError, TypeError: where a source can't be parsed, is empty, or might run a result as code.
     """
-    _check_entry(entry)
+    check_entry(entry)
     if isinstance(tests, str):
         raise TypeError("asserts: tests must be a list of sources, not one string")
     if not tests:
         raise ValueError("asserts: an empty suite tests nothing; give at least one test")
-    asserted = _check_source(setup, "setup")
+    asserted = check_source(setup, "setup")
     for number, test in enumerate(tests):
-        asserted |= _check_source(test, f"test {number}", may_be_empty=False)
+        asserted |= check_source(test, f"test {number}", may_be_empty=False)
     if not asserted:
-        raise ValueError("asserts: neither the tests nor the setup hold an assert statement, so anything would pass")
-    return Asserts(entry, tuple(tests), setup)
+        raise ValueError(
+            "asserts: neither the tests nor the setup hold an assert or raise statement, or call anything like "
+            "assertEqual, fail or pytest.raises, so anything would pass"
+        )
+    check_preamble(preamble)
+    return Asserts(entry, tuple(tests), setup, preamble=preamble)
 
 
-def stdio(stdin: str | Sequence[str], expected: str | Sequence[str]) -> Stdio:
+def stdio(
+    stdin: str | Sequence[str],
+    expected: str | Sequence[str],
+    *,
+    compare: Comparison = "lines",
+    tolerance: float | None = None,
+    preamble: str = "",
+) -> Stdio:
     r"""A suite for a program that reads standard input: `stdio("3 4\n", "7\n")`, or two equally long lists of texts.
+
+    Args:
+        stdin: for each case, what the program reads.
+        expected: for each case, what it must print.
+        compare: what counts as the same output. "lines": blanks at the ends of lines and line breaks at the end don't
+            count. "exact": every character counts. "tokens": the same words, whatever white space is in between. A
+            function `(stdin, printed, expected) -> bool`, for problems with several right answers: it runs in your
+            process, on its judge's thread, and gets whatever a program printed, so it must not trust that. An exception
+            that it raises makes the test wrong and is the reason. Suites are hashed by it, so use one function for
+            many suites rather than one for each.
+        tolerance: for "tokens" (which it implies): two numbers match when `abs(printed - expected) <= tolerance *
+            max(1, abs(expected))`, as in Codeforces' testlib; neither may be NaN or infinite.
+        preamble: as in `calls`.
 
     Raises:
         ValueError, TypeError: where these are neither two strings nor two equally long lists of strings.
     """
+    check_preamble(preamble)
+    given_tolerance = _tolerance("stdio", tolerance)
+    if given_tolerance is not None:
+        if compare not in ("lines", "tokens"):
+            raise ValueError(f'stdio: tolerance is for compare="tokens", which it implies; got compare={compare!r}')
+        compare = "tokens"
+    if not callable(compare) and compare not in get_args(Named):
+        raise ValueError(f"stdio: compare must be a function or one of {get_args(Named)}, got {_short(compare)}")
     if isinstance(stdin, str) != isinstance(expected, str):
         raise TypeError("stdio: stdin and expected must be two strings or two lists of strings, not one of each")
     given: tuple[str, ...] = (stdin,) if isinstance(stdin, str) else tuple(stdin)
@@ -177,10 +303,33 @@ def stdio(stdin: str | Sequence[str], expected: str | Sequence[str]) -> Stdio:
                 text.encode("utf-8")
             except UnicodeEncodeError as error:
                 raise ValueError(f"stdio: case {number}: {name} has no UTF-8: {error}") from None
-    return Stdio(given, wanted)
+    return Stdio(given, wanted, compare, given_tolerance, preamble)
 
 
-def _check_entry(entry: object) -> None:
+def _tolerance(what: str, tolerance: float | None) -> float | None:
+    if tolerance is None:
+        return None
+    if isinstance(tolerance, bool) or not math.isfinite(tolerance) or tolerance < 0:
+        raise ValueError(f"{what}: tolerance must be a finite number >= 0 or None, got {tolerance!r}")
+    return float(tolerance)
+
+
+def _has_argument(which: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> bool:
+    return int(which) < len(args) if which.isdecimal() else which in kwargs
+
+
+def check_preamble(preamble: object) -> None:
+    """Raise ValueError or TypeError for what is no Python."""
+    if not isinstance(preamble, str):
+        raise TypeError(f"preamble must be Python source, got {_short(preamble)}")
+    try:
+        ast.parse(preamble)
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        raise ValueError(f"preamble: not Python: {getattr(error, 'msg', error)}") from None
+
+
+def check_entry(entry: object) -> None:
+    """Raise ValueError for what is no name of a function."""
     if not isinstance(entry, str) or not entry.isidentifier() or keyword.iskeyword(entry):
         raise ValueError(f"entry must be the name of a function, an identifier; got {_short(entry)}")
 
@@ -192,8 +341,8 @@ def _line(value: object, what: str) -> str:
         raise ValueError(f"calls: {what} must be plain data: {error}; got {_short(value)}") from None
 
 
-def _check_source(source: object, what: str, *, may_be_empty: bool = True) -> bool:
-    """Refuse a source that is no Python or might run results as code; whether it asserts anything."""
+def check_source(source: object, what: str, *, may_be_empty: bool = True) -> bool:
+    """Refuse a source that is no Python or might run results as code; whether it checks anything."""
     if not isinstance(source, str):
         raise TypeError(f"asserts: {what} must be Python source, got {_short(source)}")
     try:
@@ -219,8 +368,16 @@ def _check_source(source: object, what: str, *, may_be_empty: bool = True) -> bo
                 f"asserts: {what}, line {line}: uses {unsafe}, which could run what a program returned as code; "
                 "write the expected values out"
             )
-        asserted |= isinstance(node, ast.Assert)
+        asserted |= _may_fail(node)
     return asserted
+
+
+def _may_fail(node: ast.AST) -> bool:
+    """Whether a node fails a test where a value is wrong: `assert`, `raise`, `self.assertEqual(…)`, `pytest.raises`."""
+    if not isinstance(node, ast.Call):
+        return isinstance(node, (ast.Assert, ast.Raise))
+    name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+    return name.startswith(("assert", "fail")) or name == "raises"
 
 
 def _short(value: object) -> str:

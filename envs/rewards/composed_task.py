@@ -12,7 +12,7 @@ from typing import Any, Generic
 import numpy as np
 from typing_extensions import NamedTuple
 
-from textmdp.envs.core.task import Future, Reply, S, Score, Task, await_replies
+from textmdp.envs.core.task import Future, Outcome, Reply, S, Score, Task, await_replies
 from textmdp.envs.rewards.expressions import Part, Spec, Sum, parse
 from textmdp.envs.rewards.functions import RewardError, RewardFunction, call, columns_of
 from textmdp.envs.rewards.rules import RULES
@@ -56,6 +56,7 @@ class ComposedTask(Task[Composed[S]]):
         self._named = [part.name for part in outermost.parts() if part.function is None]
         self.num_problems, self.max_turns = task.num_problems, task.max_turns
         self.max_response_tokens, self.max_text_bytes = task.max_response_tokens, task.max_text_bytes
+        self.max_text_tokens = task.max_text_tokens
         self.full_marks = None  # an expert at the task is none at every reward
 
     def problem(self, index: int) -> tuple[Composed[S], str]:
@@ -69,6 +70,13 @@ class ComposedTask(Task[Composed[S]]):
     def reply(self, state: Composed[S], response: str, rng: np.random.Generator) -> Reply[Composed[S]]:
         """Return the task's reply with the composed score."""
         return self.reply_many([state], [response], [rng])[0]
+
+    def outcomes(self, state: Composed[S], response: str) -> list[Outcome[Composed[S]]]:
+        """Return the task's possible replies with composed scores."""
+        outcomes = self.task.outcomes(state.state, response)
+        count = len(outcomes)
+        replies = self._composed([state] * count, [response] * count, [outcome.reply for outcome in outcomes])
+        return [Outcome(outcome.probability, reply) for outcome, reply in zip(outcomes, replies, strict=True)]
 
     def reply_many(
         self,

@@ -17,6 +17,7 @@ from textmdp.envs.core.mdp import TextMDP
 from textmdp.envs.core.randomness import branch_key, draw_root, episode_keys, turn_generator
 from textmdp.envs.core.task import S, Task
 from textmdp.envs.views import rendering
+from textmdp.envs.views.pictures import picture
 
 
 class TextEnv(gym.Env[Any, Any], Generic[S]):
@@ -26,7 +27,8 @@ class TextEnv(gym.Env[Any, Any], Generic[S]):
         task: the task.
         tokenizer, max_response_tokens, context_length, reward, shaping_discount: see `TextMDP`.
         render_mode: "ansi", in which `render()` returns the transcript with roles in colour and the scores below each
-            turn; "human", in which the transcript is printed as it grows; or None.
+            turn; "rgb_array", in which it returns a picture of it, (400, 640, 3) uint8; "human", in which the
+            transcript is printed as it grows; or None.
 
     Attributes:
         mdp: the rules: the task, its tokenizer, the budgets.
@@ -34,7 +36,7 @@ class TextEnv(gym.Env[Any, Any], Generic[S]):
         length: the number of tokens so far.
     """
 
-    metadata: dict[str, Any] = {"render_modes": ["ansi", "human"], "render_fps": 30}  # noqa: RUF012  # as Gymnasium has it
+    metadata: dict[str, Any] = {"render_modes": ["ansi", "human", "rgb_array"], "render_fps": 30}  # noqa: RUF012  # as Gymnasium has it
 
     def __init__(
         self,
@@ -95,13 +97,16 @@ class TextEnv(gym.Env[Any, Any], Generic[S]):
         info = {"problem": self.episode.problem, "turn": 0, "message": text}
         return self._observation(), self._finish(info)
 
-    def render(self) -> str | None:
-        """The transcript so far, returned in mode "ansi" and printed in mode "human"."""
+    def render(self) -> str | NDArray[np.uint8] | None:
+        """The transcript so far: text in mode "ansi", a picture in mode "rgb_array", printed in mode "human"."""
         if self.render_mode is None:
-            gym.logger.warn('render() needs a render mode: make the environment with render_mode="ansi" or "human"')
+            modes = '"ansi", "rgb_array" or "human"'
+            gym.logger.warn(f"render() needs a render mode: make the environment with render_mode={modes}")
             return None
         if self.render_mode == "ansi":
             return rendering.transcript(self.episode, self.partial)
+        if self.render_mode == "rgb_array":
+            return picture(rendering.transcript(self.episode, self.partial))
         self._print()
         return None
 

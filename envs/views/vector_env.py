@@ -18,6 +18,7 @@ from textmdp.envs.core.mdp import TextMDP
 from textmdp.envs.core.randomness import draw_root
 from textmdp.envs.core.task import S, Task
 from textmdp.envs.views import rendering
+from textmdp.envs.views.pictures import picture
 from textmdp.envs.views.text_env import check_options
 from textmdp.envs.views.vector_actions import check_actions, check_block, check_ongoing, check_started
 from textmdp.envs.views.vector_info import mask_of, scatter, split_finals
@@ -69,13 +70,13 @@ class TokenVectorEnv(TurnRows[S], VectorEnv[Observations, NDArray[np.int64], NDA
         autoreset_mode: an `AutoresetMode`, or its value as a string.
         copy: True for observations that are copies; False for views of the arrays, which the next step changes.
         max_episode_steps: the number of steps that truncates an episode; None for no limit.
-        render_mode: "ansi" or None.
+        render_mode: "ansi", "rgb_array" or None, see `TextEnv`.
 
     Attributes:
         tokens, roles, lengths, turn_starts, episodes: the states of the rows, see `TokenRows`.
     """
 
-    metadata: dict[str, Any] = {"render_modes": ["ansi"], "autoreset_mode": AutoresetMode.NEXT_STEP}  # noqa: RUF012  # as Gymnasium has it
+    metadata: dict[str, Any] = {"render_modes": ["ansi", "rgb_array"], "autoreset_mode": AutoresetMode.NEXT_STEP}  # noqa: RUF012  # as Gymnasium has it
 
     def __init__(
         self,
@@ -94,8 +95,8 @@ class TokenVectorEnv(TurnRows[S], VectorEnv[Observations, NDArray[np.int64], NDA
     ) -> None:
         if num_envs < 1:
             raise ValueError(f"num_envs={num_envs} must be at least 1")
-        if render_mode not in (None, "ansi"):
-            raise ValueError(f'render_mode={render_mode!r} is not "ansi" or None')
+        if render_mode is not None and render_mode not in self.metadata["render_modes"]:
+            raise ValueError(f"render_mode={render_mode!r} is not one of {self.metadata['render_modes']} or None")
         self.autoreset_mode = AutoresetMode(autoreset_mode)
         self.metadata = {**self.metadata, "autoreset_mode": self.autoreset_mode}
         mdp = TextMDP(task, tokenizer, max_response_tokens, context_length, reward, shaping_discount)
@@ -109,6 +110,7 @@ class TokenVectorEnv(TurnRows[S], VectorEnv[Observations, NDArray[np.int64], NDA
         self._end_id = np.array(self.mdp.tokenizer.end_id)
         self._vocab_size = np.array(self.mdp.tokenizer.vocab_size, np.uint64)
         self._first_cells, self._everywhere = self._all_rows * self.mdp.context_length, np.ones(num_envs, bool)
+        self._selected: NDArray[np.int64] | None = None
 
     # Gymnasium
 
@@ -157,6 +159,8 @@ class TokenVectorEnv(TurnRows[S], VectorEnv[Observations, NDArray[np.int64], NDA
         """
         check_started(self)
         actions = check_actions(actions, self.num_envs, self._vocab_size)
+        if self._selected is not None:
+            return self._step_selected(self._selected, actions)
         over = self.over
         ended = over.nonzero()[0]
         if not len(ended):
@@ -226,9 +230,10 @@ class TokenVectorEnv(TurnRows[S], VectorEnv[Observations, NDArray[np.int64], NDA
         self._add_masks(np.flatnonzero(going), info)
         return self._observe(), rewards, self._terminated.copy(), self._truncated.copy(), info
 
-    def render(self) -> tuple[str, ...]:
-        """The transcripts of all rows."""
-        return tuple(map(rendering.transcript, self.episodes, self.partials(self._all_rows)))
+    def render(self) -> tuple[Any, ...]:
+        """The transcripts of all rows, or pictures of them in mode "rgb_array"."""
+        transcripts = map(rendering.transcript, self.episodes, self.partials(self._all_rows))
+        return tuple(map(picture, transcripts) if self.render_mode == "rgb_array" else transcripts)
 
     def close_extras(self, **_: Any) -> None:
         """Close the task and cancel what was submitted; Gymnasium's `close` calls this once."""
@@ -241,8 +246,27 @@ class TokenVectorEnv(TurnRows[S], VectorEnv[Observations, NDArray[np.int64], NDA
 
     @property
     def can_append(self) -> bool:
-        """True if `append` may be used: only the ends of turns are rewarded, and no limit counts steps."""
-        return self.autoreset_mode is AutoresetMode.DISABLED and not self.mdp.dense and self.max_episode_steps is None
+        """True if `append` may be used: only the ends of turns are rewarded, and no limit or wrapper counts steps."""
+        limits = self.mdp.dense or self.max_episode_steps is not None or self._selected is not None
+        return self.autoreset_mode is AutoresetMode.DISABLED and not limits
+
+    def select(self, rows: ArrayLike | None) -> None:
+        """Let `step` step these rows, (m,), only, until another call; None for all rows.
+
+        A wrapper knows `step`, and no `step_rows`. The steps of a selection show `terminated` and `truncated` for rows
+        that ended in this very step, so that a wrapper counts each end once.
+
+        Raises:
+            RuntimeError: autoreset is not `DISABLED`.
+        """
+        if rows is not None and self.autoreset_mode is not AutoresetMode.DISABLED:
+            raise RuntimeError(f"select needs autoreset_mode=AutoresetMode.DISABLED, not {self.autoreset_mode}")
+        self._selected = None if rows is None else np.asarray(rows, np.int64)
+
+    def _step_selected(self, rows: NDArray[np.int64], actions: NDArray[np.int64]) -> Step:
+        observations, rewards, terminated, truncated, info = self.step_rows(rows, actions[rows])
+        stepped = mask_of(rows, self.num_envs)
+        return observations, rewards, terminated & stepped, truncated & stepped, info
 
     # One step
 

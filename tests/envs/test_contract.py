@@ -13,9 +13,11 @@ from stable_baselines3.common.env_checker import check_env as sb3_check_env
 
 from textmdp.envs import TASKS, TokenVectorEnv
 from textmdp.envs.env_checker import run_checks
+from textmdp.envs.tasks.diagnostics import DIAGNOSTICS
 from textmdp.envs.tasks.text_code.generator import generate
 from textmdp.envs.tasks.text_math.arithmetic import LEVELS
 from textmdp.envs.tasks.text_poem.task import LEVELS as POEM_LEVELS
+from textmdp.envs.tasks.text_support.scenarios import LEVELS as SUPPORT_LEVELS
 
 IDS = [f"{name}{view}-v0" for name in TASKS for view in ("", "Response")]
 VARIANTS = [
@@ -35,6 +37,12 @@ VARIANTS = [
     ("TextCode-v0", {"reward": "dense", "credit": "all"}),
     ("TextCode-v0", {"split": "test", "seed": 3, "grammar": True}),
     ("TextCode-v0", {"tokenizer": "bytes", "max_response_tokens": 64}),
+    *[("TextSupport-v0", {"difficulty": level}) for level in SUPPORT_LEVELS],
+    ("TextSupport-v0", {"reward": "dense"}),
+    ("TextSupport-v0", {"difficulty": "entry", "split": "test", "seed": 3, "grammar": True}),
+    ("TextSupport-v0", {"difficulty": "hard", "show_policy": True}),
+    ("TextSupport-v0", {"tokenizer": "bytes", "max_response_tokens": 100}),
+    *[(f"{task.__name__}-v0", {task.sweep[0]: task.sweep[1][place]}) for task in DIAGNOSTICS for place in (0, 3)],
 ]
 
 

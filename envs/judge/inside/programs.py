@@ -19,6 +19,7 @@ and where several programs share a child, one of these follows each of them:
 import _sitebuiltins
 import atexit
 import builtins
+import functools
 import gc
 import io
 import json
@@ -38,6 +39,14 @@ WARM_UPS = 20
 """How often the interpreter runs something until it has made up its mind how to run it (16 times in 3.12)."""
 MESSAGE = 300
 """Characters kept of an exception's message."""
+FILE = "solution.py"
+"""Where a program believes to be; there is no such file."""
+STREAMS = {
+    name: number
+    for number, stream in enumerate(("stdin", "stdout", "stderr"))
+    for name in (f"/dev/{stream}", f"/dev/fd/{number}", f"/proc/self/fd/{number}")
+}
+"""The names of the standard streams as files."""
 
 
 class Tail(io.RawIOBase):
@@ -75,6 +84,8 @@ def furnish() -> None:
     builtins.exit = _sitebuiltins.Quitter("exit", "Ctrl-D")
     builtins.quit = _sitebuiltins.Quitter("quit", "Ctrl-D")
     builtins.help = _sitebuiltins._Helper()
+    if hasattr(sys, "set_int_max_str_digits"):  # the limit of processor time bounds what a huge number costs
+        sys.set_int_max_str_digits(0)
     sys.stdout = sys.__stdout__ = _printed  # type: ignore[misc,assignment]
 
 
@@ -131,36 +142,78 @@ def execute(source: str, module: types.ModuleType, filename: str) -> None:
     exec(compiled(source, filename), module.__dict__)  # noqa: S102
 
 
-def load(entry: str, code: types.CodeType, only: dict[str, object] | None = None) -> Callable[..., object]:
-    """The function under test: a global of the program, or else a method of its class `Solution`. `only`: the builtins
-    that it gets; None for all.
+def load(
+    entries: list[str], code: types.CodeType, preamble: str = "", only: dict[str, object] | None = None
+) -> list[Callable[..., object]]:
+    """The functions under test: globals of the program, or else methods of its class `Solution`.
 
     The program does not see itself as the main module, so that what it guards with `__name__ == "__main__"` rests.
+    `preamble`: source that runs before it. `only`: the builtins that it gets; None for all.
+
+    Raises:
+        NameError: there is none of them; where one of several is missing, calling that raises it.
     """
     module = new_module("solution")
     if only is not None:
         module.__dict__["__builtins__"] = only.copy()
+    else:
+        module.__file__ = FILE
+    if preamble:
+        execute(preamble, module, "preamble.py")
     exec(code, module.__dict__)  # noqa: S102
+    functions = [_find(module, entry) for entry in entries]
+    if not any(functions):
+        raise NameError(f"name {entries[0]!r} is not defined")
+    return [function or _missing(entry) for entry, function in zip(entries, functions)]  # noqa: B905  # slower
+
+
+def _find(module: types.ModuleType, entry: str) -> Callable[..., object] | None:
     function = getattr(module, entry, None)
     if function is not None:
         return function
     solution = getattr(module, "Solution", None)
     if hasattr(solution, entry):
         return lambda *args, **kwargs: getattr(solution(), entry)(*args, **kwargs)  # type: ignore[misc]
-    raise NameError(f"name {entry!r} is not defined")
+    return None
 
 
-def answer(function: Callable[..., object], call: str, limit: int) -> str:
-    """The claim about one call; `call` is the encoded pair of positional and named arguments, `limit` the most bytes
-    of what it returns.
+def _missing(entry: str) -> Callable[..., object]:
+    def fail(*args: object, **kwargs: object) -> object:
+        raise NameError(f"name {entry!r} is not defined")
+
+    return fail
+
+
+def answer(function: Callable[..., object], args: Any, kwargs: Any, limit: int, check: str = "result") -> str:
+    """The claim about one call.
+
+    Args:
+        function, args, kwargs: what to call.
+        limit: the most bytes of what it returns.
+        check: what the claim is to be about, see `Calls`.
     """
-    args, kwargs = wire.read(call)
     try:
-        return f"ok {wire.encode(function(*args, **kwargs), limit)}\n"
+        if check == "operations":
+            names, arguments = args
+            return f"ok [{_operated(function, names, arguments, limit)}]\n"
+        result = function(*args, **kwargs)
+        if check != "result":
+            which = check.removeprefix("argument ")
+            result = args[int(which)] if which.isdecimal() else kwargs[which]
+        return f"ok {wire.encode(result, limit)}\n"
     except wire.TooLongError:
         return "output\n"
     except BaseException as error:  # SystemExit and KeyboardInterrupt too: none of them is an answer
         return f"error {describe(error)}\n"
+
+
+def _operated(make: Callable[..., object], names: list[str], arguments: list[list[object]], limit: int) -> str:
+    """The lines of the results of operations on a new object, each written when it has come, with commas."""
+    made = make(*arguments[0])
+    lines = wire.encode(None)
+    for name, given in zip(names[1:], arguments[1:]):  # noqa: B905  # the judge has counted
+        lines += "," + wire.encode(getattr(made, name)(*given), limit - len(lines))
+    return lines
 
 
 def say_printed(private: int) -> None:
@@ -170,17 +223,17 @@ def say_printed(private: int) -> None:
 
 
 def run_calls(private: int) -> None:
-    """Mode `calls`: for one program or several, the payload has a line `[entry, program, count, limit]` and a line for
-    each call; a claim a call goes back.
+    """Mode `calls`: for one program or several, the payload has a line `[entry, program, count, limit, check,
+    preamble]` and a line for each call; a claim a call goes back.
     """
     lines = read_all(private).decode("ascii").split("\n")
     at = 0
     while at < len(lines):
-        entry, source, count, limit = wire.read(lines[at])
+        entry, source, count, limit, check, preamble = wire.read(lines[at])
         calls = lines[at + 1 : at + 1 + count]
         at += 1 + count
         if len(calls) + 1 == len(lines):
-            claim(private, entry, source, calls, limit)
+            claim(private, entry, source, calls, limit, check, preamble)
             say_printed(private)
             return
         wall, cpu = time.perf_counter(), time.thread_time()
@@ -192,50 +245,69 @@ def run_calls(private: int) -> None:
         send(private, f"end {time.perf_counter() - wall} {time.thread_time() - cpu}\n")
 
 
-def claim(private: int, entry: str, source: str, calls: list[str], limit: int, only_restricted: bool = False) -> bool:
+def claim(
+    private: int,
+    entry: str,
+    source: str,
+    calls: list[str],
+    limit: int,
+    check: str = "result",
+    preamble: str = "",
+    only_restricted: bool = False,
+) -> bool:
     """Run a program, and claim what comes of each call; False, with nothing run, that must be restricted and isn't."""
     try:
-        code = compiled(source, "solution.py")
+        code = compiled(source, FILE)
         if only_restricted and not restricted_subset.is_restricted(code):
             return False
-        function = load(entry, code, restricted_subset.BUILTINS if only_restricted else None)
+        [function] = load([entry], code, preamble, restricted_subset.BUILTINS if only_restricted else None)
     except BaseException as error:
         send(private, f"load {describe(error)}\n")
     else:
         if not only_restricted:
             send(private, "loaded\n")
         for call in calls:
-            send(private, answer(function, call, limit))
+            args, kwargs = wire.read(call)
+            send(private, answer(function, args, kwargs, limit, check))
     return True
 
 
 def run_served(private: int, link: int) -> None:
-    """Mode `served`: the payload is `[entry, program, limit]`; calls come over the link, one a line, to its end."""
-    entry, source, limit = wire.read(read_all(private).decode("ascii"))
+    """Mode `served`: the payload is `[[entry, …], program, limit, preamble]`; calls come over the link, to its end, a
+    line `[number of the entry, args, kwargs]` each.
+    """
+    entries, source, limit, preamble = wire.read(read_all(private).decode("ascii"))
     try:
-        function = load(entry, compiled(source, "solution.py"))
+        functions = load(entries, compiled(source, FILE), preamble)
     except BaseException as error:
         send(private, f"load {describe(error)}\n")
     else:
         send(private, "loaded\n")
         with open(link, "rb", closefd=False) as calls:
             for call in calls:
-                send(link, answer(function, call.decode("ascii"), limit))
+                number, args, kwargs = wire.read(call.decode("ascii"))
+                send(link, answer(functions[number], args, kwargs, limit))
     say_printed(private)
 
 
 def run_stdio(private: int, given: int, output: int) -> NoReturn:
-    """Mode `stdio`: the payload is the program, run as a script that reads `given` and writes to `output`."""
-    source = wire.read(read_all(private).decode("ascii"))
+    """Mode `stdio`: the payload is `[program, preamble]`, run as a script that reads `given` and writes to `output`."""
+    source, preamble = wire.read(read_all(private).decode("ascii"))
     for descriptor, standard in (given, 0), (output, 1):
         os.dup2(descriptor, standard)
         os.close(descriptor)
     sys.stdin = sys.__stdin__ = open(0, encoding="utf-8", errors="surrogateescape")  # type: ignore[misc]  # noqa: SIM115
     sys.stdout = sys.__stdout__ = open(1, "w", encoding="utf-8", errors="backslashreplace")  # type: ignore[misc]  # noqa: SIM115
-    sys.argv[:] = ["solution.py"]
+    builtins.open = io.open = _opening(io.open, is_descriptor=False)
+    os.open = _opening(os.open, is_descriptor=True)
+    sys.argv[:] = [FILE]
     status = 0
     try:
-        execute(source, new_module("__main__"), "solution.py")
+        module = new_module("__main__")
+        module.__file__ = FILE
+        if preamble:
+            execute(preamble, module, "preamble.py")
+        execute(source, module, FILE)
     except SystemExit as stop:
         status = _status(stop)
         if status:
@@ -251,6 +323,19 @@ def run_stdio(private: int, given: int, output: int) -> NoReturn:
     except BaseException:
         status = status or 120
     os._exit(status)
+
+
+def _opening(opening: Callable[..., Any], is_descriptor: bool) -> Callable[..., Any]:
+    """`open` that knows the names of the standard streams: in the sandbox there are no such files."""
+
+    @functools.wraps(opening)
+    def open(file: Any, *args: Any, **kwargs: Any) -> Any:
+        number = None if isinstance(file, (int, bytes)) else STREAMS.get(os.fspath(file))
+        if number is None:
+            return opening(file, *args, **kwargs)
+        return os.dup(number) if is_descriptor else opening(os.dup(number), *args, **kwargs)
+
+    return open
 
 
 def _status(stop: SystemExit) -> int:
@@ -269,7 +354,8 @@ def warm_up() -> None:
         calls = [wire.encode([(argument,), {}]) for argument in (1, 0)]
         judge, private = socket.socketpair()
         with judge, private:
-            judge.send("\n".join([json.dumps(["f", source, len(calls), wire.LIMIT]), *calls]).encode())
+            head = json.dumps(["f", source, len(calls), wire.LIMIT, "result", ""])
+            judge.send("\n".join([head, *calls]).encode())
             judge.shutdown(socket.SHUT_WR)
             run_calls(private.fileno())
         _tail.clear()

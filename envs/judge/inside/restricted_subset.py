@@ -8,7 +8,8 @@ small (a list of operations, names and constants) that
   compute, and no types; no imports, no classes, no exceptions in a program's hands;
 - no code of a program runs but what the judge has called: no generators, no finalizers, nothing that C code calls back
   (`key=`, `map`), which is what most bugs need that break an interpreter's memory;
-- there are no hash tables but constant sets, and no iterators to hold on to, which have had such bugs by themselves.
+- there are no hash tables but constant sets and the table of the program's own names, and no iterators to hold on to,
+  which have had such bugs by themselves.
 
 A program can still end the child, say with a tuple a million tuples deep: then all that it held are graded alone.
 
@@ -56,7 +57,7 @@ _OF_ATTRIBUTES = frozenset(opcode.opmap[name] for name in ("LOAD_ATTR", "LOAD_ME
 _SLICES = frozenset({opcode.opmap["BUILD_SLICE"], opcode.opmap["STORE_SUBSCR"]})
 _WITH_KEYWORDS = frozenset(opcode.opmap.get(name, -1) for name in ("CALL_FUNCTION_KW", "CALL_KW", "KW_NAMES"))
 _KEYWORDS = frozenset({"reverse", "start"})
-_SUSPENDED = 0x20 | 0x80 | 0x200  # the flags of generators and coroutines
+_REFUSED = 0x08 | 0x20 | 0x80 | 0x200  # the flags of functions with `**k`, which is a dict, generators, coroutines
 _PLAIN = (bool, int, float, complex, str, type(None))
 
 
@@ -70,7 +71,7 @@ def is_restricted(module: types.CodeType) -> bool:
         part = pending.pop()
         here = frozenset(part.co_code[::2])
         operations |= here
-        if part.co_flags & _SUSPENDED or not own.union(_KNOWN).issuperset(part.co_names):
+        if part.co_flags & _REFUSED or not own.union(_KNOWN).issuperset(part.co_names):
             return False
         for constant in part.co_consts:
             if isinstance(constant, types.CodeType):

@@ -163,7 +163,7 @@ def confine_zygote(layers: Layers, keep: Collection[int]) -> None:
     if not any(layers):
         linux.prctl(linux.PR_SET_CHILD_SUBREAPER, 1)  # what a program leaves behind comes here, and is killed
     if layers.seccomp:
-        program = _filter_zygote(files=layers.namespaces or layers.landlock)
+        program = _filter_zygote(files=layers.namespaces or layers.landlock, links=layers.namespaces)
         steps.append(("seccomp", "filter the program", program.install))
     _prepared = _Prepared(scratch, threads, steps)
 
@@ -315,13 +315,13 @@ def _warm_up() -> None:
         confine_program((("limits", "do nothing", nothing), ("limits", "see the parent", still_there)))
 
 
-def _filter_zygote(files: bool) -> seccomp.Filter:
+def _filter_zygote(files: bool, links: bool) -> seccomp.Filter:
     """Put the zygote under its filter; what programs get on top."""
     if linux.MACHINE is None:
         raise SandboxError("seccomp", "find the system calls of this architecture", errno.ENOSYS)
     with doing("seccomp", "filter the zygote"):
         program = seccomp.program_filter(linux.MACHINE)
-        seccomp.zygote_filter(linux.MACHINE, files).install()
+        seccomp.zygote_filter(linux.MACHINE, files, links).install()
     return program
 
 

@@ -58,8 +58,14 @@ _F_SETFL = 4
 _MAP_HUGETLB = 0x40000  # huge pages are few, and the whole machine's
 #: Of send and recv: peek, truncate, don't wait, wait for all, no signal. Out-of-band data least of all.
 _MESSAGE_FLAGS = 0x2 | 0x20 | 0x40 | 0x100 | 0x4000
-#: Of fcntl: copies, flags, locks. Not the commands that have signals sent (F_SETOWN, F_SETSIG, F_SETLEASE, F_NOTIFY).
-_FCNTL = (0, 1, 2, 3, 5, 6, 7, 36, 37, 38, 1030)
+#: Of fcntl: copies and flags. Not the commands that have signals sent (F_SETOWN, F_SETSIG, F_SETLEASE, F_NOTIFY).
+_FCNTL = (0, 1, 2, 3, 1030)
+#: Of fcntl, to lock: F_SETLK, F_SETLKW, F_OFD_SETLK, F_OFD_SETLKW. Those that ask for locks are refused.
+_LOCKING = (6, 7, 37, 38)
+#: Of futex: for one process alone; with a clock of real time; the commands that wait.
+_FUTEX_PRIVATE, _FUTEX_REALTIME, _FUTEX_WAIT, _FUTEX_WAIT_BITSET = 0x80, 0x100, 0, 9
+#: The clocks of one process or thread that are one's own: the numbers of pid and tid 0.
+_OWN_CPU_CLOCKS = (0xFFFFFFFA, 0xFFFFFFFE)
 #: Of ioctl: TCGETS, TIOCGWINSZ, FIONREAD, FIONBIO, FIONCLEX, FIOCLEX.
 _IOCTL = (0x5401, 0x5413, 0x541B, 0x5421, 0x5450, 0x5451)
 
@@ -94,10 +100,28 @@ _RULES: Mapping[str, Rule] = {
     "socketpair": [[_argument(0, 1), _argument(1, 1, 0xF)]],  # AF_UNIX, SOCK_STREAM
 }
 
+#: Of the machine, and of whoever asks. Any other tells what a process has spent, and that it is there.
+_CLOCKS: Rule = [[_argument(0, 0, _ALL ^ 0xF)], *_one_of(0, *_OWN_CPU_CLOCKS)]
+
 #: What programs may ask for only so.
 _PROGRAM_RULES: Mapping[str, Rule] = {
+    "clock_gettime": _CLOCKS,
+    "clock_getres": _CLOCKS,
+    "clock_nanosleep": _CLOCKS,
+    "futex": [[_argument(1, _FUTEX_PRIVATE, _FUTEX_PRIVATE)]],
     "clone": [[_argument(0, _CLONE_THREAD, _CLONE_THREAD | _CLONE_OTHER | _CLONE_NEW)]],
     "prctl": _one_of(0, linux.PR_SET_NAME, linux.PR_GET_NAME),
+}
+
+#: What is answered in the place of the kernel: arguments, and the error number (0: as if it were done). Programs of the
+#: same moment map and open the same files of the library, so a lock, or a wait for a word, of one would tell the other.
+#: A program shares its own files with nobody, so no lock is missed; whoever waits for a thread looks at its word again.
+_PROGRAM_ANSWERS: Mapping[str, tuple[Rule, int]] = {
+    "fcntl": (_one_of(1, *_LOCKING), 0),
+    "futex": (
+        [[_argument(1, command, _ALL ^ _FUTEX_REALTIME)] for command in (_FUTEX_WAIT, _FUTEX_WAIT_BITSET)],
+        errno.EAGAIN,
+    ),
 }
 
 #: Where no layer says which files there are: the status of open files, and of no others.
@@ -124,9 +148,10 @@ class _Program(ctypes.Structure):
     _fields_ = (("length", ctypes.c_ushort), ("code", ctypes.c_char_p))  # which keeps the bytes it points to
 
 
-def zygote_filter(machine: int, files: bool) -> Filter:
-    """What the zygote may call; `files`: whether files may be opened at all."""
+def zygote_filter(machine: int, files: bool, links: bool = True) -> Filter:
+    """What the zygote may call; `files`: whether files may be opened at all; `links`: and links be read."""
     names = syscalls.PROGRAM | syscalls.ZYGOTE | (syscalls.FILES if files else frozenset())
+    names |= syscalls.LINKS if files and links else frozenset()
     rules = _RULES if files else {**_RULES, **_STATUS_RULES}
     code = [_statement(_LOAD, _ARCHITECTURE), _jump(_EQUAL, _AUDIT_ARCHITECTURES[machine], 1, 0)]
     code += [_statement(_RETURN, _KILL), _statement(_LOAD, _NUMBER)]
@@ -141,7 +166,10 @@ def zygote_filter(machine: int, files: bool) -> Filter:
 
 def program_filter(machine: int) -> Filter:
     """What a program loses on top of the zygote's filter."""
-    code = [_statement(_LOAD, _NUMBER), *_ruled(_PROGRAM_RULES, machine)]
+    code = [_statement(_LOAD, _NUMBER)]
+    for name, (rule, error) in _PROGRAM_ANSWERS.items():
+        code += _ruled({name: rule}, machine, _ERRNO | error, otherwise=None)
+    code += _ruled(_PROGRAM_RULES, machine)
     code += _answer(syscalls.ZYGOTE, machine, _ERRNO | errno.EPERM)
     return Filter(b"".join([*code, _statement(_RETURN, _ALLOW)]))
 
@@ -156,8 +184,13 @@ def _answer(names: Collection[str], machine: int, answer: int) -> list[bytes]:
     return code
 
 
-def _ruled(rules: Mapping[str, Rule], machine: int) -> list[bytes]:
-    """Let calls through whose arguments follow their rule, and refuse them otherwise."""
+def _ruled(
+    rules: Mapping[str, Rule], machine: int, answer: int = _ALLOW, otherwise: int | None = _ERRNO | errno.EPERM
+) -> list[bytes]:
+    """Let calls through whose arguments follow their rule, and refuse the others; or give other answers.
+
+    With `otherwise` None the instructions that follow decide about the others.
+    """
     code = []
     for name, rule in rules.items():
         number = syscalls.NUMBERS[name][machine]
@@ -170,8 +203,8 @@ def _ruled(rules: Mapping[str, Rule], machine: int) -> list[bytes]:
                 left = 3 * (len(alternative) - 1 - index)  # instructions of the checks that follow
                 checks += [_statement(_LOAD, _ARGUMENTS + 4 * check.word), _statement(_AND, check.mask)]
                 checks += [_jump(_EQUAL, check.value, 0, left + 1)]
-            body += [*checks, _statement(_RETURN, _ALLOW)]
-        body += [_statement(_RETURN, _ERRNO | errno.EPERM)]
+            body += [*checks, _statement(_RETURN, answer)]
+        body += [_statement(_LOAD, _NUMBER) if otherwise is None else _statement(_RETURN, otherwise)]
         code += [_jump(_EQUAL, number, 0, len(body)), *body]
     return code
 

@@ -28,10 +28,12 @@ _STATUS = "newfstatat 262 79, statx 332 291"
 # truncate is not among them: Landlock before version 3 does not ask for it. What changes the mode, the owner or the
 # times of a file is not either: Landlock never asks.
 _PATHS = """
-stat 4 -, lstat 6 -, access 21 -, faccessat 269 48, faccessat2 439 439, readlink 89 -, readlinkat 267 78,
-getcwd 79 17, chdir 80 49, fchdir 81 50, mkdir 83 -, mkdirat 258 34, rmdir 84 -, unlink 87 -, unlinkat 263 35,
-rename 82 -, renameat 264 38, renameat2 316 276
+stat 4 -, lstat 6 -, access 21 -, faccessat 269 48, faccessat2 439 439, getcwd 79 17, chdir 80 49, fchdir 81 50,
+mkdir 83 -, mkdirat 258 34, rmdir 84 -, unlink 87 -, unlinkat 263 35, rename 82 -, renameat 264 38, renameat2 316 276
 """
+
+# Landlock never asks for these, which tell where a link of anybody's leads.
+_LINKS = "readlink 89 -, readlinkat 267 78"
 
 _WAITING = """
 poll 7 -, ppoll 271 73, select 23 -, pselect6 270 72, epoll_create 213 -, epoll_create1 291 20, epoll_ctl 233 21,
@@ -50,7 +52,7 @@ time 201 -, times 100 153, getitimer 36 102, setitimer 38 103, alarm 37 -, resta
 """
 
 _THREADS = """
-clone 56 220, futex 202 98, futex_waitv 449 449, set_robust_list 273 99, set_tid_address 218 96,
+clone 56 220, futex 202 98, set_robust_list 273 99, set_tid_address 218 96,
 rseq 334 293, sched_yield 24 124, sched_getaffinity 204 123, exit 60 93, exit_group 231 94
 """
 
@@ -74,7 +76,8 @@ landlock_restrict_self 446 446
 
 _OTHERS = """
 landlock_create_ruleset 444 444, landlock_add_rule 445 445,
-pivot_root 155 41, clone3 435 435, openat2 437 437, copy_file_range 326 285, sendfile 40 71
+pivot_root 155 41, clone3 435 435, openat2 437 437, copy_file_range 326 285, sendfile 40 71,
+futex_waitv 449 449
 """
 
 
@@ -90,7 +93,7 @@ def _number(word: str) -> int | None:
 _PLAIN = (_MEMORY, _DESCRIPTORS, _WAITING, _SOCKETS, _TIME, _THREADS, _SIGNALS, _ONESELF)
 
 #: Name of a call: its number on x86-64 and on aarch64.
-NUMBERS = _parse(*_PLAIN, _OPENING, _STATUS, _PATHS, _ZYGOTE, _OTHERS)
+NUMBERS = _parse(*_PLAIN, _OPENING, _STATUS, _PATHS, _LINKS, _ZYGOTE, _OTHERS)
 
 #: Calls of a program that name no file. Some are let through with certain arguments only, see `seccomp`.
 PROGRAM = frozenset(_parse(*_PLAIN, _STATUS))
@@ -98,8 +101,12 @@ PROGRAM = frozenset(_parse(*_PLAIN, _STATUS))
 #: Calls of a program that name a file: where namespaces or Landlock say which files there are.
 FILES = frozenset(_parse(_OPENING, _PATHS))
 
+#: Calls of a program that say where a link leads: where namespaces say which links there are.
+LINKS = frozenset(_parse(_LINKS))
+
 #: Calls that the zygote keeps, and each program loses before it runs.
 ZYGOTE = frozenset(_parse(_ZYGOTE))
 
-#: Calls that are answered "no such call": libraries know another way.
-MISSING = frozenset(("clone3", "openat2", "copy_file_range", "sendfile"))
+#: Calls that are answered "no such call": libraries know another way. What they ask for stands in memory, where no
+#: filter looks.
+MISSING = frozenset(("clone3", "openat2", "copy_file_range", "sendfile", "futex_waitv"))

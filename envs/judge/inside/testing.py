@@ -16,18 +16,31 @@ import functools
 import json
 import math
 import os
+import re
+import sys
 import types
 from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from . import wire
+from . import pytest, wire
 from .programs import describe, execute, new_module, read_all, send
 
 REPLY = 1 << 16
 """Bytes of a reply besides the value that a call returned: an exception's message, at the most."""
 #: Raised by a call, these would end a loop of the tests (`all(map(f, …))`) as if all were well.
 _ENDINGS = (StopIteration, StopAsyncIteration)
+
+
+_LONGEST_NAME = 40  # characters of a text that is looked at as a number, blanks included
+_NON_FINITE = re.compile(r"[+-]?(nan|inf)(?:inity)?")
+_WORDS = re.compile(r"[a-z]+")
+#: The words by which tests say that they know of such numbers.
+_SIGNS = {
+    "nan": frozenset({"nan", "isnan", "isfinite"}),
+    "inf": frozenset({"inf", "infinity", "isinf", "isfinite", "ninf"}),
+}
+_OVERFLOWING = re.compile(r"[0-9.][eE]\+?[0-9]{3,}")  # such as 1e999
 
 
 class Lost(BaseException):  # not an Exception: the tests are not to handle it
@@ -51,9 +64,9 @@ class Link:
         self._rest = b""
         self.lost = ""
 
-    def call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> object:
-        """What the program's function returns for these arguments; raises what it raised, as a builtin exception."""
-        request = wire.encode((args, kwargs)) + "\n"
+    def call(self, number: int, args: tuple[Any, ...], kwargs: dict[str, Any]) -> object:
+        """What the program's function of this number returns; raises what it raised, as a builtin exception."""
+        request = wire.encode([number, args, kwargs]) + "\n"
         try:
             send(self._descriptor, request)
             kind, _, text = self._line().decode("ascii").partition(" ")
@@ -89,8 +102,8 @@ class Link:
         pending = [value]
         while pending:
             part = pending.pop()
-            if isinstance(part, float):
-                if not math.isfinite(part) and ("nan" if math.isnan(part) else "inf") not in self._names:
+            if isinstance(part, (float, str)) or type(part).__name__ == "Decimal":
+                if (odd := _non_finite(part)) and odd not in self._names:
                     raise FloatingPointError(f"the result holds {part}, which the tests do not expect")
             elif isinstance(part, complex):
                 pending += [part.real, part.imag]
@@ -115,31 +128,55 @@ def exception(name: str, message: str, base: str) -> Exception:
     return RuntimeError(f"{name}: {message}")
 
 
+def _non_finite(value: Any) -> str:
+    """ "nan" or "inf" where a float, a Decimal or a text is that, or is what `float` reads so; "" for all others."""
+    if isinstance(value, str):
+        if len(value) > _LONGEST_NAME or not (found := _NON_FINITE.fullmatch(value.strip().lower())):
+            return ""
+        return found[1]
+    return "nan" if value != value else "inf" if value in (math.inf, -math.inf) else ""
+
+
+def expected_names(source: str) -> frozenset[str]:
+    """Which of "nan" and "inf" the source of tests speaks of: as words, not as a part of `info` or `banana`."""
+    words = set(_WORDS.findall(source.lower()))
+    names = {name for name, signs in _SIGNS.items() if not signs.isdisjoint(words)}
+    return frozenset(names | {"inf"} if _OVERFLOWING.search(source) else names)
+
+
 def run_tests(private: int, descriptor: int) -> None:
-    """Mode `tests`: the payload is `[entry, setup, [test, …], limit]`; a line a test goes back."""
-    entry, setup, tests, limit = json.loads(read_all(private))
-    source = "\n".join([setup, *tests]).lower()
-    link = Link(descriptor, limit, frozenset(name for name in ("nan", "inf") if name in source))
-
-    def candidate(*args: Any, **kwargs: Any) -> object:
-        return link.call(args, kwargs)
-
-    candidate.__name__ = candidate.__qualname__ = entry
+    """Mode `tests`: the payload is `[[entry, …], setup, [test, …], limit, module]`; a line a test goes back."""
+    entries, setup, tests, limit, module = json.loads(read_all(private))
+    link = Link(descriptor, limit, expected_names("\n".join([setup, *tests])))
+    functions = {entry: _candidate(link, number, entry) for number, entry in enumerate(entries)}
+    sys.modules["pytest"] = pytest
+    if module:
+        new_module(module).__dict__.update(functions)
 
     @functools.cache
     def prepare() -> types.CodeType:
         return compile(setup, "setup.py", "exec", dont_inherit=True)
 
     def run(test: str) -> None:
-        module = new_module("tests")  # a test's own: what one leaves behind is nothing to the next
-        setattr(module, entry, candidate)
-        exec(prepare(), module.__dict__)  # noqa: S102
-        execute(test, module, "test.py")
+        made = new_module("tests")  # a test's own: what one leaves behind is nothing to the next
+        made.__dict__.update(functions, __run_case__=functools.partial(pytest.run_case, made.__dict__))
+        exec(prepare(), made.__dict__)  # noqa: S102
+        execute(test, made, "test.py")
 
     for test in tests:
         send(private, outcome(link, run, test) + "\n")
         if link.lost:
             return
+
+
+def _candidate(link: Link, number: int, entry: str) -> Callable[..., object]:
+    """The function of the program, as tests see it."""
+
+    def candidate(*args: Any, **kwargs: Any) -> object:
+        return link.call(number, args, kwargs)
+
+    candidate.__name__ = candidate.__qualname__ = entry
+    return candidate
 
 
 def outcome(link: Link, run: Callable[[str], None], test: str) -> str:

@@ -10,6 +10,7 @@
 | bytes, bytearray; complex                    | `{"b": hex}`; `{"c": [real, imaginary]}`                     |
 | range, Decimal, Fraction, date, datetime, …  | `{"r": [name of the type, text]}`                            |
 | iterators and views of dicts, read to the end| `{"g": [...]}`                                               |
+| scalars and arrays of numpy                  | as what their `tolist` returns                               |
 | anything else                                | `{"x": name of its type}`, which equals nothing              |
 
 Sub-classes are reduced to the type above that they derive from, by that type's own methods: a Counter is a dict, a
@@ -22,6 +23,7 @@ from __future__ import annotations
 import functools
 import json
 import re
+import sys
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Iterator
 from itertools import accumulate
@@ -247,10 +249,16 @@ class _Writer:
             self.put('{{"r":["{}","{}"]}}'.format(*text))
         elif self.strict:
             raise EncodingError(f"a {_type_name(kind)} is not plain data")
+        elif (numpy := sys.modules.get("numpy")) is not None and issubclass(kind, (numpy.generic, numpy.ndarray)):
+            plain = value.tolist()
+            self.put_opaque(kind) if type(plain) is kind else self.write(plain, depth + 1)
         elif hasattr(kind, "__next__") or kind in (type({}.keys()), type({}.values()), type({}.items())):
             self.write_items('{"g":[', _bounded(value), "]}", depth)
         else:
-            self.put(f'{{"x":{encode_basestring_ascii(_type_name(kind)[:80])}}}')
+            self.put_opaque(kind)
+
+    def put_opaque(self, kind: type) -> None:
+        self.put(f'{{"x":{encode_basestring_ascii(_type_name(kind)[:80])}}}')
 
     def write_text(self, value: str) -> None:
         text = str.__str__(value)

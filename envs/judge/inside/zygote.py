@@ -21,6 +21,7 @@ It knows no wall-clock limit: those are for idle programs, and the judge's proce
 
 import contextlib
 import gc
+import json
 import math
 import os
 import select
@@ -226,9 +227,11 @@ def _spent(clock: int) -> float:
         return 0.0
 
 
-def prepare(zygote: Zygote, layers: Layers, modules: int) -> None:
+def prepare(zygote: Zygote, layers: Layers, modules: int, installed: str) -> None:
     """All that children inherit: modules, what the interpreter sets up once, and the sandbox."""
     preload.preload(modules)
+    if installed:
+        preload.preload_installed(**json.loads(installed))
     programs.furnish()
     sandbox.confine_zygote(layers, zygote.descriptors())
     sys.argv[:] = [""]
@@ -243,14 +246,14 @@ def prepare(zygote: Zygote, layers: Layers, modules: int) -> None:
 
 def main() -> None:
     """Start from the command line: the descriptors of the control socket and the client, a digit for each layer, and
-    which modules to have (see `preload`).
+    which modules of the library to have and which others (see `preload`).
     """
     control, client = map(os.dup, map(int, sys.argv[1:3]))  # the lowest numbers that are free, whatever they were
     layers = Layers(*(digit == "1" for digit in sys.argv[3]))
     zygote = Zygote(socket.socket(fileno=control), client, layers)
     with contextlib.suppress(Gone):
         try:
-            prepare(zygote, layers, int(sys.argv[4]))
+            prepare(zygote, layers, int(sys.argv[4]), sys.argv[5])
         except Exception as error:
             zygote.send(f"failed {type(error).__name__}: {error}")
             return

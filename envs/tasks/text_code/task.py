@@ -161,7 +161,8 @@ class TextCode(Task[Exercise]):
             raise ValueError("grammar=True is for generated problems, which have a vocabulary; data sets have none")
         from textmdp.envs.tasks.text_code.formats.datasets import load_code_problems
 
-        problems = load_code_problems(dataset, split, skip_untested=skip_untested)
+        confined = isolation if judge is None else judge.isolation
+        problems = load_code_problems(dataset, split, skip_untested=skip_untested, isolation=confined)
         self._rows = [(Exercise(problem, ""), problem.prompt) for problem in problems]
         self.num_problems = len(problems)
         self.max_text_bytes = max(len(problem.prompt.encode()) for problem in problems)

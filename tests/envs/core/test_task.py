@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from toys import Counting, Echo
+from toys import Counting, Echo, rng
 
-from textmdp.envs import Score, Task
+from textmdp.envs import Outcome, Score, Task
 from textmdp.envs.core.episode import Episode
 from textmdp.envs.core.randomness import TurnGenerators, branch_key, episode_keys, problem_indices, turn_generator
 
@@ -106,3 +106,14 @@ def test_problems_are_drawn_evenly_and_differ_between_neighbouring_seeds():
 def test_fresh_noise_is_another_key_and_none_is_the_same():
     assert branch_key(77, 0) == 77
     assert len({branch_key(77, noise) for noise in range(100)}) == 100
+
+
+def test_outcomes_are_the_reply_of_a_task_without_chance():
+    state, _ = Echo().problem(7)
+    assert Echo().outcomes(state, "7") == [Outcome(1.0, Echo().reply(state, "7", rng()))]
+
+
+def test_chance_without_outcomes_is_refused():
+    state, _ = Counting().problem(0)
+    with pytest.raises(TypeError, match=r"the replies of Counting draw random numbers \(rng.random\).*override Task"):
+        Counting().outcomes(state, "1")

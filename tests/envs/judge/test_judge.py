@@ -10,7 +10,7 @@ from fractions import Fraction
 
 import pytest
 
-from textmdp.envs.judge import Judge, JudgeUnavailable, asserts, calls, stdio
+from textmdp.envs.judge import LEETCODE, Judge, JudgeUnavailable, asserts, calls, operations, stdio
 from textmdp.envs.judge.engine import REMEMBERED
 
 PATIENT = {"wall": 60.0, "cpu": 30.0}
@@ -276,6 +276,58 @@ class TestCalls:
         """
         assert reasons(judge, program, SQUARES) == ["passed"] * 3
 
+    def test_results_in_place(self, tiered):
+        suite = calls("f", [(([3, 1, 2],), {}), (([],), {})], expected=[[1, 2, 3], []], check="argument 0")
+        assert reasons(tiered, "def f(xs): xs.sort(); return 7", suite) == ["passed"] * 2
+        assert reasons(tiered, "def f(xs): return sorted(xs)", suite) == ["wrong", "passed"]
+        assert reasons(tiered, "def f(xs): xs = sorted(xs)", suite) == ["wrong", "passed"]
+        assert (
+            reasons(tiered, "def f(xs): xs.sort(); 1 / 0", suite) == ["error: ZeroDivisionError: division by zero"] * 2
+        )
+        named = calls("f", [((), {"xs": [2, 1]})], expected=[[1, 2]], check="argument xs")
+        assert reasons(tiered, "class Solution:\n  def f(self, xs): xs[:] = xs[::-1]", named) == ["passed"]
+        [verdict] = tiered.grade([("def f(xs): xs.sort()", suite)], **PATIENT, sharing=True)
+        assert verdict.score == 1.0
+
+    def test_operations(self, tiered):
+        suite = operations(
+            [
+                (["Stack", "push", "push", "all", "pop", "all"], [[], [1], [2], [], [], []]),
+                (["Stack", "push", "pop"], [[3], [1], []]),
+            ],
+            expected=[[None, None, None, [1, 2], 2, [1]], [None, None, 1]],
+        )
+        program = """
+            class Stack:
+                def __init__(self, size=9): self.items = []
+                def push(self, x): self.items.append(x)
+                def pop(self): return self.items.pop()
+                def all(self): return self.items
+        """
+        assert reasons(tiered, program, suite) == ["passed"] * 2
+        assert reasons(tiered, program.replace("pop()", "pop(0)"), suite) == ["wrong", "passed"]
+        assert (
+            reasons(tiered, program.replace("def pop", "def top"), suite)
+            == ["error: AttributeError: 'Stack' object has no attribute 'pop'"] * 2
+        )
+        assert reasons(tiered, "class Heap: pass", suite) == ["error: NameError: name 'Stack' is not defined"] * 2
+
+    def test_a_preamble(self, tiered):
+        program = "class Solution:\n  def f(self, xs: List[int]) -> Optional[int]: return pow(len(deque(xs)), -1, 7)"
+        inputs = [(([1, 2, 3],), {})]
+        assert reasons(tiered, program, calls("f", inputs, [5])) == ["error: NameError: name 'List' is not defined"]
+        assert reasons(tiered, program, calls("f", inputs, [5], preamble=LEETCODE)) == ["passed"]
+        assert reasons(tiered, program, asserts("f", ["assert f([1, 2, 3]) == 5"], preamble=LEETCODE)) == ["passed"]
+        future = "from __future__ import annotations\nprint(gcd(4, 6))\n1 / 0"
+        [reason] = reasons(tiered, future, stdio("", "2", preamble=LEETCODE))
+        assert reason == "error: ZeroDivisionError: division by zero"
+
+    def test_huge_numbers_are_read_and_written(self, tiered):
+        program = "def f(text): return int(text) + int(str(10**5000))"
+        suite = calls("f", [(("1" + "0" * 6000,), {})], [10**6000 + 10**5000])
+        assert reasons(tiered, program, suite) == ["passed"]
+        assert reasons(tiered, "print(int(input()) + 1)", stdio("9" * 5000, "1" + "0" * 5000)) == ["passed"]
+
     def test_printing_is_kept_apart_and_clipped(self, judge):
         program = (
             "for i in range(9000): print(i)\ndef f(x):\n    import sys; print(3, file=sys.stderr)\n    return x * x"
@@ -399,6 +451,33 @@ class TestAsserts:
         test = f"import math\nassert math.is{value}(f(0)['a'][0])"
         assert reasons(judge, program, asserts("f", [test])) == ["passed"]
 
+    @pytest.mark.parametrize(
+        "value",
+        [
+            "Decimal('NaN')",
+            "Decimal('-Infinity')",
+            "[{1: (Decimal('NaN'),)}]",
+            "iter([float('nan')])",
+            "complex(0, float('inf'))",
+            "'nan'",
+            "' -Infinity '",
+            "{float('inf')}",
+        ],
+    )
+    def test_numbers_that_are_none_slip_through_no_check(self, judge, value):
+        program = f"from decimal import Decimal\ndef f(): return {value}"
+        [reason] = reasons(judge, program, asserts("f", ["if f() == 1: raise ValueError('info, banana')"]))
+        assert reason.startswith("error: FloatingPointError: the result holds")
+        aware = ["from math import isnan, isinf\nassert f() is not None"]
+        assert reasons(judge, program, asserts("f", aware)) == ["passed"]
+
+    def test_tests_that_raise(self, tiered):
+        suite = asserts(
+            "f", ["if f(3) != 9: raise ValueError('no')", "import pytest\npytest.raises(TypeError, f, None)"]
+        )
+        assert reasons(tiered, "def f(x): return x * x", suite) == ["passed"] * 2
+        assert reasons(tiered, "def f(x): return x", suite) == ["error: ValueError: no", "wrong"]
+
     def test_lost_programs_pass_nothing_more(self, judge):
         program = "import os\ndef f(x):\n    if x == 2: os._exit(0)\n    return x * x"
         tests = ["assert f(1) == 1", "try: f(2)\nexcept: pass", "assert True"]
@@ -492,6 +571,22 @@ class TestStdio:
     )
     def test_ways_to_read_and_write(self, judge, program):
         assert reasons(judge, program, self.SUM) == ["passed"] * 3
+
+    @pytest.mark.parametrize(
+        "program",
+        [
+            "print(open('/dev/stdin').read())",
+            "import sys; sys.stdin = open('/dev/stdin', encoding='ascii'); print(input())",
+            "import io; print(io.open('/dev/fd/0', 'rb').read().decode())",
+            "from pathlib import Path; print(Path('/dev/stdin').read_text())",
+            "import os; d = os.open('/dev/stdin', os.O_RDONLY); os.write(1, os.read(d, 9))",
+            "import fileinput; print(*fileinput.input('/dev/stdin'))",
+            "open('/dev/stdout', 'w').write(input())",
+            "import os, sys; assert os.path.basename(__file__) == sys.argv[0] == 'solution.py'; print(input())",
+        ],
+    )
+    def test_files_of_a_script(self, tiered, program):
+        assert reasons(tiered, program, stdio("1 2", "1 2")) == ["passed"]
 
     def test_tiers(self, tiered):
         assert reasons(tiered, "print(sum(map(int, open(0).read().split())))", self.SUM) == ["passed"] * 3

@@ -47,6 +47,9 @@ class TestTheRule:
         "source",
         [
             "import sys\ndef f(x): return x",
+            "def f(x, **k): return k",
+            "def f(x): return (lambda **k: k)()",
+            "def f(*, x=1): return x",
             "from os import *",
             "class f: pass",
             "def f(x): return __builtins__",
@@ -177,7 +180,7 @@ for name in ("help", "exit", "quit", "int", "open"):
     assert not restricted_subset.is_restricted(programs.compiled(source, "solution.py")), name
 code = programs.compiled("def f(x): return len(x), int(x)", "solution.py")
 try:
-    programs.load("f", code, restricted_subset.BUILTINS)([])
+    programs.load(["f"], code, only=restricted_subset.BUILTINS)[0]([])
 except NameError as error:
     os.write(2, str(error).encode())
 """

@@ -263,7 +263,7 @@ def test_every_tier_refuses_what_a_program_has_no_business_with(tier, user, publ
 
 def test_every_system_call_that_is_not_let_through_is_refused(tier, user, public):
     """By number, all there are and those to come: not permitted, or not there."""
-    let = syscalls.PROGRAM | (syscalls.FILES if tier != "C" else set())
+    let = syscalls.PROGRAM | (syscalls.FILES if tier != "C" else set()) | (syscalls.LINKS if "A" in tier else set())
     numbers = {syscalls.NUMBERS[name][linux.MACHINE] for name in let}
     body = f"""
     allowed = {sorted(number for number in numbers | UPROBES if number is not None)}
@@ -288,6 +288,70 @@ def test_every_system_call_that_is_not_let_through_is_refused(tier, user, public
     }
     assert wrong == {}
     assert len(told) > 850
+
+
+@pytest.mark.skipif(linux.MACHINE != 0, reason="numbers of x86-64")
+def test_programs_of_the_same_moment_have_no_words(tier, user, public):
+    """Two children with the same file open: locks and wake-ups of one are nothing to the other."""
+    body = """
+    import struct, time
+    try:
+        file = os.open(os.__file__, os.O_RDONLY)
+    except OSError:
+        file = 1
+    lock = struct.pack("hhqqi4x", fcntl.F_RDLCK, 0, 0, 1, 0)
+    if file == 1:
+        page = ctypes.addressof(ctypes.c_int.in_dll(ctypes.pythonapi, "Py_FrozenFlag")) & ~4095
+    else:
+        libc.mmap.restype = ctypes.c_void_p
+        page = libc.mmap(None, ctypes.c_size_t(4096), mmap.PROT_READ, mmap.MAP_PRIVATE, file, ctypes.c_long(0))
+    word = ctypes.c_int.from_address(page)
+    def says(attempt):
+        try:
+            return attempt()
+        except OSError as error:
+            return error.errno
+    def wait(operation, seconds):
+        timeout = ctypes.create_string_buffer(struct.pack("qq", seconds, 0))
+        started = time.monotonic()
+        answer = says(lambda: raw(202, page, operation, word.value, ctypes.addressof(timeout)))
+        return answer, time.monotonic() - started < 1
+    def program():
+        clock = ~os.getppid() << 3 | 2
+        found = {
+            "lock": says(lambda: fcntl.fcntl(file, fcntl.F_SETLK, lock) == lock),
+            "ask": says(lambda: fcntl.fcntl(file, fcntl.F_GETLK, lock)),
+            "wait": wait(0, 5),
+            "wake": says(lambda: raw(202, page, 1, 1)),
+            "clock": says(lambda: time.clock_gettime(clock)),
+            "resolution": says(lambda: time.clock_getres(clock)),
+            "own clocks": time.clock_gettime(time.CLOCK_PROCESS_CPUTIME_ID) > 0 < time.thread_time(),
+        }
+        thread = ctypes.c_ulong()
+        body = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p)(lambda _: time.sleep(0.05))
+        found["join"] = libc.pthread_create(ctypes.byref(thread), None, body, None) or libc.pthread_join(thread, None)
+        return found
+    print(json.dumps(child(program)))
+    """
+    told, status = run(LAYERS[tier], user, public, body)
+    assert status == 0
+    assert told == {
+        "lock": True,
+        "ask": errno.EPERM,
+        "wait": [errno.EAGAIN, True],
+        "wake": errno.EPERM,
+        "clock": errno.EPERM,
+        "resolution": errno.EPERM,
+        "own clocks": True,
+        "join": 0,
+    }
+
+
+def test_links_are_not_read_where_they_are_others(user, public):
+    if not tiers.examine("B").reached:
+        pytest.skip("this machine lacks tier B")
+    told, status = run(LAYERS["B"], user, public, "print(json.dumps(child(lambda: os.readlink('/proc/self/exe'))))")
+    assert (told[:15], status) == ("PermissionError", 0)
 
 
 @pytest.mark.skipif(linux.MACHINE != 0, reason="x86-64 has other ways to make system calls")

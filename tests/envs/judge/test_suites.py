@@ -9,7 +9,7 @@ import pickle
 
 import pytest
 
-from textmdp.envs.judge import Suite, TestResult, Verdict, asserts, calls, stdio
+from textmdp.envs.judge import Suite, TestResult, Verdict, asserts, calls, operations, stdio, unittests
 from textmdp.envs.judge.inside.wire import decode
 from textmdp.envs.judge.verdict import error_reason, printable
 
@@ -19,6 +19,11 @@ SUITES = [
     asserts("f", ["assert f(1) == 2", "def check(g):\n    assert g(1)\ncheck(f)"], setup="import math"),
     stdio("3 4\n", "7\n"),
     stdio(["1", ""], ["", "2"]),
+    stdio("1", "2", tolerance=1e-6, preamble="import math"),
+    stdio("1", "2", compare=print),
+    calls("f", [(([2, 1],), {})], expected=[[1, 2]], check="argument 0"),
+    operations([(["LRUCache", "put", "get"], [[2], [1, 1], [1]])], expected=[[None, None, 1]]),
+    unittests(["f", "g"], "from solution import f, g\ndef test_f(): assert f() == g()"),
 ]
 
 
@@ -34,7 +39,7 @@ def test_suites_are_values(suite):
 
 
 def test_lengths():
-    assert [len(suite) for suite in SUITES] == [2, 1, 2, 1, 2]
+    assert [len(suite) for suite in SUITES] == [2, 1, 2, 1, 2, 1, 1, 1, 1, 1]
 
 
 def test_inputs_arrive_as_they_were():
@@ -124,6 +129,49 @@ def test_a_tolerance_is_a_number(tolerance):
 def test_what_asserts_refuses(tests, setup, rule):
     with pytest.raises((ValueError, TypeError), match=rule):
         asserts("f", tests, setup)
+
+
+@pytest.mark.parametrize(
+    "test",
+    [
+        "if f(3) != 9: raise ValueError('no')",
+        "import unittest\nunittest.TestCase().assertEqual(f(3), 9)",
+        "import pytest\nwith pytest.raises(ValueError): f(None)",
+        "import pytest\nf(3) == 9 or pytest.fail('no')",
+    ],
+)
+def test_tests_may_fail_without_the_word_assert(test):
+    assert asserts("f", [test]).tests == (test,)
+
+
+@pytest.mark.parametrize(
+    ("tests", "expected", "rule"),
+    [
+        ([(["A", "b"], [[1]])], [[None, 1]], "test 0: there must be arguments for each of the names"),
+        ([(["A"], [[]]), (["B"], [[]])], [[None], [None]], "test 1: .* the same class in all tests"),
+        ([(["A", "b"], [[], []])], [[None]], "test 0: 2 operations need as many expected results"),
+        ([(["A", "b c"], [[], []])], [[None, 1]], "must be the name of a function"),
+        ([("A", [[]])], [[None]], "must be a pair"),
+        ([(["A"], [[object()]])], [[None]], "plain data"),
+        ([], [], "an empty suite"),
+        ([(["A"], [[]])], [], "1 inputs but 0 expected"),
+    ],
+)
+def test_what_operations_refuses(tests, expected, rule):
+    with pytest.raises((ValueError, TypeError), match=rule):
+        operations(tests, expected)
+
+
+@pytest.mark.parametrize("check", ["argument", "argument -1", "argument 0 ", "results", 0])
+def test_what_check_refuses(check):
+    with pytest.raises(ValueError, match="check must be"):
+        calls("f", [(([1],), {})], [[1]], check=check)
+
+
+def test_a_checked_argument_is_there():
+    with pytest.raises(ValueError, match="test 1: check='argument 1', but the input has no such argument"):
+        calls("f", [((1, 2), {}), ((1,), {})], [0, 0], check="argument 1")
+    calls("f", [((), {"nums": [1]})], [[1]], check="argument nums")
 
 
 def test_what_asserts_allows():

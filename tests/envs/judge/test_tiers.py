@@ -73,12 +73,13 @@ class TestNumbers:
         assert all(name in syscalls.NUMBERS for name in syscalls.MISSING)
         assert not syscalls.PROGRAM & syscalls.ZYGOTE
         assert not syscalls.PROGRAM & syscalls.FILES
+        assert not syscalls.LINKS & (syscalls.PROGRAM | syscalls.FILES)
 
 
 class TestFilters:
     @MACHINES
     def test_programs_compute(self, machine):
-        for name in ("read", "write", "mmap", "futex", "exit_group", "getrandom", "rt_sigreturn", "newfstatat"):
+        for name in ("read", "write", "mmap", "exit_group", "getrandom", "rt_sigreturn", "newfstatat"):
             assert in_program(machine, True, name) == ALLOW, name
 
     @MACHINES
@@ -108,6 +109,17 @@ class TestFilters:
             ("fcntl", (3, 4, 0x2000), REFUSE),
             ("fcntl", (3, 8, 1), REFUSE),
             ("fcntl", (3, high + 8, 1), REFUSE),
+            *(("fcntl", (3, command), REFUSE) for command in (5, 36)),
+            *(("fcntl", (3, command), 0x50000) for command in (6, 7, 37, 38)),  # as if it were done
+            *(("clock_gettime", (clock,), ALLOW) for clock in (0, 1, 2, 3, 7, 11, -2 & 0xFFFFFFFF, -6 & 0xFFFFFFFF)),
+            *(("clock_gettime", ((~pid << 3 | 2) & 0xFFFFFFFF,), REFUSE) for pid in (1, 77, 40_000)),
+            ("clock_gettime", ((~77 << 3 | 6) & 0xFFFFFFFF,), REFUSE),
+            ("clock_getres", ((~77 << 3 | 2) & 0xFFFFFFFF,), REFUSE),
+            ("clock_nanosleep", ((~77 << 3 | 2) & 0xFFFFFFFF,), REFUSE),
+            ("clock_gettime", (high + 1,), ALLOW),
+            *(("futex", (9, command | 0x80), ALLOW) for command in (0, 1, 9, 10, 0x109)),
+            *(("futex", (9, command), 0x50000 | errno.EAGAIN) for command in (0, 9, 0x109)),
+            *(("futex", (9, command), REFUSE) for command in (1, 3, 4, 5, 6, 7, 10, 11, 12)),
             ("ioctl", (0, 0x5401), ALLOW),
             ("ioctl", (0, 0x5412), REFUSE),
             ("socketpair", (1, 1 | 0x80000), ALLOW),
@@ -140,6 +152,14 @@ class TestFilters:
         assert in_program(machine, False, "newfstatat", -100, 9, 9, 0) == REFUSE
         assert in_program(machine, False, "newfstatat", 3, 9, 9, 0x1000) == ALLOW
         assert in_program(machine, False, "statx", 3, 9, 0x1000) == ALLOW
+
+    @MACHINES
+    def test_links_are_read_where_namespaces_say_which_there_are(self, machine):
+        for name in sorted(syscalls.LINKS):
+            if syscalls.NUMBERS[name][machine] is not None:
+                for links, expected in ((True, ALLOW), (False, REFUSE)):
+                    code = seccomp.zygote_filter(machine, True, links).code
+                    assert answer(code, machine, name) == expected, name
 
     @MACHINES
     def test_the_unknown(self, machine):

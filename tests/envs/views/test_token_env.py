@@ -145,7 +145,7 @@ def test_bad_actions_change_nothing():
         ({"shaping_discount": 1.5}, r"must lie in \[0, 1\]"),
         ({"max_response_tokens": 0}, "max_response_tokens=0 must be at least 1"),
         ({"context_length": 1}, "context_length=1 must be at least 2"),
-        ({"render_mode": "rgb_array"}, "render_mode='rgb_array' is not one of"),
+        ({"render_mode": "svg"}, "render_mode='svg' is not one of"),
     ],
 )
 def test_bad_arguments_name_the_rule(arguments, message):
