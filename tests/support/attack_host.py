@@ -24,7 +24,8 @@ from typing import Any
 
 WALL, CPU, OUTPUT, MEMORY = 3.0, 2.0, 1 << 20, 300 << 20
 PATIENCE = 3.0
-"""Seconds beyond the wall limit within which a verdict must be there."""
+"""Seconds beyond the wall limit within which a verdict must be there, those aside in which something on the machine
+waited for a processor."""
 PARTIAL = {"trace_skip_asserts", "res_iter_bomb_subclass"}
 """Programs whose constant answer is right for one of their tests: that much is not forged."""
 
@@ -262,19 +263,20 @@ class Trial:
             suite = suite_of(task, place)
             for program in task.get("pre", []):
                 self.judge.grade([(place.fill(program), suite)], wall=WALL, cpu=CPU)
-            start = time.monotonic()
+            start, contended = time.monotonic(), _contended()
             [verdict] = self.judge.grade([(place.fill(attack["code"]), suite)], wall=WALL, cpu=CPU)
         except Exception as error:
             return [f"the judge raised {error!r}"], suspected, 0.0
         seconds = time.monotonic() - start
+        uncontended = seconds - (_contended() - contended)
         if attack["expect"]["score"] == 1:
             if verdict.score != 1:  # it may have been short of time
                 suspected.append(f"an honest program: {verdict}")
         elif verdict.score == 1 or (verdict.score and attack["name"] not in PARTIAL):
             broke.append(f"score {verdict.score}")
         broke += place.complaints()
-        if seconds > WALL + PATIENCE:
-            suspected.append(f"took {seconds:.1f} s")
+        if uncontended > WALL + PATIENCE:
+            suspected.append(f"took {seconds:.1f} s, {uncontended:.1f} s of them on a quiet machine")
         if time.process_time() - cpu > 2:
             suspected.append(f"the judge used {time.process_time() - cpu:.1f} s of processor time")
         if _peak_memory() - peak > MEMORY:
@@ -331,6 +333,14 @@ class Trial:
 def hash_of(name: str) -> int:
     """A fixed shuffle."""
     return int.from_bytes(name.encode(), "big") * 2654435761 % 1_000_003
+
+
+def _contended() -> float:
+    """Seconds so far in which something waited for a processor: load is no fault of the judge's. 0 if nobody says."""
+    try:
+        return int(Path("/proc/pressure/cpu").read_text().split("total=")[1].split()[0]) / 1e6
+    except (OSError, IndexError):
+        return 0.0
 
 
 def _peak_memory() -> int:

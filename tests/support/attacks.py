@@ -94,7 +94,7 @@ def run(
     isolation: str = "best",
     user: int | None = None,
     workers: int = 8,
-    wait: float = 240.0,
+    wait: float = 1500.0,
 ) -> Report:
     """Grade all attacks in a host process of its own.
 
