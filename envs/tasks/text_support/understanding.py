@@ -511,7 +511,7 @@ def _consistent(acts: set[str]) -> set[str]:
     if acts & {"not_yours", "not_verified", "warranty_over"}:
         acts.discard("shipped")
     if acts & _DONE.keys():
-        acts -= {"done", "promise"}
+        acts -= {"done", "promise", "refuse"}
     if acts & _REASONS.keys():
         acts -= {"refuse", "promise"}
     return acts

@@ -20,7 +20,7 @@ RNG = np.random.default_rng(0)
 
 
 def find(level="medium", **wanted):
-    """A task, and the first state whose issue has these fields; `style` and `status` are those of customer and order."""
+    """A task, and the first state whose issue has these fields, or `style` and `status` of customer and order."""
     task = TextSupport(level)
     for index in range(5000):
         state, _ = task.problem(index)
