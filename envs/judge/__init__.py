@@ -35,8 +35,8 @@ with Judge(workers=2) as judge:
 - What a program can know from its inputs: it may recognise tests that are public and have their answers by heart.
   Weak tests stay weak.
 - Other programs of the same moment: time, caches and the load of the machine are shared, so a program may measure that
-  others run, and two that mean to can tell each other a few bits by it. Locks of files, futexes, and the clocks of other
-  processes are out of reach.
+  others run, and two that mean to can tell each other a few bits by it. Locks of files, futexes, and the clocks of
+  other processes are out of reach.
 - In tier B, `stat` tells whether a file exists and how large it is; no file and no link can be read.
 - Assert tests and test modules see plain data: changes that a program makes to its arguments in place, and classes of
   its own, stay with it. The check of an argument in `calls`, and `operations`, are for these.
