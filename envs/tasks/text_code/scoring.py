@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from textmdp.envs.core.task import Future, Reply, Score
-from textmdp.envs.judge.suites import Calls, Suite
+from textmdp.envs.judge.suites import Calls, Stdio, Suite
 from textmdp.envs.judge.verdict import Verdict
 from textmdp.envs.tasks.text_code.generator.generate import Exercise
 from textmdp.envs.tasks.text_code.problem import CodeProblem
@@ -28,6 +28,12 @@ def suites(problem: CodeProblem) -> tuple[Suite, ...]:
     if replace(joined, inputs=visible.inputs, expected=visible.expected) != visible:  # another tolerance, say
         return hidden, visible
     return (joined,)
+
+
+def longest_expected(problem: CodeProblem) -> int:
+    """Bytes of the longest value, or output, that a test of the problem expects; 0 where the tests are statements."""
+    tests = [suite for suite in suites(problem) if isinstance(suite, (Calls, Stdio))]
+    return max((len(text.encode()) for suite in tests for text in suite.expected), default=0)
 
 
 class Scoring(NamedTuple):
