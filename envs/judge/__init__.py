@@ -34,10 +34,14 @@ with Judge(workers=2) as judge:
   few tokens, such as TextCode generates problems for, and off by default.
 - What a program can know from its inputs: it may recognise tests that are public and have their answers by heart.
   Weak tests stay weak.
-- Other programs of the same moment: load and time are shared, so a program may measure that others run.
-- In tier B, `stat` tells whether a file exists and how large it is.
-- Assert tests see plain data: changes that a program makes to its arguments in place, and classes of its own, stay
-  with it.
+- Other programs of the same moment: time, caches and the load of the machine are shared, so a program may measure that
+  others run, and two that mean to can tell each other a few bits by it. Locks of files, futexes, and the clocks of
+  other processes are out of reach.
+- In tier B, `stat` tells whether a file exists and how large it is; no file and no link can be read.
+- Assert tests and test modules see plain data: changes that a program makes to its arguments in place, and classes of
+  its own, stay with it. The check of an argument in `calls`, and `operations`, are for these.
+- The C code of modules that a judge was given (`Judge(modules=("numpy",))`), as little as the interpreter's own.
+- A function that compares what programs print (`stdio(compare=…)`) runs in your process, on hostile text.
 - With `isolation="process-only-unsafe"` none of the second and third points.
 """
 

@@ -358,7 +358,10 @@ def host(folder: str) -> None:
     workers = job["workers"]
     with Path(folder, "report").open("a", buffering=1) as report:
         scene = Scene(Path(folder), job["secret"])
-        judge = Judge(workers=workers, isolation=job["isolation"], output=OUTPUT)
+        judge = Judge(workers=workers, isolation=job["isolation"], output=OUTPUT, modules=job["modules"])
+        named = "".join(f"\n# import {name}" for name in job["modules"])  # whoever names one has it
+        for attack in job["attacks"]:
+            attack["code"] += named
         trial = Trial(judge, scene, report)
         try:
             trial.say(tier=judge.tier)
@@ -368,12 +371,12 @@ def host(folder: str) -> None:
                     item
                     for number in range(2 * workers * turn, 2 * workers * (turn + 1))
                     for item in (
-                        (f"def f(x): return x  # {number}", calls("f", [((1,), {})], [1])),
+                        (f"def f(x): return x  # {number}{named}", calls("f", [((1,), {})], [1])),
                         (
-                            f"def f(x): return x  # {number}",
+                            f"def f(x): return x  # {number}{named}",
                             asserts("f", ["import time; time.sleep(0.05); assert f(1) == 1"]),
                         ),
-                        (f"import time; time.sleep(0.05); print(input())  # {number}", stdio("1\n", "1\n")),
+                        (f"import time; time.sleep(0.05); print(input())  # {number}{named}", stdio("1\n", "1\n")),
                     )
                 ]
                 cold = [verdict for verdict in judge.grade(warm, wall=30.0, cpu=10.0) if verdict.score != 1]

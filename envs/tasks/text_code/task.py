@@ -23,6 +23,7 @@ from textmdp.envs.tokenizers import ByteTokenizer, Tokenizer
 if TYPE_CHECKING:
     from textmdp.envs.judge import Judge
     from textmdp.envs.judge.engine import Pending
+    from textmdp.envs.judge.outputs import Comparison
 
 CREDITS = ("fraction", "all")
 #: The default limits: seconds of idle time and of processor time.
@@ -48,6 +49,7 @@ class TextCode(Task[Exercise]):
 
     | difficulty | a statement | tokens of a body | budget in tokens |
     |---|---|---|---|
+    | `entry` | Add 3 to x. | 5 | 6 |
     | `one-step` | Add 3 to x. | 5 | 12 |
     | `two-step` (default) | Add 3 to x, then multiply by y. | 7–9 | 16 |
     | `three-step` | Add 3 to x, then multiply by y, then take it modulo 5. | 9–13 | 24 |
@@ -108,6 +110,10 @@ class TextCode(Task[Exercise]):
       `textmdp.envs.judge.Judge.grade`.
     - `isolation`: the confinement of programs, see `textmdp.envs.judge.Judge`. All tasks of a process with the same
       value share one judge. The first response starts it, and closing the last of their environments closes it.
+    - `modules`: installed modules, such as `("numpy",)`, that programs may import, see `textmdp.envs.judge.Judge`.
+    - `preamble`: for data sets, code before each program, such as `textmdp.envs.judge.LEETCODE`.
+    - `compare`, `tolerance`: for data sets of programs that print, what counts as the same output, see
+      `textmdp.envs.judge.suites.stdio`.
     - `judge`: a judge of your own instead, which you close. For generated problems, programs that are plain functions
       may be graded one after the other in one process (`sharing` of `Judge.grade`); for data sets each has its own.
     - `measure_runtime`: True for the metric `runtime`.
@@ -132,16 +138,23 @@ class TextCode(Task[Exercise]):
         test_wall: float | None = None,
         test_cpu: float | None = None,
         isolation: str = "best",
+        modules: Sequence[str] = (),
+        preamble: str = "",
+        compare: Comparison = "lines",
+        tolerance: float | None = None,
         judge: Judge | None = None,
         measure_runtime: bool = False,
     ):
         if credit not in CREDITS:
             raise ValueError(f"credit={credit!r} is none of {', '.join(map(repr, CREDITS))}")
         check_limits(wall, cpu, test_wall, test_cpu)
+        self._modules = (modules,) if isinstance(modules, str) else tuple(modules)
         if judge is None:
-            acquire(isolation, self)  # starts nothing yet, and refuses an unknown isolation
+            acquire(isolation, self, self._modules)  # starts nothing yet, and refuses what is unknown
         elif isolation != "best":
             raise ValueError(f"isolation={isolation!r} is for a judge that is made here; judge= has its own")
+        elif modules:
+            raise ValueError(f"modules={modules!r} is for a judge that is made here; judge= has its own")
         self._scoring = Scoring("passed" if credit == "fraction" else "solved", bool(measure_runtime))
         self._isolation, self._judge = isolation, judge
         self._limits: dict[str, Any] = {"wall": wall, "cpu": cpu}
@@ -153,6 +166,8 @@ class TextCode(Task[Exercise]):
         if dataset is None:
             if skip_untested:
                 raise ValueError("skip_untested=True is for data sets: give dataset= too")
+            if preamble or compare != "lines" or tolerance is not None:
+                raise ValueError("preamble=, compare= and tolerance= are for data sets: give dataset= too")
             self._generator = Programs(difficulty, "train" if split is None else split, operator.index(seed))
             level = self._generator.level
             self.max_response_tokens, self.max_text_bytes = level.max_response_tokens, level.max_text_bytes
@@ -162,9 +177,11 @@ class TextCode(Task[Exercise]):
         if grammar:
             raise ValueError("grammar=True is for generated problems, which have a vocabulary; data sets have none")
         from textmdp.envs.tasks.text_code.formats.datasets import load_code_problems
+        from textmdp.envs.tasks.text_code.formats.suites import adapted
 
         confined = isolation if judge is None else judge.isolation
         problems = load_code_problems(dataset, split, skip_untested=skip_untested, isolation=confined)
+        problems = adapted(problems, preamble, compare, tolerance)
         if (output := 2 * max(map(longest_expected, problems))) > (OUTPUT if judge is None else judge.output):
             self._limits["output"] = output
         self._rows = [(Exercise(problem, ""), problem.prompt) for problem in problems]
@@ -200,7 +217,7 @@ class TextCode(Task[Exercise]):
         new = [key for key in dict.fromkeys(keys) if not self._is_reference(*key)]
         pending: dict[tuple[Exercise, str], Pending] = {}
         if new:
-            judge = self._judge or acquire(self._isolation, self)
+            judge = self._judge or acquire(self._isolation, self, self._modules)
             groups = [
                 [(program_of(state.problem, response), suite) for suite in suites(state.problem)]
                 for state, response in new
@@ -240,7 +257,7 @@ class TextCode(Task[Exercise]):
     def close(self) -> None:
         """Release the shared judge, which closes with its last task; a judge of your own stays open."""
         if self._judge is None:
-            release(self._isolation, self)
+            release(self._isolation, self, self._modules)
 
     def demonstrate(self, state: Exercise, rng: np.random.Generator) -> str:
         """The reference."""

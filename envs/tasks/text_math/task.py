@@ -46,6 +46,7 @@ class TextMath(Task[Problem]):
 
     | difficulty | a question | budget in tokens |
     |---|---|---|
+    | `entry` | `3+1=` | 2 |
     | `one-digit` | `3+9=` | 16 |
     | `two-digit` (default) | `12-45=` | 32 |
     | `three-digit` | `702+399=` | 32 |
@@ -61,7 +62,8 @@ class TextMath(Task[Problem]):
 
     ## Action space
     Text. The compact tokenizer of the arithmetic levels has the digits, `+-*/().=,`, a blank, a line break, and the
-    markers `#### ` and `A: `; the word problems add a lexicon of words. The default tokenizer of data sets is bytes.
+    markers `#### ` and `A: `; the word problems add a lexicon of words, and `entry`, which agents learn from scratch,
+    has the digits, `+` and `=` alone. The default tokenizer of data sets is bytes.
 
     ## Observation space
     Text, the question: an expression and `=`, a story, or a row's question and a line break.

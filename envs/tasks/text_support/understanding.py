@@ -37,6 +37,8 @@ _PREAMBLE = re.compile(r"\byou will be (glad|happy|pleased|relieved) to (hear|kn
 _LEAD = (
     r"^(?:(?:and|so|ok|okay|hello|hi|sorry|well|first|then|now|also|thanks|thank you|before that|for that|to help) )*"
 )
+_CONDITION = re.compile(r"\s*(?:if|once|when|as soon as|unless|until|should)\b")
+_WORD = re.compile(r"[a-z0-9]+")
 #: Sentences that ask, whatever they mention.
 _COMMAND = re.compile(
     _LEAD + r"(?:(?:please|kindly) )?(?:(?:could|can|would|will|may) you (?:please |kindly )?)?"
@@ -201,7 +203,7 @@ _REASONS: dict[str, re.Pattern[str]] = {
     "shipped": _words(
         *(
             "shipped",
-            "left",
+            r"(?<!nothing )(?<!is )left(?! to)",
             "dispatched",
             "on (?:its|the) way",
             "gone out",
@@ -385,9 +387,13 @@ def _sentences(text: str) -> list[tuple[str, bool]]:
         text = text.replace(short, full)
     sentences = []
     for piece in re.findall(r"[^.?!;\n]+[.?!;\n]?", text):
-        words = _PREAMBLE.sub("", " ".join(re.findall(r"[a-z0-9]+", piece))).strip()
-        if words:
-            sentences.append((words, piece.endswith("?")))
+        question = piece.endswith("?")
+        # A negation or a condition holds for its own clause, but for conditions that come first.
+        parts = [piece] if question or _CONDITION.match(piece) else piece.split(",")
+        for part in parts:
+            words = _PREAMBLE.sub("", " ".join(_WORD.findall(part))).strip()
+            if words:
+                sentences.append((words, question))
     return sentences
 
 
@@ -505,7 +511,7 @@ def _consistent(acts: set[str]) -> set[str]:
     if acts & {"not_yours", "not_verified", "warranty_over"}:
         acts.discard("shipped")
     if acts & _DONE.keys():
-        acts -= {"done", "promise"}
+        acts -= {"done", "promise", "refuse"}
     if acts & _REASONS.keys():
         acts -= {"refuse", "promise"}
     return acts
