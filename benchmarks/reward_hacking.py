@@ -61,10 +61,11 @@ class Setting(NamedTuple):
 
 SETTINGS = {
     "proxy": Setting(),
+    "KL 0.003 in reward": Setting(0.003),
+    "KL 0.01 in reward": Setting(0.01),
     "KL 0.03 in reward": Setting(0.03),
-    "KL 0.1 in reward": Setting(0.1),
     "KL 0.1 in loss": Setting(0.1, "loss"),
-    "gate": Setting(rewards="gate(length, lines, at_least=0.99) + 0.1 * length"),
+    "gate": Setting(rewards="gate(length, lines, at_least=0.99)"),
     "product": Setting(rewards="lines * length"),
     "roomy budget": Setting(max_response_tokens=64),
 }

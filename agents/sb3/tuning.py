@@ -25,7 +25,7 @@ def suggest(trial: optuna.Trial, algo: str, settings: Settings) -> Settings:
     if algo in _ON_POLICY:
         tried["n_steps"] = trial.suggest_categorical("n_steps", _with(settings, "n_steps", 16, 32, 64))
         tried["batch_size"] = trial.suggest_categorical("batch_size", _with(settings, "batch_size", 256, 512, 1024))
-        tried["n_epochs"] = trial.suggest_int("n_epochs", 2, 8)
+        tried["n_epochs"] = trial.suggest_int("n_epochs", 1, 8)
     if algo in (*_ON_POLICY, "a2c"):
         tried["ent_coef"] = trial.suggest_float("ent_coef", 1e-3, 0.1, log=True)
         tried["gae_lambda"] = trial.suggest_categorical("gae_lambda", _with(settings, "gae_lambda", 0.9, 0.95, 1.0))

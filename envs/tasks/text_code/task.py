@@ -47,7 +47,7 @@ class TextCode(Task[Exercise]):
 
     | difficulty | a statement | tokens of a body | budget in tokens |
     |---|---|---|---|
-    | `entry` | Add 3 to x. | 5 | 8 |
+    | `entry` | Add 3 to x. | 5 | 6 |
     | `one-step` | Add 3 to x. | 5 | 12 |
     | `two-step` (default) | Add 3 to x, then multiply by y. | 7–9 | 16 |
     | `three-step` | Add 3 to x, then multiply by y, then take it modulo 5. | 9–13 | 24 |

@@ -234,7 +234,7 @@ PHRASES: Phrases = {
         "upset": ("How should I know that?", "I don't have it! That is your job!"),
     },
     "name": {
-        "terse": ("{name}.", "I am {name}."),
+        "terse": ("{name}.", "{name} it is."),
         "plain": ("My name is {name}.", "I am {name}."),
         "polite": ("Of course, my name is {name}.", "It is {name}, thank you."),
         "wordy": ("I am {name}, I have been here for years.", "It should be under {name}, like always."),
@@ -248,7 +248,7 @@ PHRASES: Phrases = {
         "upset": ("The {item}, of course!", "The {item}! What else?"),
     },
     "code": {
-        "terse": ("{code}.", "It is {code}."),
+        "terse": ("{code}.", "Postcode {code}."),
         "plain": ("The postcode is {code}.", "It is {code}."),
         "polite": ("Of course, it is {code}.", "My postcode is {code}, thank you."),
         "wordy": ("I think it is {code}.", "I wrote it down: the postcode is {code}."),
@@ -373,7 +373,7 @@ PHRASES: Phrases = {
     },
     "why": {
         "curt": ("Why?",),
-        "terse": ("Why not?", "Why?"),
+        "terse": ("Why?", "No? Why?"),
         "plain": ("Why not?", "Why is that not possible?"),
         "polite": ("May I ask why?", "Could you tell me why, please?"),
         "wordy": ("I would like to know why, if I may.", "And why is that, if it was fine before?"),

@@ -203,7 +203,7 @@ _REASONS: dict[str, re.Pattern[str]] = {
     "shipped": _words(
         *(
             "shipped",
-            "left",
+            r"(?<!nothing )(?<!is )left(?! to)",
             "dispatched",
             "on (?:its|the) way",
             "gone out",

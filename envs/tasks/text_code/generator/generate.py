@@ -128,7 +128,7 @@ LEVELS: dict[str, Level] = {
         shown=_SMALL,
         examples=1,
         max_text_bytes=80,
-        max_response_tokens=8,
+        max_response_tokens=6,
         words=OPERATION_WORDS,
         lexemes=("x", " + ", " - ", " * "),
     ),
