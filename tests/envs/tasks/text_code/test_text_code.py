@@ -365,7 +365,7 @@ def test_budgets_come_from_the_level():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"difficulty": "hard"}, "difficulty='hard' is none of 'one-step', 'two-step'"),
+        ({"difficulty": "hard"}, "difficulty='hard' is none of 'entry', 'one-step'"),
         ({"split": "dev"}, "split='dev' is none of 'train', 'test', 'all'"),
         ({"credit": "some"}, "credit='some' is none of 'fraction', 'all'"),
         ({"wall": 0}, "wall=0 must be a positive number of seconds"),
