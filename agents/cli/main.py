@@ -33,6 +33,7 @@ COMMANDS = {
     "score": "score saved episodes again, under the same or another reward",
     "train": "train a language model: imitation, then policy gradient",
     "algorithms": "list the algorithms that `train --algorithm` takes",
+    "audit": "judge an advantage estimator by its exact bias and variance",
     "evaluate": "measure accuracy, return and lengths of an agent",
     "check": "check that an environment keeps the rules of all environments",
     "judge": "show how this machine can confine the programs of TextCode",
