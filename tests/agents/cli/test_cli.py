@@ -394,7 +394,10 @@ def test_ids_are_found_by_any_of_their_names():
             "evaluate random TextGuess-v0 --samples 4 --k 1 8",
             "--k 8 is more than --samples 4: draw --samples 8 or more",
         ),
-        ("evaluate expert TextMath-v0 --difficulties two-digit hard", "difficulty='hard' is none of 'entry', 'one-digit'"),
+        (
+            "evaluate expert TextMath-v0 --difficulties two-digit hard",
+            "difficulty='hard' is none of 'entry', 'one-digit'",
+        ),
         ("evaluate expert TextMath-v0 --difficulties words --set difficulty=words", "leave one out"),
         ("evaluate /no/where", "no agent or run '/no/where': give random, expert, or a folder"),
         ("train TextMath-v0 --group-size 7", "group_size=7 must divide episodes=512"),
