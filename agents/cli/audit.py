@@ -22,8 +22,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "estimator",
         metavar="ESTIMATOR",
-        help="MODULE:FUNCTION, or a row of the table, see `textmdp algorithms`; a function takes (rewards, mask, turns, "
-        "groups, gamma), TRL's (rewards, group_size), or verl's (token_level_rewards, response_mask, index, ...)",
+        help="MODULE:FUNCTION, or a row of `textmdp algorithms`; a function takes (rewards, mask, turns, groups, "
+        "gamma), TRL's (rewards, group_size), or verl's (token_level_rewards, response_mask, index, ...)",
     )
     parser.add_argument(
         "--discount-unit", choices=DISCOUNT_UNITS, default="tokens", help="the clock of a row of the table"

@@ -102,6 +102,8 @@ class Audit:
     def verdict(self) -> str:
         """One sentence: "unbiased", or "biased: …" with the faults."""
         sentence = f"biased: {'; '.join(self.faults)}" if self.faults else "unbiased"
+        if not self.faults and any(note.startswith(_OF_V) for note in self.notes):
+            sentence += " with the exact V"
         return f"{sentence}. {' '.join(f'{note[0].upper()}{note[1:]}.' for note in self.notes)}".strip()
 
     def __str__(self) -> str:
@@ -122,6 +124,7 @@ class Audit:
         return "\n".join(lines)
 
 
+_OF_V = "its bias is that of V"
 _HEADER = "diagnostic      V           γ clock   G    max|bias|  variance   corr   sign  cosine"
 
 
@@ -263,7 +266,7 @@ def _about_values(kinds: dict[str, list[Groups]]) -> str:
     exact = [first_fit(results, "tokens") for results in kinds.values()]
     if max(biases.values()) <= ROUNDING or all(found is not None and not found.repairs for found in exact):
         return "a wrong V adds no bias"
-    return "its bias is that of V: " + ", ".join(f"up to {bias:.2g} with a {kind} V" for kind, bias in biases.items())
+    return f"{_OF_V}: " + ", ".join(f"up to {bias:.2g} with a {kind} V" for kind, bias in biases.items())
 
 
 def _row(groups: Groups, clock: str, kind: str) -> AuditRow:

@@ -59,7 +59,7 @@ def statistics(groups: Groups, advantages: Floats, clock: str) -> Statistics:
     found = advantages[mask]
 
     def sums(amounts: Floats) -> Floats:
-        return np.bincount(edges, weights * amounts, tree.num_edges)
+        return np.bincount(edges, weights * amounts, tree.num_edges).astype(np.float64)
 
     mass = sums(np.ones_like(found))
     first, second = sums(found), sums(found**2)

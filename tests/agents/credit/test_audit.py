@@ -32,7 +32,7 @@ TASKS = [
     TextScale(scale=3.0),
     TextKeyDoor(length=0),
     TextLengthBias(length=1),
-    TextStopping(turns=3),
+    TextStopping(turns=2),
 ]
 WORDS = {
     "a baseline for each turn, of as many terms as the episode chooses": r"pays −0\.\d+ for every further turn",
@@ -112,9 +112,10 @@ def test_values_that_are_wrong():
 
     found = judge(one_step)
     assert not found.biased
-    assert "its bias is that of V" in found.verdict.lower()
+    assert found.verdict.startswith("unbiased with the exact V. ")
+    assert "Its bias is that of V: up to 0.5" in found.verdict
     assert {row.values for row in found.rows} == {"exact", "wrong", "learnt"}
-    assert "a wrong v adds no bias" in judge("actor-critic").verdict.lower()
+    assert "A wrong V adds no bias." in judge("actor-critic").verdict
 
 
 def test_whitening_is_a_division_by_a_deviation():
@@ -143,13 +144,20 @@ def test_the_signature_of_verl():
         return advantages, advantages
 
     def compute_gae(token_level_rewards, values, response_mask, gamma, lam):
-        to_go = (token_level_rewards * response_mask).flip(1).cumsum(1).flip(1)
+        to_go = torch.zeros_like(token_level_rewards)
+        carried = torch.zeros(len(values), dtype=values.dtype)
+        for t in reversed(range(values.shape[1])):
+            own = response_mask[:, t] > 0
+            carried = torch.where(own, token_level_rewards[:, t] + gamma * carried, carried)
+            to_go[:, t] = carried
         return (to_go - values) * response_mask, to_go
 
+    def forgetful(token_level_rewards, values, response_mask, gamma, lam):
+        return compute_gae(token_level_rewards, values, response_mask, 1.0, lam)
+
     assert judge(compute_rloo).verdict.startswith("unbiased")
-    found = judge(compute_gae)
-    assert found.verdict.startswith("unbiased")
-    assert "ignores γ" not in found.verdict or found.notes
+    assert judge(compute_gae).verdict == "unbiased. It discounts by tokens. A wrong V adds no bias."
+    assert judge(forgetful).faults[0].startswith("right without discounting, and off by up to 0.")
 
 
 @pytest.mark.parametrize(
