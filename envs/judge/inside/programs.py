@@ -84,8 +84,6 @@ def furnish() -> None:
     builtins.exit = _sitebuiltins.Quitter("exit", "Ctrl-D")
     builtins.quit = _sitebuiltins.Quitter("quit", "Ctrl-D")
     builtins.help = _sitebuiltins._Helper()
-    if hasattr(sys, "set_int_max_str_digits"):  # the limit of processor time bounds what a huge number costs
-        sys.set_int_max_str_digits(0)
     sys.stdout = sys.__stdout__ = _printed  # type: ignore[misc,assignment]
 
 
