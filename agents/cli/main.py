@@ -38,6 +38,7 @@ COMMANDS = {
     "score": "score saved episodes again, under the same or another reward",
     "train": "train a language model: imitation, then policy gradient",
     "algorithms": "list the algorithms that `train --algorithm` takes",
+    "audit": "judge an advantage estimator by its exact bias and variance",
     "evaluate": "measure accuracy, return and lengths of an agent",
     "sb3": "train and evaluate agents of Stable-Baselines3",
     "check": "check that an environment keeps the rules of all environments",

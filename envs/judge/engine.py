@@ -239,7 +239,7 @@ class Engine:
             if not jobs:
                 continue
             if idle is None:
-                idle = _Worker(self._layers, self._memory, self._output, self._selector, self._installed)
+                idle = _Worker(self._layers, self._memory, self._selector, self._installed)
                 self._workers.append(idle)
             idle.jobs = jobs
             idle.steps = grading([job.request for job in jobs], Sizes(self._memory, self._output))

@@ -18,7 +18,7 @@ from typing import NamedTuple
 from textmdp.envs.judge import claims
 from textmdp.envs.judge.limits import Allowance, Budget
 from textmdp.envs.judge.outputs import PASSED, WRONG, compared
-from textmdp.envs.judge.runs import Launch, Outcome
+from textmdp.envs.judge.runs import Launch, Limits, Outcome
 from textmdp.envs.judge.suites import Asserts, Calls, Stdio, Suite
 from textmdp.envs.judge.verdict import TestResult, Verdict, error_reason
 
@@ -29,6 +29,9 @@ Grading = Generator[Sequence[Launch], Sequence[Outcome], Sequence[Verdict | None
 
 STDOUT = 8 * 1024
 """Characters kept of what a program printed."""
+
+FEW = 8
+"""Tests for a child after one that has not ended well."""
 
 PATIENCE = 0.5
 """Seconds in which programs that share a child must be done, all of them: they take some milliseconds. The others have
@@ -86,7 +89,8 @@ class Budgets(NamedTuple):
 
 class Request(NamedTuple):
     """What is to be graded: equal requests have equal verdicts. Seconds of `wall` and `cpu` are for the whole suite,
-    those of `test_wall` and `test_cpu` for each test (None: see `limits.Budget`); `sharing` says whether it may be in
+    those of `test_wall` and `test_cpu` for each test (None: see `limits.Budget`); `output`: the most bytes of what a
+    test returns or prints, None for the judge's own; `sharing` says whether it may be in
     one child with others.
     """
 
@@ -97,6 +101,7 @@ class Request(NamedTuple):
     sharing: bool
     test_wall: float | None = None
     test_cpu: float | None = None
+    output: int | None = None
 
     def budgets(self) -> Budgets:
         """What its tests may spend."""
@@ -122,6 +127,7 @@ def grading(requests: Sequence[Request], sizes: Sizes) -> Grading:
         requests: what to grade
         sizes: limits of each child
     """
+    sizes = sizes._replace(output=requests[0].output or sizes.output)
     return _grade_alone(requests[0], sizes) if len(requests) == 1 else _grade_together(requests, sizes)
 
 
@@ -139,9 +145,8 @@ def _grade_together(requests: Sequence[Request], sizes: Sizes) -> Grading:
     of_calls = [(request.program, request.suite) for request in requests if isinstance(request.suite, Calls)]
     payload = "\n".join(suite.program_payload(program, sizes.output) for program, suite in of_calls).encode("ascii")
     wall, cpu = (min(limit, PATIENCE) for limit in (requests[0].wall, requests[0].cpu))
-    [outcome] = yield [
-        Launch("calls", payload, Allowance(wall, wall), Allowance(cpu, cpu), steps=1, tests=1, imports=False)
-    ]
+    limits = Limits(Allowance(wall, wall), Allowance(cpu, cpu), sizes.output, steps=1, tests=1)
+    [outcome] = yield [Launch("calls", payload, limits, imports=False)]
     verdicts: list[Verdict | None] = [None] * len(of_calls)
     if outcome.report.maxrss > sizes.memory / 2:  # one may have had less than it may have
         return verdicts
@@ -155,7 +160,8 @@ class _Tally:
 
     A child runs all the tests that are left. Where it ends before it has said what became of one, that one fails if it
     was the child's first and had its due of time; else it runs again, as the first of another child. So a test that
-    loops, crashes, or floods costs itself and no other, wherever it stands.
+    loops, crashes, or floods costs itself and no other, wherever it stands. Children after that run `FEW` tests, and
+    twice as many each time that all goes well: their inputs are sent again and again otherwise.
     """
 
     def __init__(self, count: int, budgets: Budgets) -> None:
@@ -164,6 +170,7 @@ class _Tally:
         self._count = count
         self._budgets = budgets
         self._first = 0  # test of the present child
+        self._room = count
         self._was_killed = False
         self._wall = self._cpu = 0.0
         self._memory = 0
@@ -172,11 +179,17 @@ class _Tally:
         """The test to go on with; None if all have a result, as they do when no time is left: "timeout"."""
         if self._budgets.exhausted:
             self.fail_rest(TIMEOUT)
-        return len(self.results) if len(self.results) < self._count else None
+        self._first = len(self.results)
+        return self._first if self._first < self._count else None
+
+    def room(self) -> int:
+        """How many tests the next child is to run."""
+        return min(self._room, self._count - self._first)
 
     def spend(self, outcomes: Sequence[Outcome]) -> None:
         """Count what children have used that ran at the same time."""
         reports = [outcome.report for outcome in outcomes]
+        self._room *= 2
         self._budgets.spend(outcomes[0].idle, max(report.cpu for report in reports))
         self._wall += max(report.wall for report in reports)
         self._cpu += sum(report.cpu for report in reports)
@@ -199,6 +212,7 @@ class _Tally:
             loaded: whether the program was loaded before.
             lines: how many steps it has ended.
         """
+        self._room = FEW
         progressed = len(self.results) > self._first
         killed = outcome.report.why == "signal" and outcome.report.code == signal.SIGKILL and result == KILLED
         if result == TIMEOUT:
@@ -212,7 +226,6 @@ class _Tally:
             self.fail_rest(result)
         elif not again:
             self.results.append(result)
-        self._first = len(self.results)
 
     def verdict(self) -> Verdict:
         """The verdict, when all is done."""
@@ -222,23 +235,23 @@ class _Tally:
 def _grade_calls(program: str, suite: Calls, budgets: Budgets, sizes: Sizes) -> Steps:
     tally = _Tally(len(suite), budgets)
     while (first := tally.next_test()) is not None:
-        left = len(suite) - first
-        payload = suite.program_payload(program, sizes.output, first).encode("ascii")
-        [outcome] = yield [Launch("calls", payload, *budgets.allowances(), left + 1, left, _imports(program, suite))]
+        count = tally.room()
+        payload = suite.program_payload(program, sizes.output, first, count).encode("ascii")
+        limits = Limits(*budgets.allowances(), sizes.output, steps=1 + count, tests=len(suite) - first, prepared=1)
+        [outcome] = yield [Launch("calls", payload, limits, _imports(program, suite))]
         tally.spend([outcome])
-        lines = _lines(outcome.claims, left + 2)
-        results, stdout = _call_results(suite, lines, first)
+        lines = _lines(outcome.claims, count + 2)
+        results, stdout = _call_results(suite, lines, first, count)
         tally.results += results
         tally.print(stdout)
-        if len(results) < left:
+        if len(results) < count:
             tally.interrupted(outcome, _missing(outcome, sizes.memory), lines[:1] == [b"loaded"], len(lines))
     return tally.verdict()
 
 
-def _call_results(suite: Calls, lines: list[bytes], first: int) -> tuple[list[TestResult], str]:
-    """What became of the calls from the first on that something was claimed about, and what was printed."""
+def _call_results(suite: Calls, lines: list[bytes], first: int, count: int) -> tuple[list[TestResult], str]:
+    """What became of so many calls from the first on, as far as something was claimed, and what was printed."""
     results: list[TestResult] = []
-    count = len(suite) - first
     for line in lines:
         kind, _, content = line.partition(b" ")
         if kind == b"stdout":
@@ -273,7 +286,7 @@ def _parts(claimed: bytes) -> list[tuple[list[bytes], bytes]]:
 
 def _shared_verdict(suite: Calls, lines: list[bytes], end: bytes, memory: int) -> Verdict | None:
     """The verdict on one of several programs; None where it was not run, or may have ended otherwise than alone."""
-    results, stdout = _call_results(suite, lines, 0)
+    results, stdout = _call_results(suite, lines, 0, len(suite))
     if len(results) < len(suite) or not all(map(_is_own, results)):
         return None
     try:
@@ -293,12 +306,12 @@ def _grade_asserts(program: str, suite: Asserts, budgets: Budgets, sizes: Sizes)
     tally = _Tally(len(suite), budgets)
     served_payload = suite.program_payload(program, sizes.output).encode("ascii")
     while (first := tally.next_test()) is not None:
-        tests = suite.tests[first:]
-        payload = suite.tests_payload(sizes.output, first).encode("ascii")
-        limits = (*budgets.allowances(), len(tests), len(tests))
+        count = tally.room()
+        payload = suite.tests_payload(sizes.output, first, count).encode("ascii")
+        limits = Limits(*budgets.allowances(), sizes.output, steps=count, tests=len(suite) - first)
         served, tested = yield [
-            Launch("served", served_payload, *limits, _imports(program, suite)),
-            Launch("tests", payload, *limits, imports=True),
+            Launch("served", served_payload, limits, _imports(program, suite)),
+            Launch("tests", payload, limits, imports=True),
         ]
         tally.spend([served, tested])
         loaded = False
@@ -311,10 +324,10 @@ def _grade_asserts(program: str, suite: Asserts, budgets: Budgets, sizes: Sizes)
             loaded |= kind == b"loaded"
         if tally.next_test() is None:
             break
-        lines = _lines(tested.claims, len(tests))
+        lines = _lines(tested.claims, count)
         results = _test_results(lines)
         tally.results += results
-        if len(results) < len(tests):
+        if len(results) < count:
             # It is owed to whichever did not end by itself: the program first, since the tests wait for it.
             odd = served if tested.report.why == "exit" and not tested.overflow else tested
             odd = served if served.report.why != "exit" else odd
@@ -343,8 +356,9 @@ def _grade_stdio(program: str, suite: Stdio, budgets: Budgets, sizes: Sizes) -> 
     payload, imports = suite.program_payload(program).encode("ascii"), _imports(program, suite)
     tally = _Tally(len(suite), budgets)
     while (case := tally.next_test()) is not None:
-        given, expected, left = suite.stdin[case], suite.expected[case], len(suite) - case
-        [outcome] = yield [Launch("stdio", payload, *budgets.allowances(), 1, left, imports, given.encode())]
+        given, expected = suite.stdin[case], suite.expected[case]
+        limits = Limits(*budgets.allowances(), sizes.output, steps=1, tests=len(suite) - case)
+        [outcome] = yield [Launch("stdio", payload, limits, imports, given.encode())]
         tally.spend([outcome])
         printed = outcome.stdout.decode("utf-8", "surrogateescape")
         tally.print(printed.encode("utf-8", "replace").decode())

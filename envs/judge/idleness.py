@@ -45,7 +45,8 @@ class IdleClock:
             if child is not None:
                 threads |= _busy(child)
                 self._states += _state(child)
-        self._busy += sum(spent - self._threads.get(thread, 0) for thread, spent in threads.items()) / 1e9
+        # Threads come and go, and what has gone is in no file.
+        self._busy += sum(max(0, spent - self._threads.get(thread, 0)) for thread, spent in threads.items()) / 1e9
         self._threads = threads
         if ("T" in self._states or "t" in self._states) and self.stopped < STOPPED_SECONDS:
             self.stopped += seconds

@@ -109,6 +109,7 @@ class Judge:
         *,
         test_wall: float | None = None,
         test_cpu: float | None = None,
+        output: int | None = None,
         sharing: bool = False,
     ) -> list[Verdict]:
         """The verdict on each program, in the order given.
@@ -123,6 +124,7 @@ class Judge:
             test_wall, test_cpu: the same for each test; None for half of the total where there are several tests. The
                 first test includes loading the program. The rest of the total is reserved for the other tests in equal
                 parts: with `cpu=2` and three tests one may take 1 second, and each other is sure of half a second.
+            output: as the judge's own, for these programs; None for that
             sharing: whether those that are plain functions of numbers and lists may follow each other in one process:
                 several times as fast, and no more apart than an interpreter can keep them (see `textmdp.envs.judge`)
 
@@ -131,7 +133,9 @@ class Judge:
             InfrastructureError: where no interpreter starts, or the one that graded was lost twice: never a verdict.
             RuntimeError, OSError: where it could not be graded for another reason, such as a judge that was closed.
         """
-        return self.submit(programs, wall, cpu, test_wall=test_wall, test_cpu=test_cpu, sharing=sharing).result()
+        return self.submit(
+            programs, wall, cpu, test_wall=test_wall, test_cpu=test_cpu, output=output, sharing=sharing
+        ).result()
 
     def submit(
         self,
@@ -141,10 +145,13 @@ class Judge:
         *,
         test_wall: float | None = None,
         test_cpu: float | None = None,
+        output: int | None = None,
         sharing: bool = False,
     ) -> Pending:
         """As `grade`, without waiting: `submit(…).result()` is `grade(…)`."""
-        return self.submit_each([programs], wall, cpu, test_wall=test_wall, test_cpu=test_cpu, sharing=sharing)[0]
+        return self.submit_each(
+            [programs], wall, cpu, test_wall=test_wall, test_cpu=test_cpu, output=output, sharing=sharing
+        )[0]
 
     def submit_each(
         self,
@@ -154,10 +161,13 @@ class Judge:
         *,
         test_wall: float | None = None,
         test_cpu: float | None = None,
+        output: int | None = None,
         sharing: bool = False,
     ) -> list[Pending]:
         """As `submit` for each of several groups of programs; faster, since more of them wait at the same time."""
         check_limits(wall, cpu, test_wall, test_cpu)
+        if output is not None and output < 1:
+            raise ValueError(f"output must be at least 1 byte, or None for the judge's own; got {output}")
         requests: list[list[Request]] = []
         for programs in groups:
             requests.append([])
@@ -168,7 +178,7 @@ class Judge:
                         f"got ({type(program).__name__}, {type(suite).__name__})"
                     )
                 requests[-1].append(
-                    Request(program, suite, float(wall), float(cpu), bool(sharing), test_wall, test_cpu)
+                    Request(program, suite, float(wall), float(cpu), bool(sharing), test_wall, test_cpu, output)
                 )
         return self._running().submit(requests)
 

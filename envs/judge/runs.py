@@ -14,32 +14,46 @@ CLAIMED_BESIDES = 1 << 17
 """Bytes that a child may claim besides what is returned: how calls end, and the last 8 KiB printed, escaped."""
 
 
+class Limits(NamedTuple):
+    """Limits of a child, or of those that run together.
+
+    Attributes:
+        wall, cpu: the idle time and the processor time that it may spend.
+        output: the most bytes that it may return, or print where it has a standard output.
+        steps: how many lines the last of the children that run together writes, one at the end of each step; limits
+            for a test hold for each step.
+        tests: how many tests of the suite are left, its own and those of later children.
+        prepared: how many of the first steps are no tests.
+    """
+
+    wall: Allowance
+    cpu: Allowance
+    output: int
+    steps: int
+    tests: int
+    prepared: int = 0
+
+    def following(self, step: int) -> int:
+        """How many tests follow after a step."""
+        return max(0, self.tests - 1 - max(0, step - self.prepared))
+
+
 class Launch(NamedTuple):
     """One child to run.
 
     Attributes:
         mode: of `inside.zygote.MODES`.
         payload: what it is told over its private socket.
-        wall, cpu: the idle time and the processor time that it may spend.
-        steps: how many lines the last of the children that run together writes, one at the end of each step; limits
-            for a test hold for each step.
-        tests: how many of the last steps are tests.
+        limits: what it may spend and write.
         imports: whether it may import anything; if not, its zygote has less, and forks faster.
         stdin: what it reads from descriptor 0; None where it has no standard streams.
     """
 
     mode: str
     payload: bytes
-    wall: Allowance
-    cpu: Allowance
-    steps: int
-    tests: int
+    limits: Limits
     imports: bool
     stdin: bytes | None = None
-
-    def following(self, step: int) -> int:
-        """How many tests follow after a step."""
-        return max(0, min(self.tests, self.steps - step) - 1)
 
 
 class Report(NamedTuple):
@@ -140,11 +154,11 @@ class Run:
 
     Args:
         launch: what to run
-        output: the most bytes that it may return, or print where it has a standard output
         link: the end of a socket that leads to another child
     """
 
-    def __init__(self, launch: Launch, output: int, link: socket.socket | None = None) -> None:
+    def __init__(self, launch: Launch, link: socket.socket | None = None) -> None:
+        output = launch.limits.output
         self.launch = launch
         self.report: Report | None = None
         self.streams = [Stream(launch.payload, output + CLAIMED_BESIDES)]

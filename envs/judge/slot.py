@@ -138,10 +138,9 @@ class Zygote:
         """Send off a run; raises SlotDied where nobody is there to take it."""
         self._number += 1
         self.run = run
-        launch = run.launch
-        cap = launch.cpu.cap(launch.following(0))
-        limits = f"{launch.cpu.test} {cap} {launch.cpu.total} {memory}"
-        self._send(f"run {self._number} {launch.mode} {limits}", run.descriptors())
+        limits = run.launch.limits
+        cpu = f"{limits.cpu.test} {limits.cpu.cap(limits.following(0))} {limits.cpu.total}"
+        self._send(f"run {self._number} {run.launch.mode} {cpu} {memory}", run.descriptors())
         run.handed_over()
 
     @property
@@ -152,8 +151,8 @@ class Zygote:
     def mark_step(self, step: int) -> None:
         """Have the limits of another step begin."""
         if self.run is not None:
-            cpu = self.run.launch.cpu
-            self._send(f"mark {self._number} {cpu.cap(self.run.launch.following(step))}", [])
+            limits = self.run.launch.limits
+            self._send(f"mark {self._number} {limits.cpu.cap(limits.following(step))}", [])
 
     def kill_run(self) -> None:
         """Have the child of the current run killed. It may have ended already."""
@@ -234,21 +233,17 @@ class Slot:
     Args:
         layers: what confines them
         memory: bytes of address space for each child
-        output: the most bytes that a child may return, or print
         selector: where it registers what it waits for, with a `Handler` as data
         installed: modules for programs that name one of them, as `modules.located` writes them
     """
 
-    def __init__(
-        self, layers: Layers, memory: int, output: int, selector: selectors.BaseSelector, installed: str = ""
-    ) -> None:
+    def __init__(self, layers: Layers, memory: int, selector: selectors.BaseSelector, installed: str = "") -> None:
         self._installed = installed
         self._names = {name.split(".")[0].encode() for name in json.loads(installed)["names"]} if installed else set()
         self.deadline = float("inf")  # on the monotonic clock: when to call `expire`
         self._layers = layers
         self._can_import = can_import(layers)
         self._memory = memory
-        self._output = output
         self._selector = selector
         self._zygotes: dict[Kind, Zygote] = {}
         self._launches: Sequence[Launch] = ()
@@ -319,13 +314,13 @@ class Slot:
             if self._grace < 0:
                 raise SlotDied("no answer in time")
             return
-        launch = self._runs[-1].launch
-        step = min(self._runs[-1].streams[0].lines, launch.steps - 1)
+        limits = self._runs[-1].launch.limits
+        step = min(self._runs[-1].streams[0].lines, limits.steps - 1)
         if step > self._step:
             self._step, self._step_idle = step, self._clock.seconds
             for zygote in zygotes:
                 zygote.mark_step(step)
-        cap = min(self._step_idle + launch.wall.test, launch.wall.cap(launch.following(step)))
+        cap = min(self._step_idle + limits.wall.test, limits.wall.cap(limits.following(step)))
         if self._clock.seconds >= cap and self._clock.is_idle:
             self._out_of_time = True
             self._kill(zygotes)
@@ -351,14 +346,14 @@ class Slot:
         launches, self._launches = self._launches, ()
         links = socket.socketpair() if len(launches) == 2 else (None,)
         for launch, link in zip(launches, links, strict=True):
-            self._runs.append(Run(launch, self._output, link))
+            self._runs.append(Run(launch, link))
         for run, zygote in zip(self._runs, zygotes, strict=True):
             zygote.launch(run, self._memory)
             for stream in run.streams:
                 self._attend(zygote, stream)
         self._clock = IdleClock([zygote.pid for zygote in zygotes], 2 if self._layers.namespaces else 1)
         self._step, self._step_idle, self._grace, self._out_of_time = 0, 0.0, None, False
-        self._interval = min(PATIENCE, *(launch.wall.test for launch in launches))
+        self._interval = min(PATIENCE, launches[-1].limits.wall.test)
         self._ticked = time.monotonic()
         self.deadline = self._ticked + self._interval
 

@@ -51,10 +51,10 @@ class Calls:
     def __len__(self) -> int:
         return len(self.inputs)
 
-    def program_payload(self, program: str, limit: int, first: int = 0) -> str:
-        """The payload of mode `calls`, from the first input on; `limit`: the most bytes of a result."""
-        head = [self.entry, program, len(self) - first, limit, self.check, self.preamble]
-        return "\n".join([json.dumps(head), *self.inputs[first:]])
+    def program_payload(self, program: str, limit: int, first: int = 0, count: int | None = None) -> str:
+        """The payload of mode `calls` for `count` inputs from `first` on; `limit`: the most bytes of a result."""
+        inputs = self.inputs[first : None if count is None else first + count]
+        return "\n".join([json.dumps([self.entry, program, len(inputs), limit, self.check, self.preamble]), *inputs])
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +84,10 @@ class Asserts:
         """The payload of mode `served`; `limit`: the most bytes of a result."""
         return json.dumps([[self.entry, *self.others], program, limit, self.preamble])
 
-    def tests_payload(self, limit: int, first: int = 0) -> str:
-        """The payload of mode `tests`, from the first test on."""
-        return json.dumps([[self.entry, *self.others], self.setup, self.tests[first:], limit, self.module])
+    def tests_payload(self, limit: int, first: int, count: int) -> str:
+        """The payload of mode `tests` for `count` tests from `first` on."""
+        tests = self.tests[first : first + count]
+        return json.dumps([[self.entry, *self.others], self.setup, tests, limit, self.module])
 
 
 @dataclass(frozen=True, slots=True)

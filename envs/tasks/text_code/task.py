@@ -5,7 +5,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Collection, Sequence
 from os import PathLike
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from textmdp.envs.tasks.text_code.generator.generate import DEFAULT_LEVEL, Exerc
 from textmdp.envs.tasks.text_code.generator.mutants import first_mutant
 from textmdp.envs.tasks.text_code.generator.prefix import valid_prefix
 from textmdp.envs.tasks.text_code.problem import FENCES, program_of
-from textmdp.envs.tasks.text_code.scoring import GradedReply, Scoring, suites
+from textmdp.envs.tasks.text_code.scoring import GradedReply, Scoring, longest_expected, suites
 from textmdp.envs.tokenizers import ByteTokenizer, Tokenizer
 
 if TYPE_CHECKING:
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 CREDITS = ("fraction", "all")
 #: The default limits: seconds of idle time and of processor time.
 WALL, CPU = 3.0, 2.0
+#: The default of a judge for the bytes of a result.
+OUTPUT = 1 << 20
 
 
 class TextCode(Task[Exercise]):
@@ -155,7 +157,7 @@ class TextCode(Task[Exercise]):
             raise ValueError(f"modules={modules!r} is for a judge that is made here; judge= has its own")
         self._scoring = Scoring("passed" if credit == "fraction" else "solved", bool(measure_runtime))
         self._isolation, self._judge = isolation, judge
-        self._limits = {"wall": wall, "cpu": cpu}
+        self._limits: dict[str, Any] = {"wall": wall, "cpu": cpu}
         self._limits |= {} if test_wall is None else {"test_wall": test_wall}
         self._limits |= {} if test_cpu is None else {"test_cpu": test_cpu}
         self._grammar = bool(grammar)
@@ -180,6 +182,8 @@ class TextCode(Task[Exercise]):
         confined = isolation if judge is None else judge.isolation
         problems = load_code_problems(dataset, split, skip_untested=skip_untested, isolation=confined)
         problems = adapted(problems, preamble, compare, tolerance)
+        if (output := 2 * max(map(longest_expected, problems))) > (OUTPUT if judge is None else judge.output):
+            self._limits["output"] = output
         self._rows = [(Exercise(problem, ""), problem.prompt) for problem in problems]
         self.num_problems = len(problems)
         self.max_text_bytes = max(len(problem.prompt.encode()) for problem in problems)

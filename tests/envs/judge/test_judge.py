@@ -153,6 +153,17 @@ class TestCalls:
                 "timeout" if x > 3 else "passed" for x in order
             ]
 
+    def test_many_faults(self, judge):
+        """Many children follow each other; each test has its own result all the same."""
+        program = "import os\ndef f(x):\n    if x % 3 == 1: os._exit(0)\n    return x"
+        expected = ["killed" if x % 3 == 1 else "passed" for x in range(40)]
+        assert reasons(judge, program, calls("f", [((x,), {}) for x in range(40)], expected=range(40))) == expected
+        assert reasons(judge, program, asserts("f", [f"assert f({x}) == {x}" for x in range(40)])) == expected
+        program = program.replace("% 3 == 1", "== 3")
+        expected = ["killed" if x == 3 else "passed" for x in range(40)]
+        assert reasons(judge, program, calls("f", [((x,), {}) for x in range(40)], expected=range(40))) == expected
+        assert reasons(judge, program, asserts("f", [f"assert f({x}) == {x}" for x in range(40)])) == expected
+
     def test_limits_of_a_test(self, judge):
         program = "import time\ndef f(x):\n    t = time.process_time()\n    while time.process_time() < t + x: pass"
         suite = calls("f", [((x,), {}) for x in (0.1, 0.4, 0.1)], expected=[None] * 3)
@@ -190,6 +201,8 @@ class TestCalls:
         with Judge(1, output=2**21) as larger:
             for source, tested in ((program, suite), (program, of_asserts), (printing, of_stdio)):
                 assert reasons(larger, source, tested) == ["passed"] * 5
+        for source, tested in ((program, suite), (program, of_asserts), (printing, of_stdio)):
+            assert reasons(judge, source, tested, output=2**21, **PATIENT) == ["passed"] * 5
         with Judge(1, output=100) as smaller:
             assert reasons(smaller, program, suite) == ["output"] * 3 + ["passed", "output"]
             assert reasons(smaller, program, of_asserts) == ["output"] * 3 + ["passed", "output"]
@@ -759,6 +772,11 @@ class TestJudge:
             Judge(**options)
 
     def test_bad_arguments(self, judge):
+        with pytest.raises(ValueError, match="output must be at least 1 byte"):
+            judge.grade([("x", SQUARES)], output=0)
+        for limits in ({"wall": 2.0, "test_wall": 3.0}, {"cpu": 1.0, "test_cpu": 0.0}):
+            with pytest.raises(ValueError, match=r"test_\w+=\S+ must be positive seconds, at most those of all tests"):
+                judge.grade([("x", SQUARES)], **limits)
         for limits in ({"wall": 0}, {"cpu": -1}, {"wall": math.inf}, {"cpu": math.nan}):
             with pytest.raises(ValueError, match="must be a positive number of seconds"):
                 judge.grade([("x", SQUARES)], **limits)

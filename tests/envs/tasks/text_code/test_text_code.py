@@ -365,7 +365,7 @@ def test_budgets_come_from_the_level():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"difficulty": "hard"}, "difficulty='hard' is none of 'one-step', 'two-step'"),
+        ({"difficulty": "hard"}, "difficulty='hard' is none of 'entry', 'one-step'"),
         ({"split": "dev"}, "split='dev' is none of 'train', 'test', 'all'"),
         ({"credit": "some"}, "credit='some' is none of 'fraction', 'all'"),
         ({"wall": 0}, "wall=0 must be a positive number of seconds"),
@@ -377,6 +377,7 @@ def test_budgets_come_from_the_level():
         ({"preamble": "import math"}, "are for data sets: give dataset= too"),
         ({"tolerance": 0.1}, "are for data sets: give dataset= too"),
         ({"skip_untested": True}, "give dataset= too"),
+        ({"cpu": 1.0, "test_cpu": 2.0}, "test_cpu=2.0 must be positive seconds, at most those of all tests"),
         ({"difficulty": "loops", "dataset": "a.jsonl"}, "with dataset= leave it out"),
         ({"grammar": True, "dataset": "a.jsonl"}, "data sets have none"),
     ],
@@ -453,6 +454,27 @@ def test_options_of_the_judge_reach_the_programs_of_a_data_set(tmp_path, rows):
         TextCode(dataset=rows, compare="tokens")
     with pytest.raises(ValueError, match="compare must be a function or one of"):
         TextCode(dataset=path, compare="words")
+
+
+def test_long_results_of_data_sets(tmp_path):
+    """HumanEval+ has results of more than a judge's default of 1 MiB, in calls and in statements."""
+    size = 3 << 20
+    calls_row = {
+        "task_id": "T/0",
+        "prompt": 'def repeat(n):\n    """Repeat x."""\n',
+        "entry_point": "repeat",
+        "canonical_solution": "    return 'x' * n\n",
+        "test": f"def check(candidate):\n    assert candidate({size}) == '{'x' * size}'\n",
+    }
+    statement = f"def check(candidate):\n    for n in (2, {size}):\n        assert candidate(n) == 'x' * n\n"
+    for row in (calls_row, {**calls_row, "test": statement}):
+        path = tmp_path / "long.jsonl"
+        path.write_text(json.dumps(row) + "\n", "utf-8")
+        task = TextCode(dataset=path)
+        state, _ = task.problem(0)
+        assert scores(task, [(state, task.demonstrate(state, RNG)), (state, "    return 'y' * n\n")]) == [1.0, 0.0]
+        with Judge(1) as own:
+            assert TextCode(dataset=path, judge=own).reply(state, task.demonstrate(state, RNG), RNG).score.total == 1.0
 
 
 def test_a_mistake_of_a_data_set_is_another_program(rows):
