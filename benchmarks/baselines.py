@@ -3,7 +3,8 @@
     python -m textmdp.benchmarks.baselines --seeds 0 1 2 3 4
 
 Each agent gets the same number of tokens on each level; those of the imitation that it starts from count, too. SB3's
-agents start from random weights, with the settings of `agents/sb3/hyperparameters.yml`. `ppo_lm` (SB3's PPO with a
+agents start from random weights, with the settings of `agents/sb3/hyperparameters.yml`; `ppo plain` is `ppo` with SB3's
+own features extractor, which takes token ids for magnitudes. `ppo_lm` (SB3's PPO with a
 language model as policy) and our algorithms start from one imitation of a careless expert. Returns are those of the
 most likely actions on the problems of training, and normalised: 0 is a random agent, 1 the expert.
 
@@ -43,7 +44,9 @@ from textmdp.benchmarks.intervals import bootstrap, finite, interquartile_mean
 Row = dict[str, Any]
 
 SCRIPTED = ("random", "expert")
-SB3 = ("ppo", "ppo_mask", "ppo_lstm", "a2c", "dqn", "qrdqn", "trpo")
+#: SB3's PPO with its own extractor, to which token ids are magnitudes.
+PLAIN = "ppo plain"
+SB3 = (PLAIN, "ppo", "ppo_mask", "ppo_lstm", "a2c", "dqn", "qrdqn", "trpo")
 #: Our algorithms, by the names of `textmdp algorithms`.
 OURS = {"our reinforce": "reinforce", "our grpo": "grpo", "our ppo": "ppo"}
 AGENTS = (*SCRIPTED, "imitation", *SB3, "ppo_lm", *OURS)
@@ -168,10 +171,14 @@ def _train_sb3(run: Run, algo: str, model: LanguageModel | None, spent: int) -> 
     from textmdp.agents.sb3.agent import SB3Agent
     from textmdp.agents.sb3.zoo import make_env, make_model, settings_for
 
-    settings = {**settings_for(algo, run.env_id), "env_kwargs": run.options}
+    settings = {**settings_for("ppo" if algo == PLAIN else algo, run.env_id), "env_kwargs": run.options}
+    if algo == PLAIN:
+        settings["policy_kwargs"] = {}
     settings["n_timesteps"] = run.tokens - spent
     env = make_env(run.env_id, settings)
-    agent = make_model(algo, env, settings, language_model=model, seed=run.seed, device="cpu")
+    agent = make_model(
+        "ppo" if algo == PLAIN else algo, env, settings, language_model=model, seed=run.seed, device="cpu"
+    )
     recorder = Recorder(run, SB3Agent(agent))
 
     class Evaluations(BaseCallback):
