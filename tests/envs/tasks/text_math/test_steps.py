@@ -1,4 +1,4 @@
-"""Worked steps: every line true, the last the answer; mistakes that go on consistently; measures of a response's work."""
+"""Worked steps: every line is true, the last is the answer; mistakes go on consistently; work is measured."""
 
 from __future__ import annotations
 
