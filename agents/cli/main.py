@@ -22,6 +22,11 @@ EXTRAS = {
     "peft": "lora",
     "math_verify": "math",
     "datasets": "datasets",
+    "stable_baselines3": "sb3",
+    "sb3_contrib": "sb3",
+    "yaml": "sb3",
+    "tqdm": "sb3",
+    "optuna": "tuning",
 }
 
 
@@ -33,7 +38,9 @@ COMMANDS = {
     "score": "score saved episodes again, under the same or another reward",
     "train": "train a language model: imitation, then policy gradient",
     "algorithms": "list the algorithms that `train --algorithm` takes",
+    "audit": "judge an advantage estimator by its exact bias and variance",
     "evaluate": "measure accuracy, return and lengths of an agent",
+    "sb3": "train and evaluate agents of Stable-Baselines3",
     "check": "check that an environment keeps the rules of all environments",
     "judge": "show how this machine can confine the programs of TextCode",
     "demo": "train a small model on arithmetic, in about two minutes",

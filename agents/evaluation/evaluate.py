@@ -9,15 +9,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from gymnasium.vector import VectorEnv
 from numpy.typing import NDArray
 
 from textmdp.agents.evaluation.intervals import Interval, mean_interval, wilson_interval
 from textmdp.agents.rollouts.agent import Agent
-from textmdp.agents.rollouts.rollout import rollout
+from textmdp.agents.rollouts.rollout import rollout, unwrapped
 from textmdp.agents.rollouts.trajectories import Trajectories
 from textmdp.agents.rollouts.transcripts import GRADED, transcript
 from textmdp.envs.core.task import Task
-from textmdp.envs.views.vector_env import TokenVectorEnv
 
 #: The most rows that an evaluation needs: more would only take memory.
 MOST_ROWS = 256
@@ -77,7 +77,7 @@ class Evaluation:
 
 def evaluate(
     agent: Agent,
-    envs: TokenVectorEnv[Any],
+    envs: VectorEnv[Any, Any, Any],
     *,
     episodes: int,
     seed: int,
@@ -88,7 +88,7 @@ def evaluate(
 
     Args:
         agent: greedy for the accuracy that papers report.
-        envs: of the held-out split, with autoreset disabled.
+        envs: of the held-out split, with autoreset disabled, wrapped or not.
         episodes: number of episodes; fewer if the task has fewer distinct problems.
         seed: of the choice of problems and of the episodes; use the same one for agents that are compared.
         distinct: use each problem once, so that a deterministic agent doesn't repeat an episode and the interval
@@ -100,20 +100,23 @@ def evaluate(
     """
     if episodes < 1:
         raise ValueError(f"episodes={episodes} must be at least 1")
-    chosen = choose_problems(envs.mdp.task, episodes, seed)
+    mdp = unwrapped(envs).mdp
+    chosen = choose_problems(mdp.task, episodes, seed)
     problems = len(chosen)
     if not distinct:
         chosen = [chosen[i % problems] for i in range(episodes)]
-    tally = _Tally(envs.mdp.task)
+    tally = _Tally(mdp.task)
     kept: list[dict[str, Any]] = []
     for batch in rollouts(agent, envs, chosen, seed):
         tally.add(batch)
         rows = range(min(len(batch), transcripts - len(kept)))
-        kept += [transcript(batch, row, envs.mdp.tokenizer) for row in rows]
+        kept += [transcript(batch, row, mdp.tokenizer) for row in rows]
     return tally.evaluation(problems, tuple(kept))
 
 
-def rollouts(agent: Agent, envs: TokenVectorEnv[Any], problems: Sequence[int], seed: int) -> Iterator[Trajectories]:
+def rollouts(
+    agent: Agent, envs: VectorEnv[Any, Any, Any], problems: Sequence[int], seed: int
+) -> Iterator[Trajectories]:
     """Yield one episode of each problem, in batches of `envs.num_envs`; the last batch may hold fewer."""
     for start in range(0, len(problems), envs.num_envs):
         wanted = [*problems[start : start + envs.num_envs]]

@@ -11,14 +11,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from gymnasium.vector import VectorEnv
 from numpy.typing import NDArray
 
 from textmdp.agents.evaluation.evaluate import rollouts, solved
 from textmdp.agents.evaluation.intervals import mean_interval
 from textmdp.agents.rollouts.agent import Agent
+from textmdp.agents.rollouts.rollout import unwrapped
 from textmdp.envs.answers import exactly_equivalent, extract_answer
 from textmdp.envs.tokenizers import Tokenizer
-from textmdp.envs.views.vector_env import TokenVectorEnv
 
 Estimate = tuple[float, float, float]
 Key = Callable[[str], Hashable]
@@ -40,7 +41,7 @@ class Samples:
 
 
 def sample_problems(
-    agent: Agent, envs: TokenVectorEnv[Any], *, problems: Sequence[int], samples: int, seed: int
+    agent: Agent, envs: VectorEnv[Any, Any, Any], *, problems: Sequence[int], samples: int, seed: int
 ) -> Samples:
     """Sample several episodes of each problem.
 
@@ -56,12 +57,13 @@ def sample_problems(
     """
     if samples < 1 or not len(problems):
         raise ValueError(f"samples={samples} of {len(problems)} problems: at least 1 of at least 1 is needed")
+    mdp = unwrapped(envs).mdp
     right: list[bool] = []
     answers: list[str] = []
     for batch in rollouts(agent, envs, np.repeat(problems, samples).tolist(), seed):
-        right += solved(batch, envs.mdp.task).tolist()
+        right += solved(batch, mdp.task).tolist()
         last = batch.turns == batch.turns.max(1, keepdims=True)  # (B, T)
-        answers += [_text(envs.mdp.tokenizer, row[at]) for row, at in zip(batch.tokens, last, strict=True)]
+        answers += [_text(mdp.tokenizer, row[at]) for row, at in zip(batch.tokens, last, strict=True)]
     shape = len(problems), samples
     return Samples(
         np.asarray(problems, np.int64), np.array(right).reshape(shape), np.array(answers, object).reshape(shape)

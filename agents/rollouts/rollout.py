@@ -12,7 +12,7 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
-from gymnasium.vector import AutoresetMode
+from gymnasium.vector import AutoresetMode, VectorEnv
 from numpy.typing import ArrayLike, NDArray
 
 from textmdp.agents.rollouts.agent import Action, Agent, take_action
@@ -34,9 +34,30 @@ def make_envs(env_id: str, num_envs: int, **options: Any) -> TokenVectorEnv[Any]
     return gym.make_vec(env_id, num_envs, autoreset_mode="Disabled", copy=False, **options)  # type: ignore[return-value]
 
 
+def unwrapped(envs: VectorEnv[Any, Any, Any]) -> TokenVectorEnv[Any]:
+    """The `TokenVectorEnv` under wrappers, or `envs` itself.
+
+    Raises:
+        TypeError: there is none, or a wrapper changes a space: agents read and write the tokens of the environment.
+    """
+    base = envs.unwrapped
+    if not isinstance(base, TokenVectorEnv):
+        raise TypeError(
+            f"a rollout needs a TokenVectorEnv, wrapped or not, and got {envs}: make it with make_envs, or "
+            'gym.make_vec(ID, n, autoreset_mode="Disabled")'
+        )
+    for name in ("single_observation_space", "single_action_space"):
+        if getattr(envs, name) != getattr(base, name):
+            raise TypeError(
+                f"{envs} has another {name} than the environment: agents read and write its tokens, so use wrappers "
+                "of rewards, ends and infos alone"
+            )
+    return base
+
+
 def rollout(
     agent: Agent,
-    envs: TokenVectorEnv[Any],
+    envs: VectorEnv[Any, Any, Any],
     *,
     seed: int | None = None,
     problems: Sequence[int] | None = None,
@@ -47,16 +68,18 @@ def rollout(
 
     Args:
         agent: the policy.
-        envs: with `autoreset_mode=AutoresetMode.DISABLED`; they are reset.
+        envs: a `TokenVectorEnv` with `autoreset_mode=AutoresetMode.DISABLED`, also in Gymnasium's wrappers, which then
+            pass every token of it and may change rewards and ends; they are reset.
         seed: of the reset; None continues from the last seed.
         problems: (n,) problem numbers; None to draw them.
         groups: (n,) group numbers, kept in `Trajectories.groups`; None makes each episode a group of its own.
         rows: (B,), the rows to reset and run, the others stay as they are; None for all. The first rollout runs all.
     """
-    if envs.autoreset_mode is not AutoresetMode.DISABLED:
+    base = unwrapped(envs)
+    if base.autoreset_mode is not AutoresetMode.DISABLED:
         raise ValueError(
             f"a rollout needs environments that stay where they ended: make them with autoreset_mode="
-            f'"Disabled", not {envs.autoreset_mode.value!r}'
+            f'"Disabled", not {base.autoreset_mode.value!r}'
         )
     numbers = np.arange(envs.num_envs) if groups is None else np.asarray(groups)
     if numbers.shape != (envs.num_envs,) or numbers.dtype.kind not in "iu":
@@ -69,26 +92,36 @@ def rollout(
     if rows is not None:
         options["reset_mask"] = np.isin(np.arange(envs.num_envs), rows)
     envs.reset(seed=seed, options=options)
-    started = rows = np.arange(envs.num_envs) if rows is None else rows
-    recorder, seconds_agent = _Recorder(envs), 0.0
+    started = np.arange(envs.num_envs) if rows is None else rows
+    recorder = _Recorder(envs, base)
+    try:
+        seconds_agent = _play(agent, base, recorder, started)
+    finally:
+        base.select(None)
+    return recorder.trajectories(started, numbers[started], perf_counter() - began - seconds_agent, seconds_agent)
 
+
+def _play(agent: Agent, envs: TokenVectorEnv[Any], recorder: _Recorder, rows: NDArray[np.int64]) -> float:
+    """Play these rows, (m,), to the end of their episodes; the seconds that the agent took."""
+    if recorder.wrapped:
+        envs.select(rows)  # before the agent asks whether it may write several tokens at once
     entered = perf_counter()
     agent.begin(envs, rows)
-    seconds_agent += perf_counter() - entered
-    task, end = envs.mdp.task, envs.mdp.tokenizer.end_id
+    seconds_agent = perf_counter() - entered
+    end, grades_ahead = envs.mdp.tokenizer.end_id, envs.mdp.task.slow and not recorder.wrapped
     waiting = rows[:0]  # rows whose response a slow task is grading, to be stepped when all others wait as well
     while len(rows) or len(waiting):
         if not len(rows):
             recorder.step(waiting, Action(np.full(len(waiting), end)))
-            rows, waiting = waiting[~envs.over[waiting]], waiting[:0]
+            rows, waiting = waiting[~recorder.over[waiting]], waiting[:0]
             continue
         entered = perf_counter()
         action = agent.act(envs, rows)
         seconds_agent += perf_counter() - entered
         recorder.record(rows, action)
-        if not task.slow:
+        if not grades_ahead:
             recorder.step(rows, action)
-            rows = rows[~envs.over[rows]]
+            rows = rows[~recorder.over[rows]]
             continue
         whole = _last_tokens(action) == end  # (m,)
         stepped, action = _without_ends(rows, action, whole)
@@ -97,8 +130,8 @@ def rollout(
         if whole.any():
             envs.submit(rows[whole])
             waiting = np.concatenate([waiting, rows[whole]])
-        rows = rows[~whole & ~envs.over[rows]]
-    return recorder.trajectories(started, numbers[started], perf_counter() - began - seconds_agent, seconds_agent)
+        rows = rows[~whole & ~recorder.over[rows]]
+    return seconds_agent
 
 
 def _last_tokens(action: Action) -> NDArray[np.int64]:
@@ -122,8 +155,8 @@ def _without_ends(
 class _Recorder:
     """Arrays of n rows, filled during a rollout. (n, T) is kept flat: one index is three times as fast as two."""
 
-    def __init__(self, envs: TokenVectorEnv[Any]) -> None:
-        self.envs = envs
+    def __init__(self, outer: VectorEnv[Any, Any, Any], envs: TokenVectorEnv[Any]) -> None:
+        self.envs, self._outer, self.wrapped = envs, outer, outer is not envs
         num_rows, length = envs.tokens.shape
         self._first_cells = np.arange(num_rows) * length  # (n,), of each row
         self._rewards = np.zeros(num_rows * length)
@@ -133,6 +166,11 @@ class _Recorder:
         self._finish_reasons = np.full(num_rows, "", object)
         self._has_log_probs = True
         self._terminated, self._truncated = np.zeros((2, num_rows), bool)
+
+    @property
+    def over(self) -> NDArray[np.bool_]:
+        """The rows whose episode ended, (n,)."""
+        return self._terminated | self._truncated
 
     def record(self, rows: NDArray[np.int64], action: Action) -> None:
         """Keep log-probabilities and allowed tokens of an action that the environment has yet to take."""
@@ -155,9 +193,15 @@ class _Recorder:
         cells = (self._first_cells + self.envs.lengths)[rows]  # (m,), of the last token
         if action.lengths is not None:
             cells += action.lengths - 1
-        _, rewards, terminated, truncated, info = take_action(self.envs, rows, action)
+        if self.wrapped:
+            self.envs.select(rows)
+            tokens = np.zeros(self.envs.num_envs, np.int64)
+            tokens[rows] = action.tokens
+            _, rewards, terminated, truncated, info = self._outer.step(tokens)
+        else:
+            _, rewards, terminated, truncated, info = take_action(self.envs, rows, action)
         self._rewards[cells] = rewards[rows]
-        self._terminated, self._truncated = terminated, truncated
+        self._terminated[rows], self._truncated[rows] = terminated[rows], truncated[rows]
         if "finish_reason" not in info:
             return
         self._ends[cells] = info["_finish_reason"][rows]

@@ -13,21 +13,21 @@ from typing import Any
 
 import numpy as np
 import torch
+from gymnasium.vector import VectorEnv
 
 from textmdp.agents.algorithms.config import ImitationConfig
 from textmdp.agents.evaluation.evaluate import solved
 from textmdp.agents.inference.sampler import LanguageModelAgent
 from textmdp.agents.models.language_model import LanguageModel
-from textmdp.agents.rollouts.rollout import rollout
+from textmdp.agents.rollouts.rollout import rollout, unwrapped
 from textmdp.agents.rollouts.scripted import CarelessExpertAgent
-from textmdp.envs.views.vector_env import TokenVectorEnv
 
 Metrics = dict[str, float]
 
 
 def imitate(
     model: LanguageModel,
-    envs: TokenVectorEnv[Any],
+    envs: VectorEnv[Any, Any, Any],
     config: ImitationConfig | None = None,
     report: Callable[[Metrics], None] | None = None,
 ) -> list[Metrics]:
@@ -74,7 +74,7 @@ def imitate(
                 "episodes": float(step * len(batch)),
                 "seconds": perf_counter() - began,
                 "loss": loss.item(),
-                "accuracy": float(solved(rollout(learner, envs), envs.mdp.task).mean()),
+                "accuracy": float(solved(rollout(learner, envs), unwrapped(envs).mdp.task).mean()),
             }
             history.append(metrics)
             if report is not None:

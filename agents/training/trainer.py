@@ -7,6 +7,7 @@ from time import perf_counter
 from typing import Any
 
 import numpy as np
+from gymnasium.vector import VectorEnv
 
 from textmdp.agents.algorithms.advantages import Floats, discounted_returns, rewards_to_go, time_steps
 from textmdp.agents.algorithms.baselines import frac_zero_variance_groups
@@ -15,11 +16,10 @@ from textmdp.agents.evaluation.evaluate import mean_parts, score_parts, solved
 from textmdp.agents.inference.sampler import LanguageModelAgent
 from textmdp.agents.models.language_model import LanguageModel
 from textmdp.agents.rollouts.batch_checks import first_batch
-from textmdp.agents.rollouts.rollout import rollout
+from textmdp.agents.rollouts.rollout import rollout, unwrapped
 from textmdp.agents.rollouts.trajectories import Trajectories
 from textmdp.agents.training.learner import Learner, Metrics
 from textmdp.agents.training.resampling import resample
-from textmdp.envs.views.vector_env import TokenVectorEnv
 
 
 class Trainer:
@@ -32,7 +32,7 @@ class Trainer:
 
     Args:
         model: the policy, changed in place.
-        envs: `config.episodes` rows of the training split, with autoreset disabled (`make_envs`).
+        envs: `config.episodes` rows of the training split, with autoreset disabled (`make_envs`), also wrapped.
         config: hyperparameters; the defaults if None.
         reference: the policy that the KL divergence is measured from; None for `model` as it is now.
 
@@ -43,27 +43,28 @@ class Trainer:
     def __init__(
         self,
         model: LanguageModel,
-        envs: TokenVectorEnv[Any],
+        envs: VectorEnv[Any, Any, Any],
         config: Config | None = None,
         reference: LanguageModel | None = None,
     ) -> None:
         self.model, self.envs, self.config = model, envs, config or Config()
+        self._rows = unwrapped(envs)
         if envs.num_envs != self.config.episodes:
             raise ValueError(
                 f"an update plays episodes={self.config.episodes}, one in each row, and the environment has "
                 f"{envs.num_envs} rows: make the environment with {self.config.episodes}"
             )
-        if envs.mdp.tokenizer != model.tokenizer:
+        if self._rows.mdp.tokenizer != model.tokenizer:
             raise ValueError(
-                f"the model has the tokenizer {model.tokenizer!r}, and the environment {envs.mdp.tokenizer!r}: make "
-                "the environment with the model's tokenizer"
+                f"the model has the tokenizer {model.tokenizer!r}, and the environment "
+                f"{self._rows.mdp.tokenizer!r}: make the environment with the model's tokenizer"
             )
         seeds = np.random.SeedSequence(self.config.seed).generate_state(4).tolist()
         self.rng = np.random.default_rng(seeds[0])
         temperature, grammar = self.config.temperature, self.config.grammar
         self.agent = LanguageModelAgent(model, temperature=temperature, grammar=grammar, seed=seeds[1])
         self._greedy = LanguageModelAgent(model, temperature=temperature, grammar=grammar, greedy=True)
-        max_tokens = envs.mdp.max_response_tokens * envs.mdp.task.max_turns
+        max_tokens = self._rows.mdp.max_response_tokens * self._rows.mdp.task.max_turns
         self.learner = Learner(model, self.config, max_tokens, reference, seed=seeds[3])
         self._seed: int | None = seeds[2]  # of the first reset; None after it
         self._frac_zero_variance = 0.0  # of the last batch, before any of its groups was replaced
@@ -114,7 +115,7 @@ class Trainer:
             "update": float(self.num_updates),
             **self._totals,
             "return": float(batch.returns.mean()),
-            "success": float(solved(batch, self.envs.mdp.task).mean()),
+            "success": float(solved(batch, self._rows.mdp.task).mean()),
             "response_tokens": float(batch.lengths.sum() / turns.sum()),
             "turns": float(turns.mean()),
             "truncated": float(batch.truncated.mean()),
@@ -148,7 +149,7 @@ class Trainer:
 
     def _collect(self) -> Trajectories:
         groups = np.arange(self.config.episodes) // self.config.group_size  # (B,)
-        stop = self.envs.mdp.task.num_problems
+        stop = self._rows.mdp.task.num_problems
         problems = self.rng.integers(2**62 if stop is None else stop, size=groups[-1] + 1)[groups]  # (B,)
         seed, self._seed = self._seed, None  # later resets continue from the first
         batch = rollout(self.agent, self.envs, seed=seed, problems=problems.tolist(), groups=groups)
@@ -164,7 +165,7 @@ class Trainer:
             "update": self.num_updates,
             "totals": self._totals,
             "rng": self.rng.bit_generator.state,
-            "envs": None if self._seed is not None else self.envs.rng_state,
+            "envs": None if self._seed is not None else self._rows.rng_state,
             "sampling": self.agent.generator.get_state(),
             "learner": self.learner.state(),
         }
@@ -173,7 +174,7 @@ class Trainer:
         """Continue from the `state` of a trainer with the same configuration."""
         self._totals = state["totals"]
         if state["envs"] is not None:
-            self._seed, self.envs.rng_state = None, state["envs"]
+            self._seed, self._rows.rng_state = None, state["envs"]
         self.rng.bit_generator.state = state["rng"]
         self.agent.generator.set_state(state["sampling"])
         self.learner.restore(state["learner"])

@@ -110,6 +110,7 @@ class TokenVectorEnv(TurnRows[S], VectorEnv[Observations, NDArray[np.int64], NDA
         self._end_id = np.array(self.mdp.tokenizer.end_id)
         self._vocab_size = np.array(self.mdp.tokenizer.vocab_size, np.uint64)
         self._first_cells, self._everywhere = self._all_rows * self.mdp.context_length, np.ones(num_envs, bool)
+        self._selected: NDArray[np.int64] | None = None
 
     # Gymnasium
 
@@ -158,6 +159,8 @@ class TokenVectorEnv(TurnRows[S], VectorEnv[Observations, NDArray[np.int64], NDA
         """
         check_started(self)
         actions = check_actions(actions, self.num_envs, self._vocab_size)
+        if self._selected is not None:
+            return self._step_selected(self._selected, actions)
         over = self.over
         ended = over.nonzero()[0]
         if not len(ended):
@@ -243,8 +246,27 @@ class TokenVectorEnv(TurnRows[S], VectorEnv[Observations, NDArray[np.int64], NDA
 
     @property
     def can_append(self) -> bool:
-        """True if `append` may be used: only the ends of turns are rewarded, and no limit counts steps."""
-        return self.autoreset_mode is AutoresetMode.DISABLED and not self.mdp.dense and self.max_episode_steps is None
+        """True if `append` may be used: only the ends of turns are rewarded, and no limit or wrapper counts steps."""
+        limits = self.mdp.dense or self.max_episode_steps is not None or self._selected is not None
+        return self.autoreset_mode is AutoresetMode.DISABLED and not limits
+
+    def select(self, rows: ArrayLike | None) -> None:
+        """Let `step` step these rows, (m,), only, until another call; None for all rows.
+
+        A wrapper knows `step`, and no `step_rows`. The steps of a selection show `terminated` and `truncated` for rows
+        that ended in this very step, so that a wrapper counts each end once.
+
+        Raises:
+            RuntimeError: autoreset is not `DISABLED`.
+        """
+        if rows is not None and self.autoreset_mode is not AutoresetMode.DISABLED:
+            raise RuntimeError(f"select needs autoreset_mode=AutoresetMode.DISABLED, not {self.autoreset_mode}")
+        self._selected = None if rows is None else np.asarray(rows, np.int64)
+
+    def _step_selected(self, rows: NDArray[np.int64], actions: NDArray[np.int64]) -> Step:
+        observations, rewards, terminated, truncated, info = self.step_rows(rows, actions[rows])
+        stepped = mask_of(rows, self.num_envs)
+        return observations, rewards, terminated & stepped, truncated & stepped, info
 
     # One step
 

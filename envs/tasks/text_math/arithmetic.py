@@ -157,6 +157,7 @@ class Level:
 
 #: The difficulties, easiest first.
 LEVELS: dict[str, Level] = {
+    "entry": Level("3+1=", Enumerated("+", 0, 4), 4, 2, 48, (*"0123456789", "+", "=")),
     "one-digit": Level("3+9=", Enumerated("+-", 0, 9), 4, 16, 96),
     "two-digit": Level("12-45=", Enumerated("+-", 10, 99), 6, 32, 48),
     "three-digit": Level("702+399=", Enumerated("+-", 100, 999), 8, 32, 64),

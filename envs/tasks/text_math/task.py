@@ -15,9 +15,10 @@ import numpy as np
 from textmdp.envs.answers import Outcome, grade, is_number, require_symbolic
 from textmdp.envs.core.task import END_OF_TURN, Reply, Score, Task
 from textmdp.envs.data.response_budget import response_budget
-from textmdp.envs.tasks.text_math.arithmetic import DEFAULT_LEVEL, Arithmetic
+from textmdp.envs.tasks.text_math.arithmetic import DEFAULT_LEVEL, LEVELS, Arithmetic
 from textmdp.envs.tasks.text_math.datasets import Problem, load_problems
 from textmdp.envs.tasks.text_math.mistakes import common_mistake
+from textmdp.envs.tasks.text_math.mixtures import Mixture, limits_of, parse_difficulty
 from textmdp.envs.tasks.text_math.steps import MODES, Thinking, way_names
 from textmdp.envs.tokenizers import ByteTokenizer, LexiconTokenizer, Tokenizer
 
@@ -52,6 +53,7 @@ class TextMath(Task[Problem]):
 
     | difficulty | a question | budget in tokens, with steps | ways to work it |
     |---|---|---|---|
+    | `entry` | `3+1=` | 2, 48 | `count`, `ten` |
     | `one-digit` | `3+9=` | 16, 96 | `count`, `ten` |
     | `two-digit` (default) | `12-45=` | 32, 48 | `columns`, `places` |
     | `three-digit` | `702+399=` | 32, 64 | `columns`, `places` |
@@ -81,7 +83,8 @@ class TextMath(Task[Problem]):
 
     ## Action space
     Text. The compact tokenizer of the arithmetic levels has the digits, `+-*/().=,`, a blank, a line break, and the
-    markers `#### ` and `A: `; the word problems add a lexicon of words. The default tokenizer of data sets is bytes.
+    markers `#### ` and `A: `; the word problems add a lexicon of words, and `entry`, which agents learn from scratch,
+    has the digits, `+` and `=` alone unless steps are demonstrated. The default tokenizer of data sets is bytes.
 
     ## Observation space
     Text, the question: an expression and `=`, a story, or a row's question and a line break.
@@ -113,7 +116,7 @@ class TextMath(Task[Problem]):
     Every episode terminates with the first response.
 
     ## Arguments
-    - `difficulty`: a name from the table.
+    - `difficulty`: a name from the table, or a mixture such as `"one-digit:0.2,two-digit:0.8"`.
     - `split`: `"train"`, `"test"` or `"all"`. None is `"train"` for arithmetic; for files, see
       `textmdp.envs.tasks.text_math.datasets.load_problems`.
     - `seed`: the order of the arithmetic problems.
@@ -122,6 +125,8 @@ class TextMath(Task[Problem]):
     - `way`: the name of the only way in which steps are demonstrated and recognised; None for all of the level's.
     - `grammar`: whether `continuations` and the action masks allow an answer alone, with or without its marker, and no
       steps.
+    - `shared`: whether vocabulary, budget and context length are those of all difficulties together, so that one model
+      meets them all.
     - `dataset`: a `.jsonl` file, a folder with `train.jsonl` and `test.jsonl`, or a name on the Hugging Face hub.
     - `question_field`, `answer_field`: the names of the fields, if the rows are neither in GSM8K's nor in MATH's
       format.
@@ -143,12 +148,14 @@ class TextMath(Task[Problem]):
         steps_share: float = 0.5,
         way: str | None = None,
         grammar: bool = False,
+        shared: bool = False,
         dataset: str | PathLike[str] | None = None,
         question_field: str | None = None,
         answer_field: str | None = None,
         symbolic: bool | None = None,
     ):
-        self._generator: Arithmetic | None = None
+        self._generator: Arithmetic | Mixture | None = None
+        self._vocabulary: tuple[str, ...] | None = None
         self._thinking: Thinking | None = None
         self._grammar = bool(grammar)
         if thinking not in MODES:
@@ -157,8 +164,8 @@ class TextMath(Task[Problem]):
             raise ValueError(f"steps_share={steps_share} must lie in [0, 1]: the probability of worked steps")
         if way is not None and thinking == "none":
             raise ValueError(f'way={way!r} names a way to work a problem: use thinking="steps" or "mixed"')
-        if dataset is not None and (thinking != "none" or grammar):
-            raise ValueError("thinking= and grammar= are for arithmetic: data sets have solutions of their own")
+        if dataset is not None and (thinking != "none" or grammar or shared):
+            raise ValueError("thinking=, grammar= and shared= are for arithmetic: with dataset= leave them out")
         self._rows: list[tuple[Problem, str]] = []
         if dataset is None:
             if question_field is not None or answer_field is not None:
@@ -168,16 +175,20 @@ class TextMath(Task[Problem]):
                     "symbolic=True is for data sets: arithmetic answers are plain numbers, "
                     "and algebra would find the question equal to its answer"
                 )
-            self._generator = Arithmetic(difficulty, "train" if split is None else split, operator.index(seed))
-            level = self._generator.level
-            self.max_response_tokens, self.max_text_bytes = level.max_response_tokens, level.max_text_bytes
+            probabilities = parse_difficulty(difficulty)
+            chosen, order = "train" if split is None else split, operator.index(seed)
+            (name, *others) = probabilities
+            self._generator = Mixture(probabilities, chosen, order) if others else Arithmetic(name, chosen, order)
+            levels = [LEVELS[name] for name in probabilities]
+            limits = limits_of(LEVELS.values() if shared else levels, thinking != "none")
+            self.max_text_bytes, self.max_response_tokens, self._vocabulary = limits
             self._symbolic = False
             if thinking != "none":
-                if way is not None and way not in (names := way_names(level.example)):
+                names = dict.fromkeys(name for level in levels for name in way_names(level.example))
+                if way is not None and way not in names:
                     raise ValueError(f"way={way!r} is none of {', '.join(map(repr, names))}")
-                self.max_response_tokens = level.max_worked_tokens
                 share = 1.0 if thinking == "steps" else steps_share
-                self._thinking = Thinking(share, way, LexiconTokenizer(level.vocabulary))
+                self._thinking = Thinking(share, way, LexiconTokenizer(self._vocabulary))
             return
         if difficulty != DEFAULT_LEVEL:
             raise ValueError(f"difficulty={difficulty!r} is for arithmetic; with dataset= leave it out")
@@ -308,6 +319,11 @@ class TextMath(Task[Problem]):
         """With `grammar=True`, the tokens of a bare answer: `#### ` or none, and a number; None without."""
         if not self._grammar:
             return None
+        assert self._vocabulary is not None
+        known = {*self._vocabulary, END_OF_TURN}
+        return [token for token in self._answer_tokens(partial) if token in known]
+
+    def _answer_tokens(self, partial: str) -> Collection[str]:
         written = partial.removeprefix(_HASH)
         if not written:
             return (*_DIGITS, "-") if partial else (_HASH, *_DIGITS, "-")
@@ -322,7 +338,7 @@ class TextMath(Task[Problem]):
 
     def vocabulary(self) -> Sequence[str] | None:
         """Digits, signs, markers, and the words of the word problems; None (bytes) for data sets."""
-        return None if self._generator is None else self._generator.level.vocabulary
+        return self._vocabulary
 
 
 def _grade_signs(answer: str, response: str) -> _Scores:

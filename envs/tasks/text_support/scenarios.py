@@ -101,7 +101,7 @@ LEVELS: dict[str, Level] = {
     "easy": Level(
         ("late", "return", "cancel", "charge", "warranty"),
         ("terse", "plain"),
-        *(3, 6, 16, 25, 0),
+        *(3, 6, 20, 25, 0),
         example="I want to cancel order 417.",
     ),
     "medium": Level(KINDS, STYLES, 3, 10, 20, 35, 50, vague=15, example="My heater stopped working."),

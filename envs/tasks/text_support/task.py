@@ -60,7 +60,7 @@ class TextSupport(Task[Dialogue]):
     | difficulty | a dialogue | turns of an expert | budget in turns, in tokens a turn |
     |---|---|---|---|
     | `entry` | a question or a cancellation, 60 words, without checks | 2 | 3, 5 |
-    | `easy` | five kinds of issue, the order's number mostly given | 2 to 4 | 6, 16 |
+    | `easy` | five kinds of issue, the order's number given | 2 to 4 | 6, 20 |
     | `medium` (default) | nine kinds, refusals, five manners, some vague | 2 to 8 | 10, 20 |
     | `hard` | numbers misread or unknown, customers who change their mind | 2 to 11 | 14, 20 |
     | `long` | two issues, one after the other | 4 to 18 | 24, 20 |

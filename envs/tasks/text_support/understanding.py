@@ -37,10 +37,13 @@ _PREAMBLE = re.compile(r"\byou will be (glad|happy|pleased|relieved) to (hear|kn
 _LEAD = (
     r"^(?:(?:and|so|ok|okay|hello|hi|sorry|well|first|then|now|also|thanks|thank you|before that|for that|to help) )*"
 )
+_CONDITION = re.compile(r"\s*(?:if|once|when|as soon as|unless|until|should)\b")
+_WORD = re.compile(r"[a-z0-9]+")
 #: Sentences that ask, whatever they mention.
 _COMMAND = re.compile(
     _LEAD + r"(?:(?:please|kindly) )?(?:(?:could|can|would|will|may) you (?:please |kindly )?)?"
-    r"(?:tell|give|send me|provide|share|name|let me (?:know|have)|enter|type|state|confirm|describe|explain|verify)\b"
+    r"(?:tell|give|send me|provide|share|name|let me (?:know|have)|enter|type|state|confirm|describe|explain|"
+    r"verify)\b"
 )
 _CHECK = re.compile(r"\b(?:let me|i will|i have to|i must) (?:\w+ )?(?:check|verify|confirm) your\b")
 #: Sentences that may ask.
@@ -80,7 +83,8 @@ _GIVEN = (
 )
 _SUM = r"(?:refund|money|amount|sum|charge|payment|price)"
 _FINISHED = (
-    r"(?:done|completed?|processed|issued|made|sent|through|on (?:its|the) way|confirmed|booked|went out|complete|out)"
+    r"(?:done|completed?|processed|issued|made|sent|through|on (?:its|the) way|confirmed|booked|went out|complete|"
+    r"out)"
 )
 #: Deeds that were done.
 _DONE: dict[str, re.Pattern[str]] = {
@@ -99,7 +103,8 @@ _DONE: dict[str, re.Pattern[str]] = {
     "replaced": _words(
         *("replaced", "resent", "reshipped", "exchanged", "swapped"),
         rf"{_SENT}\b.*\b{_NEW}",
-        r"(?:new|replacement|another|fresh|right|correct|second) ?(?:one|item|\w+)?\b.*\b(?:sent|on (?:its|the|your) way|"
+        r"(?:new|replacement|another|fresh|right|correct|second) ?(?:one|item|\w+)?\b.*\b(?:sent|on (?:its|the|"
+        r"your) way|"
         r"shipped|ships|dispatched|coming|comes|under ?way|left|heading|headed|travelling|out|posted|ordered|"
         r"in the (?:post|mail)|booked|arranged)",
         r"(?:you (?:get|receive)|there is) (?:a new|another|a replacement)",
@@ -110,19 +115,24 @@ _DONE: dict[str, re.Pattern[str]] = {
         r"cancell?ation\b.*\b(?:done|completed?|confirmed|through|processed|went)",
         "called off",
         r"(?:stopped|withdrew|withdrawn|voided|annulled|removed|deleted|took back|revoked)\b.*\b(?:order|purchase)",
-        r"(?:order|purchase)\b.*\b(?:stopped|void|withdrawn|annulled|called off|off|no longer active|revoked|deleted)",
+        r"(?:order|purchase)\b.*\b(?:stopped|void|withdrawn|annulled|called off|off|no longer active|revoked|"
+        r"deleted)",
     ),
     "moved": _words(
-        r"(?:address|destination|city|delivery)\b.*\b(?:changed|updated|corrected|set|switched|amended|adjusted|edited|"
-        r"new now|entered|saved|replaced|fixed|right now|in the system|now (?:right|correct|new)|noted|registered|stored)",
-        r"(?:changed|updated|corrected|set|switched|amended|adjusted|entered|saved|edited|put|noted|registered|stored|"
+        r"(?:address|destination|city|delivery)\b.*\b(?:changed|updated|corrected|set|switched|amended|adjusted|"
+        r"edited|"
+        r"new now|entered|saved|replaced|fixed|right now|in the system|now (?:right|correct|new)|noted|registered|"
+        r"stored)",
+        r"(?:changed|updated|corrected|set|switched|amended|adjusted|entered|saved|edited|put|noted|registered|"
+        r"stored|"
         r"recorded)\b.*\b(?:address|destination|city)",
         *("redirected", "rerouted", "readdressed", "sent on"),
         r"(?:goes|going|headed|heading|travels|travelling|on its way|addressed) (?:now )?to (?!you\b|be\b)",
     ),
     "unlocked": _words(
         *("unlocked", "unblocked", "unfrozen"),
-        r"(?:account|login|access)\b.*\b(?:open|opened|active|activated|reactivated|restored|working|works|accessible|"
+        r"(?:account|login|access)\b.*\b(?:open|opened|active|activated|reactivated|restored|working|works|"
+        r"accessible|"
         r"free|fixed|enabled|back|available|reset|usable)",
         r"(?:opened|reopened|restored|reset|reactivated|enabled|freed|fixed|released|activated)\b.*"
         r"\b(?:account|login|access|password)",
@@ -161,7 +171,8 @@ _POSSIBLE = _words(
     *("decline", "denied", "deny", "rejected?", "turn down", "against", "impossible"),
 )
 _OVER = (
-    r"(?:over|expired|ended|passed|closed|gone|up|exceeded|run out|ran out|finished|lapsed|past|void|elapsed|behind you|"
+    r"(?:over|expired|ended|passed|closed|gone|up|exceeded|run out|ran out|finished|lapsed|past|void|elapsed|"
+    r"behind you|"
     r"not (?:\w+ )?any ?(?:more|longer)|no longer|invalid)"
 )
 #: Reasons for a refusal, and news.
@@ -192,7 +203,7 @@ _REASONS: dict[str, re.Pattern[str]] = {
     "shipped": _words(
         *(
             "shipped",
-            "left",
+            r"(?<!nothing )(?<!is )left(?! to)",
             "dispatched",
             "on (?:its|the) way",
             "gone out",
@@ -210,11 +221,13 @@ _REASONS: dict[str, re.Pattern[str]] = {
         r"(?:post ?code|zip|zip code|postal code|code)\b.*\b(?:wrong|not|different|incorrect|invalid|fails?|failed|"
         r"mismatch|no match)",
         r"(?:wrong|incorrect|invalid|different|not|another)\b.*\b(?:post ?code|zip|postal|code)",
-        r"(?:verify|verified|identify|identified|identity|authenticated?|verification|prove|proof|confirm who|sure who|"
+        r"(?:verify|verified|identify|identified|identity|authenticated?|verification|prove|proof|confirm who|"
+        r"sure who|"
         r"confirm that (?:it|this) is you|who you are)",
     ),
     "not_yours": _words(
-        r"not (?:\w+ )?(?:yours|your (?:own )?(?:order|parcel|item|purchase)|in your name|under your name|made by you|"
+        r"not (?:\w+ )?(?:yours|your (?:own )?(?:order|parcel|item|purchase)|in your name|under your name|"
+        r"made by you|"
         r"the (?:owner|buyer|customer)|by you|placed by you|bought by you)",
         r"(?:someone|somebody|another|other|different|neighbours?|else)\b.*\b(?:orders?|customer|person|people|name|"
         r"account|owner|belongs?|bought|buyer|money|else|neighbour)",
@@ -296,7 +309,8 @@ _ASKS: dict[str, re.Pattern[str]] = {
         r"would you like (?:a|us to|me to|the|your|to get|to have)",
         r"do you (?:want|wish) (?:a|us to|me to|the|your|it)",
         "your choice",
-        r"how (?:should|shall|would you like|do you want|can) (?:i|we|us|me|this|it)\b.*\b(?:make|solve|put|fix|right|settle)",
+        r"how (?:should|shall|would you like|do you want|can) (?:i|we|us|me|this|it)\b.*\b(?:make|solve|put|fix|"
+        r"right|settle)",
         r"(?:new one|replacement|refund)$",
         r"shall (?:i|we) (?:send|refund|replace)",
     ),
@@ -373,9 +387,13 @@ def _sentences(text: str) -> list[tuple[str, bool]]:
         text = text.replace(short, full)
     sentences = []
     for piece in re.findall(r"[^.?!;\n]+[.?!;\n]?", text):
-        words = _PREAMBLE.sub("", " ".join(re.findall(r"[a-z0-9]+", piece))).strip()
-        if words:
-            sentences.append((words, piece.endswith("?")))
+        question = piece.endswith("?")
+        # A negation or a condition holds for its own clause, but for conditions that come first.
+        parts = [piece] if question or _CONDITION.match(piece) else piece.split(",")
+        for part in parts:
+            words = _PREAMBLE.sub("", " ".join(_WORD.findall(part))).strip()
+            if words:
+                sentences.append((words, question))
     return sentences
 
 
@@ -493,7 +511,7 @@ def _consistent(acts: set[str]) -> set[str]:
     if acts & {"not_yours", "not_verified", "warranty_over"}:
         acts.discard("shipped")
     if acts & _DONE.keys():
-        acts -= {"done", "promise"}
+        acts -= {"done", "promise", "refuse"}
     if acts & _REASONS.keys():
         acts -= {"refuse", "promise"}
     return acts

@@ -70,7 +70,7 @@ def test_envs_prints_a_page(capsys, name):
 
 
 def test_difficulties_are_read_from_the_page():
-    assert difficulties(TextMath)[:3] == ["one-digit", "two-digit (default)", "three-digit"]
+    assert difficulties(TextMath)[:4] == ["entry", "one-digit", "two-digit (default)", "three-digit"]
 
 
 def test_check_ticks_every_check(capsys):
@@ -379,7 +379,7 @@ def test_ids_are_found_by_any_of_their_names():
     ("words", "message"),
     [
         ("play TextMath-v0 --set dificulty=3", "unexpected argument 'dificulty'; did you mean 'difficulty'?"),
-        ("play TextMath-v0 --set difficulty=hard", "difficulty='hard' is none of 'one-digit'"),
+        ("play TextMath-v0 --set difficulty=hard", "difficulty='hard' is none of 'entry', 'one-digit'"),
         ("play TextMath-v0 --set action=tokens", "leave 'action' out"),
         ("play TextGuess-v0 --problem 99", "in 0..14"),
         ("play Sudoku-v0", "there is no environment 'Sudoku-v0'"),
@@ -394,7 +394,10 @@ def test_ids_are_found_by_any_of_their_names():
             "evaluate random TextGuess-v0 --samples 4 --k 1 8",
             "--k 8 is more than --samples 4: draw --samples 8 or more",
         ),
-        ("evaluate expert TextMath-v0 --difficulties two-digit hard", "difficulty='hard' is none of 'one-digit'"),
+        (
+            "evaluate expert TextMath-v0 --difficulties two-digit hard",
+            "difficulty='hard' is none of 'entry', 'one-digit'",
+        ),
         ("evaluate expert TextMath-v0 --difficulties words --set difficulty=words", "leave one out"),
         ("evaluate /no/where", "no agent or run '/no/where': give random, expert, or a folder"),
         ("train TextMath-v0 --group-size 7", "group_size=7 must divide episodes=512"),

@@ -1,10 +1,13 @@
 """Rollouts: the arrays of a batch, for one turn and for many, whatever the agent."""
 
+import copy
 from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
+import gymnasium as gym
 import numpy as np
 import pytest
+from gymnasium.wrappers.vector import FlattenObservation, RecordEpisodeStatistics, TransformReward
 from toys import Counting, Echo
 
 from textmdp.agents.rollouts.agent import Action
@@ -204,3 +207,65 @@ def test_allowed_tokens_are_kept_at_their_positions():
     assert batch.allowed[0, start + 1].all()
     assert batch.allowed[~batch.mask].all()
     assert rollout(RandomAgent(0), vector(Echo()), seed=0).allowed is None
+
+
+class StepLimit(gym.vector.VectorWrapper):
+    """Truncates every episode after some steps, as Gymnasium's TimeLimit does for a single environment."""
+
+    def __init__(self, env, most):
+        super().__init__(env)
+        self.most, self.steps = most, 0
+
+    def reset(self, **arguments):
+        self.steps = 0
+        return super().reset(**arguments)
+
+    def step(self, actions):
+        observations, rewards, terminated, truncated, info = super().step(actions)
+        self.steps += 1
+        return observations, rewards, terminated, truncated | (self.steps >= self.most), info
+
+
+@pytest.mark.parametrize("task", [Echo(), Counting(), SlowEcho()])
+@pytest.mark.parametrize("agent", [RandomAgent(3), ExpertAgent()])
+def test_wrapped_environments_give_the_same_batch_and_see_every_step(task, agent):
+    wrapped = RecordEpisodeStatistics(vector(task, 8))
+    plain = vector(task, 8, max_episode_steps=10**6)  # a token at a time, as under a wrapper
+    for seed in (1, None, 2):
+        agent_again = copy.deepcopy(agent)
+        expected, batch = rollout(agent, plain, seed=seed), rollout(agent_again, wrapped, seed=seed)
+        for name in ("tokens", "roles", "rewards", "turns", "terminated", "truncated", "problems"):
+            np.testing.assert_array_equal(getattr(batch, name), getattr(expected, name))
+        assert batch.finish_reasons == expected.finish_reasons
+        assert sorted([*wrapped.return_queue][-8:]) == sorted(batch.returns)
+        assert sorted([*wrapped.length_queue][-8:]) == sorted(batch.lengths)
+    assert wrapped.episode_count == 24
+
+
+def test_wrappers_change_rewards_and_ends():
+    doubled = TransformReward(vector(Counting()), lambda rewards: 2 * rewards)
+    np.testing.assert_array_equal(rollout(ExpertAgent(), doubled, seed=0).returns, 6.0)
+    batch = rollout(ExpertAgent(), StepLimit(vector(Counting()), 2), seed=0)
+    assert batch.truncated.all()
+    assert not batch.terminated.any()
+    assert batch.lengths.tolist() == [2] * 6
+    some = rollout(ExpertAgent(), doubled, rows=np.array([4, 1]))
+    assert some.returns.tolist() == [6.0, 6.0]
+    single = gym.vector.SyncVectorEnv([lambda: TokenEnv(Echo())])
+    with pytest.raises(TypeError, match="make_envs"):
+        rollout(ExpertAgent(), single)
+    with pytest.raises(TypeError, match="single_observation_space"):
+        rollout(ExpertAgent(), FlattenObservation(vector(Echo())))
+
+
+def test_an_environment_is_itself_again_after_a_wrapped_rollout():
+    envs = vector(Echo())
+    with pytest.raises(ValueError, match="broken"):
+        rollout(ExpertAgent(), TransformReward(envs, lambda rewards: _broken()), seed=0)
+    assert envs.can_append
+    envs.reset(seed=0)
+    assert envs.step(np.full(6, envs.mdp.tokenizer.end_id))[2].all()
+
+
+def _broken():
+    raise ValueError("broken")

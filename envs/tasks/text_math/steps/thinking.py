@@ -76,7 +76,7 @@ class Thinking:
     def steps_right(self, question: str, response: str) -> float:
         """The fraction of the steps, from the first on, that are those of a way to work the question.
 
-        A step counts when the blank or line break behind it is written.
+        A step counts when the blank or line break behind it is written; steps beyond the last are wrong ones.
         """
         return max(right / count for right, count in self._right(question, response))
 
@@ -85,14 +85,15 @@ class Thinking:
         return max(right / (count + 1) for right, count in self._right(question, response))
 
     def _right(self, question: str, response: str) -> Iterator[tuple[int, int]]:
-        """The number of right steps, and of all steps, for each way."""
-        said = [step[:-1] for step in _STEP.findall(response)]
+        """The number of right steps, and of all steps, due or written, for each way."""
+        marker = _MARKER.search(response)
+        said = [step[:-1] for step in _STEP.findall(response, 0, marker.start() if marker else len(response))]
         for way in self.ways(question):
             steps, _ = solution(question, way)
             right = 0
             while right < len(steps) and right < len(said) and steps[right] == said[right]:
                 right += 1
-            yield right, len(steps)
+            yield right, max(len(steps), len(said))
 
 
 @lru_cache(maxsize=1 << 15)

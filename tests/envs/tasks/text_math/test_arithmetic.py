@@ -147,6 +147,8 @@ def test_every_question_and_answer_can_be_said(name):
         # The end of the turn takes one token of the budget.
         assert len(tokens_of(problem.answer, level.vocabulary)) < level.max_response_tokens
         assert len(problem.question.encode()) <= level.max_text_bytes
+        if name == "entry":  # no room for thoughts
+            continue
         for thought in (f"#### {problem.answer}", f"{problem.question}\nA: {problem.answer}"):
             tokens_of(thought, level.vocabulary)
 
@@ -177,7 +179,7 @@ def test_train_and_test_share_no_problem(name):
     # Different seeds too: what is held out does not depend on the seed.
     train = {p.question for p in Arithmetic(name, "train", seed=0).problems(MANY)}
     test = {p.question for p in Arithmetic(name, "test", seed=1).problems(MANY[:5000])}
-    assert len(train) >= len(test) > 20
+    assert len(train) >= len(test) > (2 if name == "entry" else 20)
     assert not set(map(content, train)) & set(map(content, test))
 
 
@@ -262,7 +264,7 @@ def test_no_problems():
 
 
 def test_names_are_checked():
-    with pytest.raises(ValueError, match="'one-digit', 'two-digit'"):
+    with pytest.raises(ValueError, match="'entry', 'one-digit', 'two-digit'"):
         Arithmetic("hard")
     with pytest.raises(ValueError, match="'train', 'test', 'all'"):
         Arithmetic(split="validation")

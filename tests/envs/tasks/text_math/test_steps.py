@@ -249,7 +249,7 @@ def test_the_grammar_allows_answers_and_no_steps():
         ({"thinking": "mixed", "steps_share": 1.5}, "steps_share=1.5 must lie in"),
         ({"way": "columns"}, 'use thinking="steps" or "mixed"'),
         ({"thinking": "steps", "way": "rows"}, "way='rows' is none of 'columns', 'places'"),
-        ({"thinking": "steps", "dataset": "a.jsonl"}, "data sets have solutions of their own"),
+        ({"thinking": "steps", "dataset": "a.jsonl"}, "with dataset= leave them out"),
     ],
 )
 def test_arguments_are_checked(arguments, message):
@@ -263,6 +263,11 @@ def test_numbers_stay_natural_where_columns_need_it():
     work = Work(error_at=0, error=1)
     assert work.write_digit("9-0=", 9) == 0
     assert work.steps == ["9-0=0"]
+
+
+def test_the_grammar_keeps_to_the_vocabulary():
+    task = TextMath("entry", grammar=True)
+    assert set(task.continuations(task.problem(0)[0], "")) == set("0123456789")
 
 
 @pytest.mark.parametrize("story", ["Ann has 12 coins. ", "12-5"])
