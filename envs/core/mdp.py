@@ -99,8 +99,8 @@ class TextMDP(Generic[S]):
     ) -> None:
         if reward not in REWARDS:
             raise ValueError(f"reward={reward!r} is not one of {REWARDS}")
-        if not 0.0 <= shaping_discount <= 1.0:
-            raise ValueError(f"shaping_discount={shaping_discount} must lie in [0, 1]")
+        if not isinstance(shaping_discount, (int, float, np.floating)) or not 0.0 <= shaping_discount <= 1.0:
+            raise ValueError(f"shaping_discount={shaping_discount!r} must be a number in [0, 1]")
         self.task = task
         self.tokenizer = make_tokenizer(tokenizer, task.vocabulary())
         self.max_response_tokens = _at_least(
@@ -292,6 +292,6 @@ class TextMDP(Generic[S]):
 
 
 def _at_least(least: int, name: str, value: int) -> int:
-    if value < least:
-        raise ValueError(f"{name}={value} must be at least {least}")
+    if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < least:
+        raise ValueError(f"{name}={value!r} must be a whole number of at least {least}")
     return int(value)
