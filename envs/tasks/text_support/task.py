@@ -11,7 +11,7 @@ from textmdp.envs.core.task import Reply, Score, Task
 from textmdp.envs.data.counter_rng import CounterRNG, CounterStreams
 from textmdp.envs.tasks.text_support import tools
 from textmdp.envs.tasks.text_support.dialogue import Dialogue, call, courteous, gathered, judge
-from textmdp.envs.tasks.text_support.expert import mediocre_act, next_act, write
+from textmdp.envs.tasks.text_support.expert import SENTENCES, mediocre_act, next_act, write
 from textmdp.envs.tasks.text_support.lexicon import (
     AGENT,
     BROKEN,
@@ -28,6 +28,7 @@ from textmdp.envs.tasks.text_support.lexicon import (
 from textmdp.envs.tasks.text_support.policy import TEXT
 from textmdp.envs.tasks.text_support.scenarios import DEFAULT_LEVEL, LEVELS, SPLITS, draw
 from textmdp.envs.tasks.text_support.user import BEST_MOOD, Answer, Request, RuleUser, Turn, User
+from textmdp.envs.tokenizers import LexiconTokenizer, Tokenizer
 
 #: The share of the potential that is reached before the last claim; the rest is the unfinished response's.
 _STEPS = 8
@@ -255,6 +256,12 @@ class TextSupport(Task[Dialogue]):
         """Whether there is a grammar."""
         return self._grammar
 
-    def vocabulary(self) -> Sequence[str]:
-        """The words of customers, system and bot at this level, digits and the names of the tools."""
-        return vocabulary(self.difficulty, self._show_policy)
+    def vocabulary(self) -> Sequence[str] | None:
+        """The words of customers, system and bot at this level; None (bytes) for another user, who has its own."""
+        return vocabulary(self.difficulty, self._show_policy) if type(self.user) is RuleUser else None
+
+    def response_budget(self, tokenizer: Tokenizer) -> int:
+        """The level's budget for the compact lexicon; for other tokenizers twice the expert's longest sentence."""
+        if isinstance(tokenizer, LexiconTokenizer):
+            return self.max_response_tokens
+        return 1 + 2 * max(len(tokenizer.encode(text)) for texts in SENTENCES.values() for text in texts)
