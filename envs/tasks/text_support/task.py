@@ -30,9 +30,6 @@ from textmdp.envs.tasks.text_support.scenarios import DEFAULT_LEVEL, LEVELS, SPL
 from textmdp.envs.tasks.text_support.user import BEST_MOOD, Answer, Request, RuleUser, Turn, User
 from textmdp.envs.tokenizers import LexiconTokenizer, Tokenizer
 
-#: The share of the potential that is reached before the last claim; the rest is the unfinished response's.
-_STEPS = 8
-
 
 class TextSupport(Task[Dialogue]):
     r"""Solve a customer's problem: questions, tool calls and words, and one reward at the end.
@@ -224,25 +221,13 @@ class TextSupport(Task[Dialogue]):
 
     def potential(self, state: Dialogue, partial: str) -> float:
         """Progress towards the resolution, in [0, 1)."""
-        right = state.right
-        steps = len(right.checks) + len(right.asks) + 3
-        done = gathered(state) * (len(right.checks) + len(right.asks)) + ("kind" in state.mind.told)
-        done += bool(state.mind.number == state.facts.number) + (
-            right.call is not None and state.records != state.before
-        )
-        if partial and not state.broken:
-            act = next_act(state)
-            best = 0.0
-            for variant in range(2):
-                goal = write(act, state, variant)
-                same = next(
-                    (k for k, (a, b) in enumerate(zip(goal, partial, strict=False)) if a != b),
-                    min(len(goal), len(partial)),
-                )
-                best = max(best, 0.0 if same < len(partial) else same / len(goal))
-            done += 0.9 * best
-        issues = len(state.scenario.issues)
-        return (state.mind.issue + min(1.0, done / (steps + 1))) / issues
+        right, act = state.right, next_act(state)
+        needed = len(right.checks) + len(right.asks)
+        steps = needed + 3  # the problem, the order's number, the deed
+        done = gathered(state) * needed + ("kind" in state.mind.told) + (state.mind.number == state.facts.number)
+        done += right.call is not None and state.records != state.before
+        done += 0.9 * max(_begun(write(act, state, variant), partial) for variant in range(2))
+        return (state.mind.issue + done / (steps + 1)) / len(state.scenario.issues)
 
     def continuations(self, state: Dialogue, partial: str) -> Collection[str] | None:
         """With `grammar=True`, the tokens of a tool call or of the bot's sentences; None without."""
@@ -265,3 +250,8 @@ class TextSupport(Task[Dialogue]):
         if isinstance(tokenizer, LexiconTokenizer):
             return self.max_response_tokens
         return 1 + 2 * max(len(tokenizer.encode(text)) for texts in SENTENCES.values() for text in texts)
+
+
+def _begun(goal: str, partial: str) -> float:
+    """The share of a response that an unfinished one has written; 0 if it goes another way."""
+    return len(partial) / len(goal) if goal.startswith(partial) else 0.0
