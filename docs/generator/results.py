@@ -98,6 +98,19 @@ def code_learning() -> str:
     return "\n".join([*rows, "", provenance(found, "code_learning")])
 
 
+def support_audit() -> str:
+    """The audit of TextSupport's customer, a row a policy."""
+    found = _read("support_audit")
+    rows = ["| policy | resolved | turns | untruths, missed | leaks |", "|---|---|---|---|---|"]
+    for row in found["policies"]:
+        kind = "*expert:* " if "expert" in row["policy"] else "*specialist:* " if "replaces" in row["policy"] else ""
+        lies = f"{row['lies']:,}, {row['missed_lies']}"
+        rows.append(f"| {kind}{row['policy']} | {row['resolved']:.2%} | {row['turns']} | {lies} | {row['leaks']} |")
+    wrong = "; ".join(found["problems"]) or "nothing"
+    said = f"Each policy played {found['dialogues']:,} dialogues, at all difficulties in turn. The audit found {wrong}."
+    return "\n".join([*rows, "", said, provenance(found, "support_audit")])
+
+
 def decoding() -> str:
     """Decoding speed over that of transformers' `generate`."""
     found = _read("decoding")
