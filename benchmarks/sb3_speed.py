@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from statistics import median
 from time import perf_counter
@@ -54,7 +55,7 @@ def ratios(slow: Callable[[], Any], fast: Callable[[], Any], repeats: int) -> di
 def environments(env_id: str, repeats: int, steps: int) -> dict[str, dict[str, float]]:
     """Return the ratios of `DummyVecEnv` to `SB3VecEnv`: the environments alone, and PPO."""
     pair = make_vec_env(env_id, n_envs=ROWS), VecMonitor(SB3VecEnv.make(env_id, ROWS))
-    actions = np.random.default_rng(0).integers(1, pair[0].action_space.n, (steps, ROWS))  # type: ignore[attr-defined]
+    actions = np.random.default_rng(0).integers(1, pair[0].action_space.n, (steps, ROWS))
 
     def play(envs: Any) -> Callable[[], None]:
         envs.reset()
@@ -65,10 +66,11 @@ def environments(env_id: str, repeats: int, steps: int) -> dict[str, dict[str, f
 
         return step
 
-    alone = ratios(*map(play, pair), repeats)
+    alone = ratios(play(pair[0]), play(pair[1]), repeats)
     settings: dict[str, Any] = {"n_steps": steps, "batch_size": steps * ROWS, "n_epochs": 1, "device": "cpu", "seed": 0}
     learners = [PPO("MultiInputPolicy", envs, **settings) for envs in pair]
-    whole = ratios(*[lambda model=model: model.learn(steps * ROWS) for model in learners], repeats)  # type: ignore[misc]
+    plain, native = (partial(model.learn, steps * ROWS) for model in learners)
+    whole = ratios(plain, native, repeats)
     return {"env": alone, "ppo": whole}
 
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from generator.paths import RESULTS
 from textmdp.benchmarks.algorithms import table as algorithms_table
+from textmdp.benchmarks.baselines import table as baselines_table
 from textmdp.benchmarks.judging import FORGERIES
 
 
@@ -160,6 +161,17 @@ def judging() -> str:
         held = len(FORGERIES) - len(found["fooled_by"][name])
         rows.append(f"| {name} | {np.median(measured):,.0f} | {' | '.join(ratios)} | {held} of {len(FORGERIES)} |")
     return "\n".join([*rows, "", provenance(found, "judging")])
+
+
+def baselines() -> str:
+    """Final scores of SB3's agents, language models in SB3 and our algorithms."""
+    found = _read("baselines")
+    return f"""{baselines_table(found["levels"])}
+
+Scores: 0 is a random agent, 1 the expert; {found["tokens"]:,} tokens of the environment a run; interquartile means over
+{len(found["seeds"])} seeds with 95 % bootstrap intervals. {provenance(found, "baselines")}
+
+![Scores over tokens, and at the end, a column for each level](../benchmarks/results/baselines.png)"""
 
 
 def provenance(found: dict[str, Any], name: str) -> str:
