@@ -591,6 +591,19 @@ def test_nothing_heavy_is_loaded_without_a_model(words):
     assert done.returncode == 0, done.stderr
 
 
+def test_audit_prints_a_verdict_and_the_figures(capsys):
+    code, out, _ = run(capsys, "audit", "rloo")
+    assert code == 0
+    assert out.startswith("rloo: unbiased. It discounts by tokens.")
+    assert "TextUmbrella" in out
+    code, out, _ = run(capsys, "audit", "textmdp.agents.credit.known_faults:by_length", "--json")
+    assert code == 1
+    found = json.loads(out)
+    assert found["biased"]
+    assert found["faults"][0].startswith("weights tokens by 1/|o|")
+    assert "has no function 'rlo'" in refused(capsys, "audit", "textmdp.agents.credit.known_faults:rlo")
+
+
 def test_output_may_be_cut_short_by_a_pipe():
     words = " ".join(map(_quoted, [*TEXTMDP, "rollout", "TextMath-v0", "--agent", "random", "--episodes", "3000"]))
     done = subprocess.run(["bash", "-c", f"{words} | head -n 1"], capture_output=True, text=True, timeout=60)
