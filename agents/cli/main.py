@@ -41,6 +41,7 @@ COMMANDS = {
     "algorithms": "list the algorithms that `train --algorithm` takes",
     "audit": "judge an advantage estimator by its exact bias and variance",
     "evaluate": "measure accuracy, return and lengths of an agent",
+    "credit": "show which tokens earned the reward, by every estimator, as a page and in colours",
     "sb3": "train and evaluate agents of Stable-Baselines3",
     "check": "check that an environment keeps the rules of all environments",
     "judge": "show how this machine can confine the programs of TextCode",

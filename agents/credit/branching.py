@@ -80,7 +80,9 @@ def branched_values(
     noise = np.random.default_rng(seed).integers(1, 2**62, size=len(owners))
     for start in range(0, len(owners), envs.num_envs):
         some = slice(start, start + envs.num_envs)
-        found, written = play_branches(agent, envs, [snapshots[i] for i in owners[some]], noise[some], gamma, discount_unit)
+        found, written = play_branches(
+            agent, envs, [snapshots[i] for i in owners[some]], noise[some], gamma, discount_unit
+        )
         places = np.arange(start, start + len(found))
         returns[owners[some], places % samples] = found
         tokens += written

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -56,7 +57,7 @@ class Episode:
     """(T + 1,), exact V; 0 at the end."""
     exact_a: list[Floats] | None
     """(T,), exact A of the tokens that are compared."""
-    learnt_v: Floats | None = field(default=None)
+    learnt_v: Floats | None = None
     """(T + 1,), learnt V, after `learn`."""
 
     @classmethod
@@ -79,7 +80,7 @@ class Episode:
             exact: the exact values, if there are any.
             settings: of the microscope.
         """
-        actions = np.array([after.tokens[len(before.tokens)] for before, after in _pairs(snapshots)], np.int64)
+        actions = np.array([after.tokens[len(before.tokens)] for before, after in pairwise(snapshots)], np.int64)
         probabilities = distributions(agent, envs.mdp, snapshots, actions.tolist())
         grammar = bool(getattr(agent, "grammar", True))
         compared = [
@@ -202,25 +203,22 @@ def episode_credit(
         )
     reference = by_name[names[0]]
     return EpisodeCredit(
-        title=f"problem {batch.problems[row]}, return {batch.returns[row]:+g}",
+        title=f"problem {batch.problems[row]}, return {_signed(float(batch.returns[row]))}",
         total=float(batch.returns[row]),
         group_returns=tuple(group_returns),
-        ended=("terminated: " if batch.terminated[row] else "truncated: ") + (batch.finish_reasons[row] or "step limit"),
+        ended=("terminated: " if batch.terminated[row] else "truncated: ")
+        + (batch.finish_reasons[row] or "step limit"),
         pieces=_pieces(episode.snapshots[-1], tokenizer),
         tokens=tuple(tokens),
         turns=_turns(batch, row),
         agreement={name: agreement(array, reference) for name, array in by_name.items()},
-        verdict=_verdict(tokens, reference),
+        verdict=_verdict(tokens, reference, names[0]),
     )
 
 
 def token_text(tokenizer: Tokenizer, token: int) -> str:
     """The text of a token; "" for the end of the turn."""
     return "" if token == tokenizer.end_id else tokenizer.token_text(token)
-
-
-def _pairs(snapshots: Sequence[Snapshot[Any]]) -> Any:
-    return zip(snapshots[:-1], snapshots[1:], strict=True)
 
 
 def _most_likely(probabilities: Floats, action: int, legal: NDArray[np.bool_], count: int) -> Ints:
@@ -278,23 +276,32 @@ def _turns(batch: Trajectories, row: int) -> tuple[Turn, ...]:
     )
 
 
-def _verdict(tokens: Sequence[Token], reference: Floats) -> str:
+def _verdict(tokens: Sequence[Token], reference: Floats, source: str) -> str:
     """Which token mattered most by the reference, and where most of the reward was paid."""
     if not len(tokens) or np.abs(reference).max() < 1e-9:
-        return "No token made a difference: whatever the policy writes, the expected return is the same."
+        seen = "" if source == "exact" else "In these branches, "
+        text = f"{seen}no token made a difference: whatever the policy writes here, the expected return is the same."
+        return text[0].upper() + text[1:]
     most = int(np.abs(reference).argmax())
     paid = int(np.argmax([abs(token.reward) for token in tokens]))
-    gain = float(reference[most])
+    gain, error = float(reference[most]), tokens[most].errors.get(source, 0.0)
+    size = f"{abs(gain):.3g}" + (f" ± {error:.2g}" if error else "")
     effect = "raised" if gain > 0 else "lowered"
-    text = f"{_named(tokens[most])} {effect} the expected return by {abs(gain):.3g}, more than any other token."
+    text = f"{_named(tokens[most])} {effect} the expected return by {size}, more than any other token."
     if not tokens[paid].reward:
         return f"{text} No reward was paid."
     if paid == most:
-        return f"{text} It also got the largest reward, {tokens[paid].reward:+g}."
+        return f"{text} It also got the largest reward, {_signed(tokens[paid].reward)}."
     later = paid - most
     when = f"{abs(later)} token{'s' * (abs(later) > 1)} {'later' if later > 0 else 'earlier'}"
-    return f"{text} The largest reward, {tokens[paid].reward:+g}, was paid {when}, at {_named(tokens[paid])}."
+    return f"{text} The largest reward, {_signed(tokens[paid].reward)}, was paid {when}, at {_named(tokens[paid])}."
+
+
+def _signed(number: float) -> str:
+    """A number with its sign; a minus, not a hyphen."""
+    return f"{number:+g}".replace("-", "−") if number else "0"
 
 
 def _named(token: Token) -> str:
-    return f"«{token.text.strip() or token.text or 'end of turn'}» (turn {token.turn + 1})"
+    text = token.text.replace("\n", "⏎") or "end of turn"
+    return f"«{text}» (turn {token.turn + 1})"
