@@ -229,8 +229,8 @@ def test_outcomes_have_composed_scores():
     after = composed.outcomes(state, "go")[0].reply.state
     outcomes = composed.outcomes(after, "go")
     assert [(outcome.probability, outcome.reply.score.total) for outcome in outcomes] == [(0.5, 1.0), (0.5, 3.0)]
+    composed = ComposedTask(Counting(), "correct")
     with pytest.raises(TypeError, match="override Task"):
-        composed = ComposedTask(Counting(), "correct")
         composed.outcomes(composed.problem(0)[0], "1")
 
 
