@@ -82,6 +82,6 @@ class Mixture:
         problems = np.empty(len(numbers), object)
         for level, source in enumerate(self._sources):
             places = np.flatnonzero(levels == level)
-            for place, problem in zip(places.tolist(), source.problems(numbers[places]), strict=True):
+            for place, problem in zip(places.tolist(), source.problems(numbers[places].tolist()), strict=True):
                 problems[place] = problem
         return problems.tolist()
