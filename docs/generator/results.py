@@ -72,7 +72,8 @@ def hacked_poems() -> str:
     chosen = [
         ("reference", "proxy", "start"),
         ("trained on the proxy", "proxy", "end"),
-        ("trained on `lines * length`", "product", "end"),
+        ("trained behind the gate, at the best gold score", "gate", "best gold"),
+        ("trained behind the gate", "gate", "end"),
         ("trained on the proxy, roomy budget", "roomy budget", "end"),
     ]
     blocks = []
