@@ -5,7 +5,14 @@ from __future__ import annotations
 import difflib
 import importlib
 import inspect
-from typing import Any
+from collections.abc import Mapping
+from itertools import chain
+from numbers import Integral, Real
+from os import PathLike
+from types import UnionType
+from typing import Any, Union, get_args, get_origin, get_type_hints
+
+import numpy as np
 
 from textmdp.envs.core.task import Task
 from textmdp.envs.rewards.composed_task import ComposedTask
@@ -67,10 +74,44 @@ def make_task(path: str, view: type, options: dict[str, Any]) -> tuple[Task[Any]
                 f"unexpected argument {name!r}{hint} Arguments of {task_class.__name__}: {known}; "
                 f"of {view.__name__}: {', '.join(view_names)}"
             )
+    _check_numbers(task_class, options)
+    _check_numbers(view, options)
     made = task_class(**{name: value for name, value in options.items() if name in task_names})
     if rewards is not None:
         made = ComposedTask(made, rewards)
     return made, {name: value for name, value in options.items() if name not in task_names}
+
+
+#: Types of arguments that a wrong value is told by: words for them, and the instances.
+_KINDS: dict[Any, tuple[str, tuple[type, ...]]] = {
+    int: ("a whole number", (Integral,)),
+    float: ("a number", (Real,)),
+    bool: ("True or False", (bool, np.bool_)),
+    str: ("text", (str,)),
+    PathLike: ("a path", (PathLike,)),
+    type(None): ("None", (type(None),)),
+}
+
+
+def _check_numbers(of: type, options: Mapping[str, Any]) -> None:
+    """Raise a `TypeError` for a value of another type than the annotation of its argument, such as "abc" for `int`.
+
+    Arguments that take text alone are left to their owner, who knows the names that are allowed.
+    """
+    try:
+        hints = get_type_hints(of.__init__)  # type: ignore[misc]
+    except NameError:  # a name that is imported for type checking only
+        return
+    for name, value in options.items():
+        hint = hints.get(name)
+        members = get_args(hint) if isinstance(hint, UnionType) or get_origin(hint) is Union else (hint,)
+        kinds = [_KINDS.get(get_origin(member) or member) for member in members]
+        if None in kinds or {*members} <= {str, type(None)}:
+            continue
+        words, types = zip(*(kind for kind in kinds if kind is not None), strict=True)
+        wrong_bool = isinstance(value, bool) and bool not in members
+        if wrong_bool or not isinstance(value, tuple(chain.from_iterable(types))):
+            raise TypeError(f"{name}={value!r} must be {' or '.join(words)}")
 
 
 def _load(path: str) -> type[Task[Any]]:

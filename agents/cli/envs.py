@@ -71,7 +71,7 @@ def _print_table() -> None:
 def _print_page(env_id: str) -> None:
     name = task_name(env_id)
     page = f"# {name}\n\nIds: `{name}-v0` (an action is a token) and `{name}Response-v0` (an action is a response).\n\n"
-    page += inspect.cleandoc(_load(textmdp.envs.TASKS[name]).__doc__ or "It has no documentation.")
+    page += inspect.cleandoc(documentation(name))
     views = ", ".join(f"`{n}`" for n in ("rewards", *inspect.signature(TokenEnv).parameters) if n != "task")
     page += (
         f"\n\n## Arguments of every environment\n{views}; see `textmdp.envs.rewards`, `textmdp.envs.TokenEnv` "
@@ -81,6 +81,11 @@ def _print_page(env_id: str) -> None:
         console.print(Markdown(page))
     else:
         console.file.write(page)
+
+
+def documentation(name: str) -> str:
+    """Return the documentation of a task, by its name."""
+    return _load(textmdp.envs.TASKS[name]).__doc__ or "It has no documentation."
 
 
 def difficulties(task: type[Task[Any]]) -> list[str]:

@@ -58,8 +58,8 @@ def add_split(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--split", help="train, test or all, if the task has splits (default: test)")
 
 
-def at_least(least: int) -> Any:
-    """Return an argument type: whole numbers of at least `least`."""
+def at_least(least: int, most: int = 2**62 - 1) -> Any:
+    """Return an argument type: whole numbers from `least` to `most`, by default the largest problem or seed."""
 
     def whole(text: str) -> int:
         try:
@@ -68,6 +68,8 @@ def at_least(least: int) -> Any:
             raise argparse.ArgumentTypeError(f"{text!r} is no whole number") from None
         if number < least:
             raise argparse.ArgumentTypeError(f"{number} is too small: it must be at least {least}")
+        if number > most:
+            raise argparse.ArgumentTypeError(f"{number} is too large: it must be at most {most}")
         return number
 
     return whole

@@ -25,7 +25,7 @@ from textmdp.agents.cli.options import (
     task_name,
     token_id,
 )
-from textmdp.agents.cli.terminal import show, show_evaluations
+from textmdp.agents.cli.terminal import show, show_evaluations, waiting
 from textmdp.agents.rollouts.rollout import make_envs
 from textmdp.agents.runs.experiment import EvalConfig, ExperimentConfig, NetworkConfig
 from textmdp.agents.runs.report import STAGES
@@ -75,14 +75,17 @@ def run_experiment(
     config: ExperimentConfig, folder: Path, command: str, overwrite: bool, resume: bool = False
 ) -> tuple[int, Run]:
     """Train with a display; returns the exit code and the run."""
-    from textmdp.agents.runs.train import Stopped, train  # imports torch, which `textmdp train --help` does without
-
-    quiet_transformers()
-    resumed = resume_run(config, folder) if resume else None
-    record, state = resumed or (begin_run(config, folder, command, overwrite or resume), None)
     show((f"{config.env_id}", "bold"), (f"   seed {config.seed}   {folder}", "dim"))
+    with waiting("loading torch and transformers"):
+        from textmdp.agents.runs.train import Stopped, train  # which `textmdp train --help` does without
+
+        quiet_transformers()
+        resumed = resume_run(config, folder) if resume else None
+        record, state = resumed or (begin_run(config, folder, command, overwrite or resume), None)
     if state is not None:
         show((f"resuming after update {state['update']}", "dim"))
+    elif resume:
+        show((f"nothing to resume: {folder} has no checkpoint, so the run begins", "yellow"))
     try:
         with Display(config.imitation.steps, config.training.updates) as display, _StopSignal(display.stopping) as stop:
             train(config, record, display, stop, state)

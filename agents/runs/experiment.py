@@ -32,6 +32,7 @@ class NetworkConfig:
     def __post_init__(self) -> None:
         if self.dtype not in DTYPES:
             raise ValueError(f"dtype={self.dtype!r} is none of {', '.join(map(repr, DTYPES))}")
+        self._check_sizes()
         if self.lora_rank < 0:
             raise ValueError(f"lora_rank={self.lora_rank} must be at least 0; 0 trains all weights")
         if not self.model and self.dtype != "float32":
@@ -41,6 +42,18 @@ class NetworkConfig:
             raise ValueError(
                 f"{changed[0]}={getattr(self, changed[0])} is for the tiny model, and model={self.model!r} is loaded: "
                 "leave one out"
+            )
+
+    def _check_sizes(self) -> None:
+        for name, least in (("layers", 1), ("heads", 1), ("width", 6)):
+            if getattr(self, name) < least:
+                raise ValueError(f"{name}={getattr(self, name)} must be at least {least}")
+        if self.width % (2 * self.heads):
+            step = 2 * self.heads
+            near = max(step, round(self.width / step) * step)
+            raise ValueError(
+                f"width={self.width} must be a multiple of {step}, twice the {self.heads} heads, since positions turn "
+                f"pairs of numbers in each head: use width={near}"
             )
 
 
@@ -63,6 +76,8 @@ class EvalConfig:
         for name in ("evaluate_every", "evaluate_episodes", "final_episodes", "checkpoint_every"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}={getattr(self, name)} must be at least 1")
+        if not 0.0 <= self.until <= 1.0:
+            raise ValueError(f"until={self.until} must lie in [0, 1]: an accuracy, or 0 for never")
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,9 @@ class Callback(Protocol):
     def on_stage(self, name: str) -> None:
         """A stage begins: "setting up", "imitation", "policy gradient" or "evaluating"."""
 
+    def on_imitation_step(self, step: int) -> None:
+        """So many steps of the imitation are done."""
+
     def on_imitation(self, metrics: Metrics) -> None:
         """The imitation was checked."""
 
@@ -104,7 +107,7 @@ def train(
         if state is None and config.imitation.steps:
             callback.on_stage("imitation")
             demonstrated = make_envs(config.env_id, config.imitation.episodes, **config.arguments)
-            imitate(model, demonstrated, config.imitation, on_imitation)
+            imitate(model, demonstrated, config.imitation, on_imitation, callback.on_imitation_step)
             run.save_model(model)
             evaluate_stage("imitation")
         callback.on_stage("policy gradient")

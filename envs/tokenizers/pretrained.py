@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from textmdp.envs.tokenizers.base import REPLACEMENT, Tokenizer
 from textmdp.envs.tokenizers.chat_template import PROBE, ChatTemplate
+from textmdp.envs.tokenizers.hub import hub_or_cache
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -247,7 +248,8 @@ def _load(source: Any) -> Any:
             from transformers import AutoTokenizer
         except ImportError as error:
             raise ImportError('a pretrained tokenizer needs transformers: pip install "textmdp[agents]"') from error
-        fast = AutoTokenizer.from_pretrained(source)
+        with hub_or_cache():
+            fast = AutoTokenizer.from_pretrained(source)
     else:
         fast = source
     if not getattr(fast, "is_fast", False):

@@ -71,8 +71,7 @@ def value_of(text: str) -> Fraction:
                 return left - right
             if isinstance(node.op, ast.Mult):
                 return left * right
-            assert isinstance(node.op, ast.Div)
-            return left / right
+            return left / right if isinstance(node.op, ast.Div) else left % right
         assert isinstance(node, ast.Constant)
         return Fraction(ast.get_source_segment(text, node) or "")  # as written: a float would round
 
@@ -172,7 +171,7 @@ def test_flat_levels_reach_their_bound_exactly():
 def test_train_and_test_share_no_problem(name):
     def content(question: str) -> object:
         if name != "words":
-            return content_of(question.removesuffix("="))
+            return content_of(question.removesuffix("=").removesuffix("%10"))
         # Other people and other things make no other problem.
         [story] = [i for i, (pattern, _) in enumerate(STORIES) if re.fullmatch(pattern, question)]
         return story, tuple(re.findall(r"\d+", question))
@@ -241,6 +240,8 @@ PINNED = [
     ["3.9-8.04=", "6.52*7="],
     ["(6-8)*(53+9)=", "7-(7+9)+6*4+22="],
     ["9/8*2/5=", "5/6-1/6="],
+    ["(4+0+6+6+9)%10=", "(8+1+9+9+4)%10="],
+    ["(4+7+9+5+8+1)%10=", "(1+3+0+9+9+0)%10="],
     ["3+9=", "2+5="],
     ["17*32=", "26*55="],
     ["249+581=", "437+232="],
