@@ -31,7 +31,11 @@ from textmdp.envs.views.vector_env import TokenVectorEnv
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `textmdp evaluate`."""
-    parser.add_argument("agent", metavar="AGENT", help="random, expert, or the folder of a run")
+    parser.add_argument(
+        "agent",
+        metavar="AGENT",
+        help="random, expert, the folder of a run, or a pretrained causal language model: a folder or a hub name",
+    )
     add_environment(parser, optional=True)
     parser.add_argument("--episodes", type=at_least(1), default=500, help="number of episodes (default: %(default)s)")
     add_split(parser)
@@ -65,10 +69,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Evaluate the agent, and print the results."""
     scripted = arguments.agent in SCRIPTED
-    if arguments.id is None and scripted:
-        raise UserError(f"the agent {arguments.agent!r} needs an environment: textmdp evaluate {arguments.agent} ID")
     ks = _ks(arguments)
-    env_id, options = environment_of(arguments, run=None if scripted else arguments.agent)
+    env_id, options = environment_of(arguments, f"textmdp evaluate {arguments.agent} ID")
     variants = _variants(arguments, env_id, options)
     rows = min(arguments.episodes * (arguments.samples or 1), MOST_ROWS)
     # All environments are made before the first is used, so that a wrong name is an error at once.

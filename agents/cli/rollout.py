@@ -8,8 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from textmdp.agents.cli.options import (
-    SCRIPTED,
-    UserError,
     add_environment,
     add_split,
     at_least,
@@ -25,7 +23,12 @@ from textmdp.agents.rollouts.transcripts import Record, records, write_transcrip
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `textmdp rollout`."""
     add_environment(parser, optional=True)
-    parser.add_argument("--agent", required=True, metavar="AGENT", help="random, expert, or the folder of a run")
+    parser.add_argument(
+        "--agent",
+        required=True,
+        metavar="AGENT",
+        help="random, expert, the folder of a run, or a causal language model",
+    )
     parser.add_argument("--episodes", type=at_least(1), default=5, help="number of episodes (default: %(default)s)")
     parser.add_argument("--problem", metavar="I", type=at_least(0), help="use problem I in every episode")
     add_split(parser)
@@ -40,12 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print transcripts, and write them to a file."""
-    scripted = arguments.agent in SCRIPTED
-    if arguments.id is None and scripted:
-        raise UserError(
-            f"the agent {arguments.agent!r} needs an environment: textmdp rollout ID --agent {arguments.agent}"
-        )
-    env_id, options = environment_of(arguments, run=None if scripted else arguments.agent)
+    env_id, options = environment_of(arguments, f"textmdp rollout ID --agent {arguments.agent}")
     envs = make_envs(env_id, min(arguments.episodes, MOST_ROWS), **options)
     agent = load_agent(arguments.agent, envs, arguments.seed, sampled=not arguments.greedy)
     problems = _problems(envs.mdp.task, arguments)

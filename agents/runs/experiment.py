@@ -92,6 +92,7 @@ class ExperimentConfig:
         imitation: the warm start.
         training: the policy gradient.
         evaluation: evaluations and checkpoints.
+        module: that registers the environment, imported before it is made again; "" for the environments of textmdp.
     """
 
     env_id: str
@@ -101,6 +102,7 @@ class ExperimentConfig:
     imitation: ImitationConfig = field(default_factory=ImitationConfig)
     training: Config = field(default_factory=Config)
     evaluation: EvalConfig = field(default_factory=EvalConfig)
+    module: str = ""
 
     def held_out(self) -> dict[str, Any]:
         """Return the arguments of the environment for evaluations."""
