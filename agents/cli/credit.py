@@ -18,7 +18,7 @@ from textmdp.agents.cli.options import (
 )
 from textmdp.agents.cli.terminal import show
 from textmdp.agents.evaluation.evaluate import choose_problems
-from textmdp.agents.microscope.colours import show_credit
+from textmdp.agents.microscope.colours import chosen, show_credit
 from textmdp.agents.microscope.examine import Settings, examine
 from textmdp.agents.microscope.page import write_page
 from textmdp.agents.rollouts.agent import Agent
@@ -89,8 +89,9 @@ def run(arguments: argparse.Namespace) -> int:
     agent, others = _agents(name, envs, arguments.seed, scripted, trained)
     problems = arguments.problem or choose_problems(envs.mdp.task, arguments.problems, arguments.seed)
     credit = examine(agent, env_id, options, problems, settings, name=name, **others)
-    show_credit(credit, arguments.estimator)
-    path = write_page(credit, arguments.out)
+    names = chosen(credit, arguments.estimator)
+    path = write_page(credit, arguments.out)  # first, since a reader of the colours such as `head` may end this
+    show_credit(credit, names)
     show(f"The page with all estimators, alternatives and branches: {path}")
     return 0
 
@@ -98,17 +99,17 @@ def run(arguments: argparse.Namespace) -> int:
 def _settings(arguments: argparse.Namespace, trained: dict[str, Any]) -> Settings:
     """The flags; those that were left out are the run's, or the defaults."""
 
-    def chosen(name: str) -> Any:
+    def setting(name: str) -> Any:
         given = getattr(arguments, name)
         return trained.get(name, getattr(Settings, name)) if given is None else given
 
     return Settings(
-        group_size=max(chosen("group_size"), 2),
+        group_size=max(setting("group_size"), 2),
         samples=arguments.samples,
         alternatives=arguments.alternatives,
-        gamma=chosen("gamma"),
-        gae_lambda=chosen("gae_lambda"),
-        discount_unit=chosen("discount_unit"),
+        gamma=setting("gamma"),
+        gae_lambda=setting("gae_lambda"),
+        discount_unit=setting("discount_unit"),
         max_prefixes=arguments.max_prefixes,
         seed=arguments.seed,
     )

@@ -31,12 +31,7 @@ def show_credit(credit: Credit, estimators: Sequence[str] | None = None, console
         ValueError: there is no such estimator.
     """
     console = console or Console(highlight=False)
-    known = [estimator.name for estimator in credit.estimators]
-    names = list(estimators or [credit.reference, *DEFAULT])
-    for name in names:
-        if name not in known:
-            why = credit.left_out.get(name)
-            raise ValueError(f"there is no estimator {name!r} here: " + (why or f"there are {', '.join(known)}"))
+    names = chosen(credit, estimators)
     for episode in credit.episodes:
         console.print(Text(episode.title, style="bold"), soft_wrap=True)
         console.print(Text(visible(episode.verdict)), soft_wrap=True)
@@ -46,6 +41,17 @@ def show_credit(credit: Credit, estimators: Sequence[str] | None = None, console
         console.print()
     for name, reason in credit.left_out.items():
         console.print(Text(f"left out: {name}, {reason}", style="dim"), soft_wrap=True)
+
+
+def chosen(credit: Credit, estimators: Sequence[str] | None) -> list[str]:
+    """The estimators to print; see `show_credit`."""
+    known = [estimator.name for estimator in credit.estimators]
+    names = list(estimators or [credit.reference, *DEFAULT])
+    for name in names:
+        if name not in known:
+            reason = credit.left_out.get(name, f"there are {', '.join(known)}")
+            raise ValueError(f"there is no estimator {name!r} here: {reason}")
+    return names
 
 
 def coloured(episode: EpisodeCredit, name: str, scale: float) -> Text:

@@ -133,11 +133,11 @@ function whatIf(token) {
     class: "choice" + (i === state.choice ? " on" : ""), on: { click: () => { state.choice = i; state.pinned = true; detail(); focusChoice(i); } },
   },
   make("td", { class: "text" }, make("button", { type: "button", "aria-pressed": i === state.choice, "data-choice": i }, quoted(one.text)),
-    one.chosen ? "\u00a0✓" : ""),
+    one.chosen ? " ✓" : ""),
   make("td", { class: "number" }, percent(one.probability)),
   exact ? make("td", { class: "number" }, signed(one.exact)) : null,
   make("td", { class: "number" }, `${signed(one.advantage)} ± ${plain(one.error)}`)));
-  const head = make("tr", {}, make("th", {}, "token"), make("th", { class: "number" }, "probability"),
+  const head = make("tr", {}, make("th", {}, "token"), make("th", { class: "number" }, "prob."),
     exact ? make("th", { class: "number" }, "A exact") : null, make("th", { class: "number" }, "A branches"));
   const chosen = alternatives[state.choice] || alternatives[0];
   const [svg, mean] = strip(alternatives, chosen);
@@ -157,7 +157,7 @@ function detail() {
   const episode = current(), token = episode.tokens[state.token], aside = $("detail");
   if (!token) { aside.replaceChildren("The policy wrote nothing."); return; }
   const values = Object.entries(token.values).map(([source, value]) =>
-    ["value before", source === "branches" ? `${plain(value)} ± ${plain(token.value_error)} by branching` : `${plain(value)} ${source}`]);
+    [`V, ${source}`, plain(value) + (source === "branches" ? ` ± ${plain(token.value_error)}` : "")]);
   const rows = names.map((name) => make("tr", { class: name === state.left || name === state.right ? "on" : "" },
     make("th", { scope: "row" }, name),
     make("td", { class: "number" }, signed(token.advantages[name]) + (token.errors[name] ? ` ± ${plain(token.errors[name])}` : "")),
@@ -166,7 +166,8 @@ function detail() {
     make("h3", {}, quoted(token.text)),
     make("div", { class: "small" }, `token ${state.token + 1} of ${episode.tokens.length}, turn ${token.turn + 1}${state.pinned ? "; held, Esc lets go" : ""}`),
     facts([
-      ["probability", `${percent(Math.exp(token.log_prob))}, log ${plain(token.log_prob)}`],
+      ["probability", percent(Math.exp(token.log_prob))],
+      ["log-prob.", plain(token.log_prob)],
       ["entropy", `${plain(token.entropy)} nats`],
       ["reward", token.reward ? signed(token.reward) : "none here"],
       ...values,
