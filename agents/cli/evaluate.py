@@ -12,11 +12,13 @@ from textmdp.agents.cli.options import (
     SCRIPTED,
     UserError,
     add_environment,
+    add_sampling,
     add_split,
     at_least,
     environment_of,
     load_agent,
     one_line,
+    sampling_of,
     settings,
     task_name,
 )
@@ -42,6 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--sampled", action="store_true", help="let a model sample its tokens instead of taking the most probable"
     )
+    add_sampling(parser)
     parser.add_argument(
         "--samples",
         metavar="N",
@@ -132,7 +135,8 @@ def _evaluate(
 ) -> Evaluation:
     """The evaluation in one environment."""
     name, seed = arguments.agent, arguments.seed
-    agent = load_agent(name, envs, seed, arguments.sampled)
+    sampling = sampling_of(arguments, bool(arguments.sampled or ks))
+    agent = load_agent(name, envs, seed, arguments.sampled, sampling if arguments.sampled else None)
     # A deterministic agent would repeat itself on the same problem.
     distinct = not (arguments.sampled or name == "random")
     with Watched(agent, "evaluating") as watched:
@@ -140,7 +144,7 @@ def _evaluate(
     if not ks:
         return result
     problems = choose_problems(envs.mdp.task, arguments.episodes, seed)
-    sampler = load_agent(name, envs, seed, sampled=True)
+    sampler = load_agent(name, envs, seed, sampled=True, sampling=sampling)
     with Watched(sampler, "sampling") as watched:
         samples = sample_problems(watched, envs, problems=problems, samples=arguments.samples, seed=seed)
     # Solutions of a data set's problems are worked out: votes count their final answers.

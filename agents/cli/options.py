@@ -184,7 +184,34 @@ def environment_of(arguments: argparse.Namespace, usage: str) -> tuple[str, dict
 # Agents
 
 
-def load_agent(name: str, envs: TokenVectorEnv[Any], seed: int, sampled: bool = False) -> Agent:
+def add_sampling(parser: argparse.ArgumentParser) -> None:
+    """Add the flags of sampling."""
+    parser.add_argument(
+        "--temperature", type=float, help="sampling temperature (default: that of a run's training, 1 for others)"
+    )
+    parser.add_argument(
+        "--top-p", type=float, help="sample from the likeliest tokens whose probabilities first add up to this"
+    )
+    parser.add_argument("--top-k", type=at_least(1), help="sample from as many of the likeliest tokens")
+
+
+def sampling_of(arguments: argparse.Namespace, sampled: bool) -> dict[str, Any]:
+    """Return the options of sampling that are given.
+
+    Raises:
+        UserError: they are given, and nothing is sampled.
+    """
+    names = ("temperature", "top_p", "top_k")
+    given = {name: getattr(arguments, name) for name in names if getattr(arguments, name) is not None}
+    if given and (not sampled or arguments.agent in SCRIPTED):
+        flags = ", ".join(f"--{name.replace('_', '-')}" for name in given)
+        raise UserError(f"{flags} is about sampling, and no model samples here: evaluate takes --sampled or --samples")
+    return given
+
+
+def load_agent(
+    name: str, envs: TokenVectorEnv[Any], seed: int, sampled: bool = False, sampling: dict[str, Any] | None = None
+) -> Agent:
     """Return an agent by its name: "random", "expert", the folder of a run, or a causal language model."""
     if name == "random":
         return RandomAgent(seed)
@@ -192,12 +219,12 @@ def load_agent(name: str, envs: TokenVectorEnv[Any], seed: int, sampled: bool = 
         return ExpertAgent()
     quiet_transformers()
     if is_run(name):
-        return Run.open(name).agent(envs.mdp.tokenizer, seed=seed, greedy=not sampled)
+        return Run.open(name).agent(envs.mdp.tokenizer, seed=seed, greedy=not sampled, **(sampling or {}))
     from textmdp.agents.inference.compatibility import load_model
     from textmdp.agents.inference.sampler import LanguageModelAgent
 
     model = load_model(name, envs.mdp.tokenizer)
-    return LanguageModelAgent(model, greedy=not sampled, seed=seed)
+    return LanguageModelAgent(model, greedy=not sampled, seed=seed, **(sampling or {}))
 
 
 def is_run(name: str) -> bool:

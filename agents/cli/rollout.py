@@ -9,10 +9,12 @@ from typing import Any
 
 from textmdp.agents.cli.options import (
     add_environment,
+    add_sampling,
     add_split,
     at_least,
     environment_of,
     load_agent,
+    sampling_of,
 )
 from textmdp.agents.cli.terminal import show, show_transcript
 from textmdp.agents.evaluation.evaluate import MOST_ROWS, choose_problems, rollouts
@@ -35,6 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--greedy", action="store_true", help="let a model take the most probable token instead of sampling"
     )
+    add_sampling(parser)
     parser.add_argument("--seed", type=at_least(0), default=0, help="seed of problems and agent (default: %(default)s)")
     parser.add_argument(
         "--save", metavar="FILE", type=Path, help="write the episodes here as JSON, one a line; see `textmdp score`"
@@ -45,7 +48,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Print transcripts, and write them to a file."""
     env_id, options = environment_of(arguments, f"textmdp rollout ID --agent {arguments.agent}")
     envs = make_envs(env_id, min(arguments.episodes, MOST_ROWS), **options)
-    agent = load_agent(arguments.agent, envs, arguments.seed, sampled=not arguments.greedy)
+    sampled = not arguments.greedy
+    agent = load_agent(arguments.agent, envs, arguments.seed, sampled, sampling_of(arguments, sampled))
     problems = _problems(envs.mdp.task, arguments)
     returns: list[float] = []
 

@@ -29,6 +29,9 @@ class NetworkConfig:
     lora_rank: int = 0
     """Train low-rank adapters of this rank and freeze all other weights; 0 trains all weights."""
 
+    gradient_checkpointing: bool = False
+    """Whether to compute activations again in the backward pass: less memory, more time; the same gradient."""
+
     def __post_init__(self) -> None:
         if self.dtype not in DTYPES:
             raise ValueError(f"dtype={self.dtype!r} is none of {', '.join(map(repr, DTYPES))}")

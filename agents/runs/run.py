@@ -263,12 +263,22 @@ class Run:
 
         return load_model(folder, tokenizer)
 
-    def agent(self, tokenizer: Tokenizer, *, seed: int = 0, greedy: bool = True) -> LanguageModelAgent:
-        """Return the trained agent, at the temperature of its training."""
+    def agent(
+        self, tokenizer: Tokenizer, *, seed: int = 0, greedy: bool = True, **sampling: float
+    ) -> LanguageModelAgent:
+        """Return the trained agent, at the temperature of its training.
+
+        Args:
+            tokenizer: of the environment.
+            seed: of the sampling.
+            greedy: whether to take the most likely tokens.
+            sampling: `temperature`, `top_p`, `top_k`, see `LanguageModelAgent`.
+        """
         from textmdp.agents.inference.sampler import LanguageModelAgent
 
         temperature = float(self.config["settings"].get("temperature", 1.0))
-        return LanguageModelAgent(self.load_model(tokenizer), temperature=temperature, greedy=greedy, seed=seed)
+        options: dict[str, Any] = {"temperature": temperature, **sampling}
+        return LanguageModelAgent(self.load_model(tokenizer), greedy=greedy, seed=seed, **options)
 
 
 def fingerprint(tokenizer: Tokenizer) -> dict[str, Any]:

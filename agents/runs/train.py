@@ -161,7 +161,11 @@ def make_model(config: NetworkConfig, tokenizer: Tokenizer, context_length: int,
     else:
         size = {"layers": config.layers, "width": config.width, "heads": config.heads}
         model = LanguageModel.tiny(tokenizer, context_length, **size, seed=seed)
-    return add_lora(model, config.lora_rank, seed=seed) if config.lora_rank else model
+    if config.lora_rank:
+        model = add_lora(model, config.lora_rank, seed=seed)
+    if config.gradient_checkpointing:
+        model.checkpoint_gradients()
+    return model
 
 
 def _evaluation_metrics(agent: LanguageModelAgent, envs: Any, episodes: int, seed: int) -> Metrics:
