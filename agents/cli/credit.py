@@ -9,7 +9,6 @@ from typing import Any
 from textmdp.agents.algorithms.advantages import DISCOUNT_UNITS
 from textmdp.agents.cli.options import (
     SCRIPTED,
-    UserError,
     add_environment,
     add_split,
     at_least,
@@ -81,11 +80,9 @@ def run(arguments: argparse.Namespace) -> int:
     """Print the colours, and write the page."""
     name = arguments.agent
     scripted = name in SCRIPTED
-    if arguments.id is None and scripted:
-        raise UserError(f"the agent {name!r} needs an environment: textmdp credit {name} ID")
     trained = {} if scripted else Run.open(name).config["settings"]
     settings = _settings(arguments, trained)
-    env_id, options = environment_of(arguments, run=None if scripted else name)
+    env_id, options = environment_of(arguments, f"textmdp credit {name} ID")
     envs = make_envs(env_id, 1, **options)
     agent, others = _agents(name, envs, arguments.seed, scripted, trained)
     problems = arguments.problem or choose_problems(envs.mdp.task, arguments.problems, arguments.seed)

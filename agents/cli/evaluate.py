@@ -12,11 +12,13 @@ from textmdp.agents.cli.options import (
     SCRIPTED,
     UserError,
     add_environment,
+    add_sampling,
     add_split,
     at_least,
     environment_of,
     load_agent,
     one_line,
+    sampling_of,
     settings,
     task_name,
 )
@@ -31,13 +33,18 @@ from textmdp.envs.views.vector_env import TokenVectorEnv
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `textmdp evaluate`."""
-    parser.add_argument("agent", metavar="AGENT", help="random, expert, or the folder of a run")
+    parser.add_argument(
+        "agent",
+        metavar="AGENT",
+        help="random, expert, the folder of a run, or a pretrained causal language model: a folder or a hub name",
+    )
     add_environment(parser, optional=True)
     parser.add_argument("--episodes", type=at_least(1), default=500, help="number of episodes (default: %(default)s)")
     add_split(parser)
     parser.add_argument(
         "--sampled", action="store_true", help="let a model sample its tokens instead of taking the most probable"
     )
+    add_sampling(parser)
     parser.add_argument(
         "--samples",
         metavar="N",
@@ -65,10 +72,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Evaluate the agent, and print the results."""
     scripted = arguments.agent in SCRIPTED
-    if arguments.id is None and scripted:
-        raise UserError(f"the agent {arguments.agent!r} needs an environment: textmdp evaluate {arguments.agent} ID")
     ks = _ks(arguments)
-    env_id, options = environment_of(arguments, run=None if scripted else arguments.agent)
+    env_id, options = environment_of(arguments, f"textmdp evaluate {arguments.agent} ID")
     variants = _variants(arguments, env_id, options)
     rows = min(arguments.episodes * (arguments.samples or 1), MOST_ROWS)
     # All environments are made before the first is used, so that a wrong name is an error at once.
@@ -130,7 +135,8 @@ def _evaluate(
 ) -> Evaluation:
     """The evaluation in one environment."""
     name, seed = arguments.agent, arguments.seed
-    agent = load_agent(name, envs, seed, arguments.sampled)
+    sampling = sampling_of(arguments, bool(arguments.sampled or ks))
+    agent = load_agent(name, envs, seed, arguments.sampled, sampling if arguments.sampled else None)
     # A deterministic agent would repeat itself on the same problem.
     distinct = not (arguments.sampled or name == "random")
     with Watched(agent, "evaluating") as watched:
@@ -138,7 +144,7 @@ def _evaluate(
     if not ks:
         return result
     problems = choose_problems(envs.mdp.task, arguments.episodes, seed)
-    sampler = load_agent(name, envs, seed, sampled=True)
+    sampler = load_agent(name, envs, seed, sampled=True, sampling=sampling)
     with Watched(sampler, "sampling") as watched:
         samples = sample_problems(watched, envs, problems=problems, samples=arguments.samples, seed=seed)
     # Solutions of a data set's problems are worked out: votes count their final answers.

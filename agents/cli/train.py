@@ -20,6 +20,7 @@ from textmdp.agents.cli.options import (
     UserError,
     add_environment,
     at_least,
+    model_arguments,
     quiet_transformers,
     settings,
     task_name,
@@ -30,6 +31,9 @@ from textmdp.agents.rollouts.rollout import make_envs
 from textmdp.agents.runs.experiment import EvalConfig, ExperimentConfig, NetworkConfig
 from textmdp.agents.runs.report import STAGES
 from textmdp.agents.runs.run import Run
+
+#: The destination of --imitation-steps.
+_STEPS = "ImitationConfig.steps"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -48,22 +52,34 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=at_least(0), default=0, help="seed of everything (default: %(default)s)")
     add_flags(parser, NetworkConfig, "model")
     add_flags(
-        parser, ImitationConfig, "warm start by imitation (--imitation-steps 0 for none)", "imitation-", ("seed",)
+        parser,
+        ImitationConfig,
+        "warm start by imitation (--imitation-steps 0 for none, the default with --model)",
+        "imitation-",
+        ("seed",),
     )
+    parser.set_defaults(**{_STEPS: None})  # which depends on --model
     add_flags(parser, Config, "policy gradient", leave_out=("seed",))
     add_flags(parser, EvalConfig, "evaluation on held-out problems")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Train; returns the exit code, 130 if Ctrl-C stopped it."""
+    options, network = settings(arguments.set), from_flags(NetworkConfig, arguments)
+    env_id = token_id(arguments.id)
+    if network.model:  # it is trained already: it brings its tokenizer, and imitates on request alone
+        options = {**model_arguments(network.model, env_id, options), **options}
+    if getattr(arguments, _STEPS) is None:
+        setattr(arguments, _STEPS, 0 if network.model else ImitationConfig.steps)
     config = ExperimentConfig(
-        env_id=token_id(arguments.id),
-        arguments=settings(arguments.set),
+        env_id=env_id,
+        arguments=options,
         seed=arguments.seed,
-        network=from_flags(NetworkConfig, arguments),
+        network=network,
         imitation=from_flags(ImitationConfig, arguments, seed=arguments.seed),
         training=from_flags(Config, arguments, seed=arguments.seed),
         evaluation=from_flags(EvalConfig, arguments),
+        module=arguments.id.rpartition(":")[0],
     )
     folder = arguments.out or Path("runs") / f"{task_name(config.env_id)}-{time.strftime('%Y%m%d-%H%M%S')}"
     if arguments.resume and not arguments.out:
@@ -140,6 +156,7 @@ def begin_run(config: ExperimentConfig, folder: Path, command: str, overwrite: b
         tokenizer=envs.mdp.tokenizer,
         command=command,
         overwrite=overwrite,
+        module=config.module,
     )
 
 

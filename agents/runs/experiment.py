@@ -29,6 +29,9 @@ class NetworkConfig:
     lora_rank: int = 0
     """Train low-rank adapters of this rank and freeze all other weights; 0 trains all weights."""
 
+    gradient_checkpointing: bool = False
+    """Whether to compute activations again in the backward pass: less memory, more time; the same gradient."""
+
     def __post_init__(self) -> None:
         if self.dtype not in DTYPES:
             raise ValueError(f"dtype={self.dtype!r} is none of {', '.join(map(repr, DTYPES))}")
@@ -92,6 +95,7 @@ class ExperimentConfig:
         imitation: the warm start.
         training: the policy gradient.
         evaluation: evaluations and checkpoints.
+        module: that registers the environment, imported before it is made again; "" for the environments of textmdp.
     """
 
     env_id: str
@@ -101,6 +105,7 @@ class ExperimentConfig:
     imitation: ImitationConfig = field(default_factory=ImitationConfig)
     training: Config = field(default_factory=Config)
     evaluation: EvalConfig = field(default_factory=EvalConfig)
+    module: str = ""
 
     def held_out(self) -> dict[str, Any]:
         """Return the arguments of the environment for evaluations."""

@@ -16,7 +16,7 @@ from textmdp.envs.core.task import Score
 from textmdp.envs.views.rendering import ledger, visible
 
 #: Titles of the evaluations of a run, in their order.
-STAGES = {"untrained": "random weights", "imitation": "after imitation", "final": "after reinforcement"}
+STAGES = {"untrained": "before training", "imitation": "after imitation", "final": "after reinforcement"}
 
 #: Titles of the metrics of time.
 TIMES = {
