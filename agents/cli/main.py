@@ -23,6 +23,11 @@ EXTRAS = {
     "peft": "lora",
     "math_verify": "math",
     "datasets": "datasets",
+    "stable_baselines3": "sb3",
+    "sb3_contrib": "sb3",
+    "yaml": "sb3",
+    "tqdm": "sb3",
+    "optuna": "tuning",
 }
 
 
@@ -34,7 +39,10 @@ COMMANDS = {
     "score": "score saved episodes again, under the same or another reward",
     "train": "train a language model: imitation, then policy gradient",
     "algorithms": "list the algorithms that `train --algorithm` takes",
+    "audit": "judge an advantage estimator by its exact bias and variance",
     "evaluate": "measure accuracy, return and lengths of an agent",
+    "credit": "show which tokens earned the reward, by every estimator, as a page and in colours",
+    "sb3": "train and evaluate agents of Stable-Baselines3",
     "check": "check that an environment keeps the rules of all environments",
     "judge": "show how this machine can confine the programs of TextCode",
     "demo": "train a small model on arithmetic, in about two minutes",

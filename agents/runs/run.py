@@ -170,12 +170,9 @@ class Run:
 
     def load_checkpoint(self) -> dict[str, Any] | None:
         """Return the last checkpoint, or None; lines of later updates are removed from metrics and findings."""
-        import torch
-
-        path = self.folder / files.CHECKPOINT
-        if not path.is_file():
+        state = self.read_checkpoint()
+        if state is None:
             return None
-        state: dict[str, Any] = torch.load(path, weights_only=True)  # plain data: a checkpoint can't run code
         for name in files.LINES:
             kept = [row for row in self._rows(name) if row.get("update", 0) <= state["update"]]
             fresh = self.folder / f"{name}.new"
@@ -234,6 +231,16 @@ class Run:
             return {}
         results = json.loads(path.read_text(encoding="utf-8"))
         return {name: Evaluation.from_dict(data) for name, data in results.items()}
+
+    def read_checkpoint(self) -> dict[str, Any] | None:
+        """Return the last checkpoint, `Trainer.state`, or None."""
+        import torch
+
+        path = self.folder / files.CHECKPOINT
+        if not path.is_file():
+            return None
+        state: dict[str, Any] = torch.load(path, weights_only=True)  # plain data: a checkpoint can't run code
+        return state
 
     def load_model(self, tokenizer: Tokenizer) -> LanguageModel:
         """Return the model, for an environment with the same tokenizer.

@@ -18,6 +18,7 @@ from textmdp.agents.models.language_model import LanguageModel
 from textmdp.agents.rollouts.batch_checks import first_batch
 from textmdp.agents.rollouts.rollout import rollout, unwrapped
 from textmdp.agents.rollouts.trajectories import Trajectories
+from textmdp.agents.training.curriculum import Curriculum
 from textmdp.agents.training.learner import Learner, Metrics
 from textmdp.agents.training.resampling import resample
 
@@ -35,6 +36,7 @@ class Trainer:
         envs: `config.episodes` rows of the training split, with autoreset disabled (`make_envs`), also wrapped.
         config: hyperparameters; the defaults if None.
         reference: the policy that the KL divergence is measured from; None for `model` as it is now.
+        curriculum: replaces `envs`, which must be its first stage, as its stages are learnt; None to stay with `envs`.
 
     Raises:
         ValueError: the environment has another number of rows, or another tokenizer than the model.
@@ -46,7 +48,11 @@ class Trainer:
         envs: VectorEnv[Any, Any, Any],
         config: Config | None = None,
         reference: LanguageModel | None = None,
+        curriculum: Curriculum | None = None,
     ) -> None:
+        if curriculum is not None and envs is not curriculum.envs:
+            raise ValueError("training with a curriculum begins in its stage: give envs=curriculum.envs")
+        self.curriculum = curriculum
         self.model, self.envs, self.config = model, envs, config or Config()
         self._rows = unwrapped(envs)
         if envs.num_envs != self.config.episodes:
@@ -81,6 +87,7 @@ class Trainer:
           `score/PART` (the mean of each part of the scores, those of weight 0 included), `frac_zero_variance_groups`
           (before resampling);
         - of the gradient steps: see `Learner.learn`; and `learning_rate`;
+        - of a curriculum: `curriculum_stage`, from 0, of the episodes of this update;
         - if there are a reference policy or a value function: `kl` (nats an episode, from the reference), `kl_coef`,
           `explained_variance`;
         - time: `seconds_env`, `seconds_decoding`, `seconds_update`.
@@ -109,13 +116,19 @@ class Trainer:
         learner_metrics = self.learner.learn(batch, greedy_returns)
         ended = perf_counter()
         self._totals["seconds"] += ended - began
+        success = float(solved(batch, self._rows.mdp.task).mean())
+        stage = {} if self.curriculum is None else {"curriculum_stage": float(self.curriculum.stage)}
+        if self.curriculum is not None:
+            self.curriculum.observe(success)
+            self.envs = self._rows = self.curriculum.envs
         turns = batch.turns.max(1) + 1  # (B,)
         assert batch.log_probs is not None  # `LanguageModelAgent` has them
         return {
             "update": float(self.num_updates),
             **self._totals,
             "return": float(batch.returns.mean()),
-            "success": float(solved(batch, self._rows.mdp.task).mean()),
+            "success": success,
+            **stage,
             "response_tokens": float(batch.lengths.sum() / turns.sum()),
             "turns": float(turns.mean()),
             "truncated": float(batch.truncated.mean()),
@@ -168,11 +181,15 @@ class Trainer:
             "envs": None if self._seed is not None else self._rows.rng_state,
             "sampling": self.agent.generator.get_state(),
             "learner": self.learner.state(),
+            **({} if self.curriculum is None else {"curriculum": self.curriculum.state()}),
         }
 
     def restore(self, state: dict[str, Any]) -> None:
         """Continue from the `state` of a trainer with the same configuration."""
         self._totals = state["totals"]
+        if self.curriculum is not None:
+            self.curriculum.restore(state["curriculum"])
+            self.envs = self._rows = self.curriculum.envs
         if state["envs"] is not None:
             self._seed, self._rows.rng_state = None, state["envs"]
         self.rng.bit_generator.state = state["rng"]

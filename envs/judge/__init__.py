@@ -17,7 +17,7 @@ with Judge(workers=2) as judge:
   through frames, threads and handlers that outlive the call, and lines forged on the wire gain nothing.
 - **The machine.** No network of any family; no file but the standard library, read-only, and a scratch directory that
   is emptied after each program; no process, no signal, no shared memory, no environment, no descriptor of the caller.
-  Time, memory, output, files and threads are bounded, and whatever runs is killed at the deadline.
+  Time, memory, output, files and threads are bounded, and whatever runs is killed at its limit.
   `textmdp.envs.judge.tiers` says which layers see to that, and on which machines.
 - **The next program.** Each runs in a process of its own, forked from one that never sees a task. With `sharing=True`,
   programs that are plain functions of numbers, texts and lists may follow each other in one process: their compiled
@@ -34,10 +34,16 @@ with Judge(workers=2) as judge:
   few tokens, such as TextCode generates problems for, and off by default.
 - What a program can know from its inputs: it may recognise tests that are public and have their answers by heart.
   Weak tests stay weak.
-- Other programs of the same moment: load and time are shared, so a program may measure that others run.
-- In tier B, `stat` tells whether a file exists and how large it is.
-- Assert tests see plain data: changes that a program makes to its arguments in place, and classes of its own, stay
-  with it.
+- Other programs of the same moment: time, caches and the load of the machine are shared, so a program may measure that
+  others run, and two that mean to can tell each other a few bits by it. Locks of files, futexes, and the clocks of
+  other processes are out of reach.
+- The limit of one test among several: a program that writes the judge's lines before their time may take a later test's
+  share of the total for an earlier one. The total holds.
+- In tier B, `stat` tells whether a file exists and how large it is; no file and no link can be read.
+- Assert tests and test modules see plain data: changes that a program makes to its arguments in place, and classes of
+  its own, stay with it. The check of an argument in `calls`, and `operations`, are for these.
+- The C code of modules that a judge was given (`Judge(modules=("numpy",))`), as little as the interpreter's own.
+- A function that compares what programs print (`stdio(compare=…)`) runs in your process, on hostile text.
 - With `isolation="process-only-unsafe"` none of the second and third points.
 """
 

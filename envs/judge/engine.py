@@ -16,7 +16,7 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from textmdp.envs.judge.grading import Grading, Request, grading
+from textmdp.envs.judge.grading import Grading, Request, Sizes, grading
 from textmdp.envs.judge.inside.sandbox import Layers
 from textmdp.envs.judge.runs import Outcome
 from textmdp.envs.judge.slot import InfrastructureError, Slot, SlotDied, SlotUnavailable
@@ -118,9 +118,11 @@ class Engine:
         workers: the most slots
         layers: what confines programs
         memory, output: bytes for each program
+        installed: modules for programs that name one of them, as `modules.located` writes them
     """
 
-    def __init__(self, workers: int, layers: Layers, memory: int, output: int) -> None:
+    def __init__(self, workers: int, layers: Layers, memory: int, output: int, installed: str = "") -> None:
+        self._installed = installed
         self._limit = workers
         self._layers = layers
         self._memory = memory
@@ -237,10 +239,10 @@ class Engine:
             if not jobs:
                 continue
             if idle is None:
-                idle = _Worker(self._layers, self._memory, self._output, self._selector)
+                idle = _Worker(self._layers, self._memory, self._selector, self._installed)
                 self._workers.append(idle)
             idle.jobs = jobs
-            idle.steps = grading([job.request for job in jobs], self._memory)
+            idle.steps = grading([job.request for job in jobs], Sizes(self._memory, self._output))
             self._guarded(idle, self._advance, idle, None)
 
     def _next(self) -> list[_Job]:

@@ -16,6 +16,8 @@ from types import TracebackType
 
 from textmdp.envs.judge import tiers
 from textmdp.envs.judge.engine import Engine, Pending, Request
+from textmdp.envs.judge.limits import check_limits
+from textmdp.envs.judge.modules import located
 from textmdp.envs.judge.suites import Asserts, Calls, Stdio, Suite
 from textmdp.envs.judge.verdict import Verdict
 
@@ -37,10 +39,17 @@ class Judge:
             write what the user may, so it is for programs that you trust, and warns.
         min_tier: the lowest tier that "best" may settle for.
         memory: bytes of address space for each program.
-        output: the most bytes that a program may return, or print to its standard output in a `stdio` suite.
+        output: the most bytes of one value that a program returns, or of what it prints to its standard output in a
+            case of a `stdio` suite.
+        modules: names of installed modules, such as `("numpy",)`, that programs and tests may import besides the
+            standard library. Those that name one of them are forked from interpreters that have imported it before
+            their files got out of reach, so a part that is imported later needs a name of its own (`"scipy.stats"`).
+            A module's C code is then in reach of programs, as the interpreter's is. Scalars of numpy that a program
+            returns are compared as numbers, arrays as lists.
 
     Raises:
         JudgeUnavailable: at first use, where no such tier can be had, naming what is missing and the remedy.
+        ModuleNotFoundError: where one of the modules is not installed.
     """
 
     def __init__(
@@ -51,6 +60,7 @@ class Judge:
         min_tier: str = "C",
         memory: int = 1 << 30,
         output: int = 1 << 20,
+        modules: Sequence[str] = (),
     ) -> None:
         if workers is not None and workers < 1:
             raise ValueError(f"workers must be at least 1, or None for one more than there are cores; got {workers}")
@@ -64,6 +74,8 @@ class Judge:
         self.min_tier = min_tier
         self.memory = memory
         self.output = output
+        self.modules = (modules,) if isinstance(modules, str) else tuple(modules)
+        located(modules)
         self._reset()
         if isolation == tiers.UNSAFE:
             warnings.warn(
@@ -90,14 +102,29 @@ class Judge:
             return self._tier
 
     def grade(
-        self, programs: Sequence[tuple[str, Suite]], wall: float = 3.0, cpu: float = 2.0, *, sharing: bool = False
+        self,
+        programs: Sequence[tuple[str, Suite]],
+        wall: float = 3.0,
+        cpu: float = 2.0,
+        *,
+        test_wall: float | None = None,
+        test_cpu: float | None = None,
+        output: int | None = None,
+        sharing: bool = False,
     ) -> list[Verdict]:
         """The verdict on each program, in the order given.
 
+        A test that loops, sleeps or crashes costs itself: the others go on in a fresh process, and the score is the
+        same wherever it stands. What a busy machine takes from a program counts for neither limit.
+
         Args:
             programs: pairs of source text, whatever a model wrote, and the suite to test it with
-            wall: seconds of wall-clock time for each program, all its tests together
-            cpu: seconds of processor time for the same
+            wall: seconds in which each program may be idle (asleep or blocked), in all its tests together
+            cpu: seconds of processor time for each program, all its tests together
+            test_wall, test_cpu: the same for each test; None for half of the total where there are several tests. The
+                first test includes loading the program. The rest of the total is reserved for the other tests in equal
+                parts: with `cpu=2` and three tests one may take 1 second, and each other is sure of half a second.
+            output: as the judge's own, for these programs; None for that
             sharing: whether those that are plain functions of numbers and lists may follow each other in one process:
                 several times as fast, and no more apart than an interpreter can keep them (see `textmdp.envs.judge`)
 
@@ -106,13 +133,25 @@ class Judge:
             InfrastructureError: where no interpreter starts, or the one that graded was lost twice: never a verdict.
             RuntimeError, OSError: where it could not be graded for another reason, such as a judge that was closed.
         """
-        return self.submit(programs, wall, cpu, sharing=sharing).result()
+        return self.submit(
+            programs, wall, cpu, test_wall=test_wall, test_cpu=test_cpu, output=output, sharing=sharing
+        ).result()
 
     def submit(
-        self, programs: Sequence[tuple[str, Suite]], wall: float = 3.0, cpu: float = 2.0, *, sharing: bool = False
+        self,
+        programs: Sequence[tuple[str, Suite]],
+        wall: float = 3.0,
+        cpu: float = 2.0,
+        *,
+        test_wall: float | None = None,
+        test_cpu: float | None = None,
+        output: int | None = None,
+        sharing: bool = False,
     ) -> Pending:
         """As `grade`, without waiting: `submit(…).result()` is `grade(…)`."""
-        return self.submit_each([programs], wall, cpu, sharing=sharing)[0]
+        return self.submit_each(
+            [programs], wall, cpu, test_wall=test_wall, test_cpu=test_cpu, output=output, sharing=sharing
+        )[0]
 
     def submit_each(
         self,
@@ -120,12 +159,15 @@ class Judge:
         wall: float = 3.0,
         cpu: float = 2.0,
         *,
+        test_wall: float | None = None,
+        test_cpu: float | None = None,
+        output: int | None = None,
         sharing: bool = False,
     ) -> list[Pending]:
         """As `submit` for each of several groups of programs; faster, since more of them wait at the same time."""
-        for name, seconds in (("wall", wall), ("cpu", cpu)):
-            if not 0 < seconds < float("inf"):
-                raise ValueError(f"{name} must be a positive number of seconds, got {seconds}")
+        check_limits(wall, cpu, test_wall, test_cpu)
+        if output is not None and output < 1:
+            raise ValueError(f"output must be at least 1 byte, or None for the judge's own; got {output}")
         requests: list[list[Request]] = []
         for programs in groups:
             requests.append([])
@@ -135,7 +177,9 @@ class Judge:
                         "a program must be a pair (source text, suite made by calls, asserts or stdio), "
                         f"got ({type(program).__name__}, {type(suite).__name__})"
                     )
-                requests[-1].append(Request(program, suite, float(wall), float(cpu), bool(sharing)))
+                requests[-1].append(
+                    Request(program, suite, float(wall), float(cpu), bool(sharing), test_wall, test_cpu, output)
+                )
         return self._running().submit(requests)
 
     def _running(self) -> Engine:
@@ -144,7 +188,7 @@ class Judge:
             if self._closed:
                 raise RuntimeError("this judge was closed; make another one")
             if self._engine is None:
-                self._engine = Engine(self.workers, tiers.layers(tier), self.memory, self.output)
+                self._engine = Engine(self.workers, tiers.layers(tier), self.memory, self.output, located(self.modules))
                 self._finalizer = weakref.finalize(self, self._engine.close)
             return self._engine
 

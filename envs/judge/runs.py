@@ -8,6 +8,35 @@ import selectors
 import socket
 from typing import NamedTuple
 
+from textmdp.envs.judge.limits import Allowance
+
+CLAIMED_BESIDES = 1 << 17
+"""Bytes that a child may claim besides what is returned: how calls end, and the last 8 KiB printed, escaped."""
+
+
+class Limits(NamedTuple):
+    """Limits of a child, or of those that run together.
+
+    Attributes:
+        wall, cpu: the idle time and the processor time that it may spend.
+        output: the most bytes that it may return, or print where it has a standard output.
+        steps: how many lines the last of the children that run together writes, one at the end of each step; limits
+            for a test hold for each step.
+        tests: how many tests of the suite are left, its own and those of later children.
+        prepared: how many of the first steps are no tests.
+    """
+
+    wall: Allowance
+    cpu: Allowance
+    output: int
+    steps: int
+    tests: int
+    prepared: int = 0
+
+    def following(self, step: int) -> int:
+        """How many tests follow after a step."""
+        return max(0, self.tests - 1 - max(0, step - self.prepared))
+
 
 class Launch(NamedTuple):
     """One child to run.
@@ -15,21 +44,22 @@ class Launch(NamedTuple):
     Attributes:
         mode: of `inside.zygote.MODES`.
         payload: what it is told over its private socket.
-        wall, cpu: its limits, in seconds.
+        limits: what it may spend and write.
         imports: whether it may import anything; if not, its zygote has less, and forks faster.
         stdin: what it reads from descriptor 0; None where it has no standard streams.
     """
 
     mode: str
     payload: bytes
-    wall: float
-    cpu: float
+    limits: Limits
     imports: bool
     stdin: bytes | None = None
 
 
 class Report(NamedTuple):
-    """What a zygote says about a child that has ended (see `inside.zygote`): seconds, and bytes of `maxrss`."""
+    """What a zygote says about a child that has ended (see `inside.zygote`): seconds, and bytes of `maxrss`. `why` is
+    "wall" where the judge's process had it killed because it was idle.
+    """
 
     why: str
     code: int
@@ -41,13 +71,17 @@ class Report(NamedTuple):
 class Outcome(NamedTuple):
     """How a child ended, what it wrote to its private socket, and what it wrote to its standard output.
 
-    `overflow` says that it wrote more than it may; the first part is there.
+    `overflow` says that it wrote more than it may; the first part is there. `idle` is its idle time, in seconds, as far
+    as somebody looked. `marked` says how many lines of the children that ran together had been seen when the limit of
+    the current step began.
     """
 
     report: Report
     claims: bytes
     stdout: bytes
     overflow: bool
+    idle: float = 0.0
+    marked: int = 0
 
 
 class Stream:
@@ -57,6 +91,7 @@ class Stream:
         socket: our end.
         theirs: the end that goes to the child.
         received: what came, in bytes.
+        lines: how many lines of it are whole.
         overflow: whether more came than the limit.
         awaited: the events that a selector waits for; 0 where the socket is in none.
     """
@@ -65,6 +100,7 @@ class Stream:
         self.socket, self.theirs = socket.socketpair()
         self.socket.setblocking(False)
         self.received = bytearray()
+        self.lines = 0
         self.overflow = False
         self.awaited = 0
         self._unsent = memoryview(payload)
@@ -103,6 +139,7 @@ class Stream:
                     self._ended = True
                     return
                 self.received += chunk
+                self.lines += chunk.count(b"\n")
         except BlockingIOError:
             return
         except OSError:  # reset: it ended, with something unread
@@ -117,14 +154,14 @@ class Run:
 
     Args:
         launch: what to run
-        output: the most bytes that are taken from each of its streams
         link: the end of a socket that leads to another child
     """
 
-    def __init__(self, launch: Launch, output: int, link: socket.socket | None = None) -> None:
+    def __init__(self, launch: Launch, link: socket.socket | None = None) -> None:
+        output = launch.limits.output
         self.launch = launch
         self.report: Report | None = None
-        self.streams = [Stream(launch.payload, output)]
+        self.streams = [Stream(launch.payload, output + CLAIMED_BESIDES)]
         self._given: list[socket.socket | int] = [self.streams[0].theirs]
         if launch.stdin is not None:
             self._given.append(_memory_file(launch.stdin))
@@ -146,13 +183,15 @@ class Run:
             else:
                 end.close()
 
-    def outcome(self) -> Outcome:
+    def outcome(self, idle: float, marked: int) -> Outcome:
         """How it ended. Its process is dead by now, so all that it wrote is there."""
         assert self.report is not None
         for stream in self.streams:
             stream.pull()
         claims, *stdout = (bytes(stream.received) for stream in self.streams)
-        return Outcome(self.report, claims, b"".join(stdout), any(stream.overflow for stream in self.streams))
+        return Outcome(
+            self.report, claims, b"".join(stdout), any(stream.overflow for stream in self.streams), idle, marked
+        )
 
     def close(self) -> None:
         """Give everything back."""

@@ -11,32 +11,38 @@ if TYPE_CHECKING:
     from textmdp.envs.judge import Judge
 
 _lock = threading.Lock()
-_shared: dict[str, tuple[Judge, weakref.WeakSet[object]]] = {}
+_shared: dict[tuple[str, tuple[str, ...]], tuple[Judge, weakref.WeakSet[object]]] = {}
 
 # A process that is forked while another thread holds the lock would wait for it forever.
 os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release)
 
 
-def acquire(isolation: str, user: object) -> Judge:
-    """The judge of all users of this isolation; `user` is one of them until it releases it or is collected."""
+def acquire(isolation: str, user: object, modules: tuple[str, ...] = ()) -> Judge:
+    """The judge of all users of this isolation and these modules; `user` is one until it releases it or is collected.
+
+    Raises:
+        ValueError, ModuleNotFoundError: as `Judge`.
+    """
     from textmdp.envs.judge import Judge
 
     with _lock:
-        if isolation not in _shared:
-            _shared[isolation] = Judge(isolation=isolation), weakref.WeakSet()
-        judge, users = _shared[isolation]
+        key = isolation, modules
+        if key not in _shared:
+            _shared[key] = Judge(isolation=isolation, modules=modules), weakref.WeakSet()
+        judge, users = _shared[key]
         users.add(user)
         return judge
 
 
-def release(isolation: str, user: object) -> None:
+def release(isolation: str, user: object, modules: tuple[str, ...] = ()) -> None:
     """End the use by `user`; the judge closes with its last user, and the next `acquire` makes a new one."""
     with _lock:
-        if isolation not in _shared or user not in _shared[isolation][1]:
+        key = isolation, modules
+        if key not in _shared or user not in _shared[key][1]:
             return
-        judge, users = _shared[isolation]
+        judge, users = _shared[key]
         users.discard(user)
         if users:
             return
-        del _shared[isolation]
+        del _shared[key]
     judge.close()

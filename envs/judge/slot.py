@@ -11,6 +11,7 @@ from __future__ import annotations
 import array
 import contextlib
 import functools
+import json
 import os
 import selectors
 import signal
@@ -22,14 +23,17 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from textmdp.envs.judge.idleness import IdleClock
 from textmdp.envs.judge.inside import preload
 from textmdp.envs.judge.inside.sandbox import Layers, can_import
 from textmdp.envs.judge.runs import Launch, Outcome, Report, Run, Stream
 
 START_SECONDS = 60.0
 """Longest wait for a zygote to be ready (a tenth of a second on an idle machine)."""
-GRACE_SECONDS = 3.0
-"""How long after the wall limit a zygote has for ending a child and saying so."""
+GRACE_SECONDS = 10.0
+"""How long a zygote has for ending a child that it is to kill, and saying so."""
+TICK_SECONDS = 0.1
+"""The longest time until somebody looks how far a run is."""
 
 _FOLDER = str(Path(__file__).resolve().parent)
 # Hooks that modules want run after a fork are refused from the first import on (see `inside.preload`).
@@ -44,6 +48,9 @@ if sys.version_info >= (3, 11):  # nothing from the working directory: 3.13 asks
     _OPTIONS += ("-P",)
 # What the linker would look up lazily, it would in each program anew.
 _ENVIRONMENT = {"PYTHONHASHSEED": "0", "LD_BIND_NOW": "1"}
+_ONE_THREAD = {  # a process of several can't be confined, or forked
+    name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+}
 _PASSED_ON = ("LD_LIBRARY_PATH",)  # without it some interpreters do not start
 
 PATIENCE = 0.01
@@ -66,7 +73,7 @@ class SlotUnavailable(InfrastructureError):  # noqa: N818
     """A zygote could not be started, or could not do its part."""
 
 
-def _start(control: int, layers: Layers, modules: int) -> subprocess.Popen[bytes]:
+def _start(control: int, layers: Layers, modules: int, installed: str) -> subprocess.Popen[bytes]:
     """A process that runs `inside.zygote`, with nothing of ours but one end of a socket and a word of when we end."""
     client = os.pidfd_open(os.getpid())
     try:
@@ -81,12 +88,17 @@ def _start(control: int, layers: Layers, modules: int) -> subprocess.Popen[bytes
                 str(client),
                 "".join(str(int(layer)) for layer in layers),
                 str(modules),
+                installed,
             ],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             pass_fds=(control, client),
-            env={**_ENVIRONMENT, **{name: os.environ[name] for name in _PASSED_ON if name in os.environ}},
+            env={
+                **_ENVIRONMENT,
+                **(_ONE_THREAD if installed else {}),
+                **{name: os.environ[name] for name in _PASSED_ON if name in os.environ},
+            },
             cwd="/",
             start_new_session=True,  # Ctrl-C in a terminal is not for it, and it can be killed as a group
         )
@@ -100,12 +112,13 @@ class Zygote:
     Args:
         layers: what confines it
         modules: which modules of the standard library it has (see `inside.preload`)
+        installed: which others, as `modules.located` writes them
 
     Raises:
         SlotUnavailable: where no process can be made.
     """
 
-    def __init__(self, layers: Layers, modules: int) -> None:
+    def __init__(self, layers: Layers, modules: int, installed: str = "") -> None:
         self.ready = False
         self.run: Run | None = None
         self._number = 0
@@ -116,7 +129,7 @@ class Zygote:
         self.control.setblocking(False)
         try:
             with theirs:
-                self._process = _start(theirs.fileno(), layers, modules)
+                self._process = _start(theirs.fileno(), layers, modules, installed)
         except OSError as error:
             self.control.close()
             raise SlotUnavailable(f"cannot start {sys.executable or 'an interpreter'}: {error}") from error
@@ -125,9 +138,21 @@ class Zygote:
         """Send off a run; raises SlotDied where nobody is there to take it."""
         self._number += 1
         self.run = run
-        mode, _, wall, cpu, *_ = run.launch
-        self._send(f"run {self._number} {mode} {wall} {cpu} {memory}", run.descriptors())
+        limits = run.launch.limits
+        cpu = f"{limits.cpu.test} {limits.cpu.cap(limits.following(0))} {limits.cpu.total}"
+        self._send(f"run {self._number} {run.launch.mode} {cpu} {memory}", run.descriptors())
         run.handed_over()
+
+    @property
+    def pid(self) -> int:
+        """The process that was started for it."""
+        return self._process.pid
+
+    def mark_step(self, step: int) -> None:
+        """Have the limits of another step begin."""
+        if self.run is not None:
+            limits = self.run.launch.limits
+            self._send(f"mark {self._number} {limits.cpu.cap(limits.following(step))}", [])
 
     def kill_run(self) -> None:
         """Have the child of the current run killed. It may have ended already."""
@@ -195,10 +220,11 @@ class Zygote:
 
 
 class Kind(NamedTuple):
-    """What a zygote is for: tests or programs, and which modules of the standard library these want."""
+    """What a zygote is for: tests or programs, which modules of the standard library these want, and which others."""
 
     tests: bool
     modules: int
+    installed: str
 
 
 class Slot:
@@ -207,22 +233,29 @@ class Slot:
     Args:
         layers: what confines them
         memory: bytes of address space for each child
-        output: the most bytes that are taken from each stream of a child
         selector: where it registers what it waits for, with a `Handler` as data
+        installed: modules for programs that name one of them, as `modules.located` writes them
     """
 
-    def __init__(self, layers: Layers, memory: int, output: int, selector: selectors.BaseSelector) -> None:
+    def __init__(self, layers: Layers, memory: int, selector: selectors.BaseSelector, installed: str = "") -> None:
+        self._installed = installed
+        self._names = {name.split(".")[0].encode() for name in json.loads(installed)["names"]} if installed else set()
         self.deadline = float("inf")  # on the monotonic clock: when to call `expire`
         self._layers = layers
         self._can_import = can_import(layers)
         self._memory = memory
-        self._output = output
         self._selector = selector
         self._zygotes: dict[Kind, Zygote] = {}
         self._launches: Sequence[Launch] = ()
         self._runs: list[Run] = []
         self._listening = False  # to what the runs write
-        self._limit = 0.0  # on the monotonic clock: when the runs have taken longer than they can
+        self._clock = IdleClock([], 0)  # of the runs
+        self._ticked = 0.0  # on the monotonic clock
+        self._interval = 0.0  # seconds until the next look
+        self._step = 0  # that the runs are known to be at
+        self._step_idle = 0.0  # idle time before that step
+        self._grace: float | None = None  # seconds left for a zygote that is to end a run
+        self._out_of_time = False
 
     def begin(self, launches: Sequence[Launch]) -> None:
         """Run these children at the same time; two of them are given a socket to each other.
@@ -238,7 +271,7 @@ class Slot:
                 self._close_zygote(kind)
                 zygote = None
             if zygote is None:
-                zygote = self._zygotes[kind] = Zygote(self._layers, kind.modules)
+                zygote = self._zygotes[kind] = Zygote(self._layers, kind.modules, kind.installed)
                 handler: Handler = (self, functools.partial(self._on_message, zygote))
                 self._selector.register(zygote.control, selectors.EVENT_READ, handler)
         self.deadline = time.monotonic() + START_SECONDS
@@ -248,20 +281,49 @@ class Slot:
         """How the children ended, once, when all have."""
         if not self._runs or any(run.report is None for run in self._runs):
             return None
-        outcomes = [run.outcome() for run in self._runs]
+        for run in self._runs:
+            if self._out_of_time and run.report is not None and run.report.why == "kill":
+                run.report = run.report._replace(why="wall")
+        outcomes = [run.outcome(self._clock.seconds, self._step) for run in self._runs]
         self._close_runs()
         return outcomes
 
     def expire(self) -> None:
-        """Do what is due at the deadline: listen to the runs, or raise what it means that it has passed."""
+        """Do what is due at the deadline: look how far the runs are, or raise what it means that it has passed."""
         if not self._runs:
-            raise SlotUnavailable(f"a zygote is not ready after {START_SECONDS} s")
-        if self._listening:
-            raise SlotDied("no answer in time")
-        self._listening, self.deadline = True, self._limit
-        for run, zygote in zip(self._runs, self._zygotes_of(run.launch for run in self._runs), strict=True):
+            raise SlotUnavailable(
+                f"a zygote is not ready after {START_SECONDS} s, so the machine is too busy or Python can't start in "
+                "the sandbox; `textmdp judge doctor` says which, and fewer `workers` ask less of the machine"
+            )
+        zygotes = self._zygotes_of(run.launch for run in self._runs)
+        self._listening = True
+        for run, zygote in zip(self._runs, zygotes, strict=True):
             for stream in run.streams:
+                stream.pull()
+                self._watch_overflow(zygote, stream)
                 self._attend(zygote, stream)
+        now = time.monotonic()
+        # What this process comes late, it was kept from running itself: no time of the program's.
+        passed = min(now - self._ticked, 2 * self._interval)
+        self._clock.advance(passed)
+        self._ticked = now
+        self._interval = min(TICK_SECONDS, 1.5 * self._interval)
+        self.deadline = now + self._interval
+        if self._grace is not None:
+            self._grace -= passed
+            if self._grace < 0:
+                raise SlotDied("no answer in time")
+            return
+        limits = self._runs[-1].launch.limits
+        step = min(self._runs[-1].streams[0].lines, limits.steps - 1)
+        if step > self._step:
+            self._step, self._step_idle = step, self._clock.seconds
+            for zygote in zygotes:
+                zygote.mark_step(step)
+        cap = min(self._step_idle + limits.wall.test, limits.wall.cap(limits.following(step)))
+        if self._clock.seconds >= cap and self._clock.is_idle:
+            self._out_of_time = True
+            self._kill(zygotes)
 
     def close(self) -> None:
         """Kill everything. The slot can be used again: it starts anew."""
@@ -284,21 +346,28 @@ class Slot:
         launches, self._launches = self._launches, ()
         links = socket.socketpair() if len(launches) == 2 else (None,)
         for launch, link in zip(launches, links, strict=True):
-            self._runs.append(Run(launch, self._output, link))
+            self._runs.append(Run(launch, link))
         for run, zygote in zip(self._runs, zygotes, strict=True):
             zygote.launch(run, self._memory)
             for stream in run.streams:
                 self._attend(zygote, stream)
-        now = time.monotonic()
-        self.deadline = now + PATIENCE
-        self._limit = now + max(launch.wall for launch in launches) + GRACE_SECONDS
+        self._clock = IdleClock([zygote.pid for zygote in zygotes], 2 if self._layers.namespaces else 1)
+        self._step, self._step_idle, self._grace, self._out_of_time = 0, 0.0, None, False
+        self._interval = min(PATIENCE, launches[-1].limits.wall.test)
+        self._ticked = time.monotonic()
+        self.deadline = self._ticked + self._interval
 
     def _zygotes_of(self, launches: Iterable[Launch]) -> list[Zygote]:
         return [self._zygotes[self._kind(launch)] for launch in launches]
 
     def _kind(self, launch: Launch) -> Kind:
         wanted = preload.USUAL if launch.imports else preload.FEW
-        return Kind(launch.mode == "tests", wanted if self._can_import else preload.ALL)
+        named = any(name in launch.payload for name in self._names)  # whoever hides the name goes without
+        return Kind(
+            launch.mode == "tests",
+            wanted if self._can_import else preload.ALL,
+            self._installed if launch.imports and named else "",
+        )
 
     def _attend(self, zygote: Zygote, stream: Stream) -> None:
         """Wait for what a stream is interested in now."""
@@ -318,11 +387,19 @@ class Slot:
             self._launch_when_ready()
 
     def _on_stream(self, zygote: Zygote, stream: Stream, events: int) -> None:
-        overflowed = stream.overflow
         stream.handle(events)
-        if stream.overflow and not overflowed:
-            zygote.kill_run()
+        self._watch_overflow(zygote, stream)
         self._attend(zygote, stream)
+
+    def _watch_overflow(self, zygote: Zygote, stream: Stream) -> None:
+        """Have a child killed that writes more than it may."""
+        if stream.overflow and self._grace is None:
+            self._kill([zygote])
+
+    def _kill(self, zygotes: Iterable[Zygote]) -> None:
+        self._grace = GRACE_SECONDS
+        for zygote in zygotes:
+            zygote.kill_run()
 
     def _close_runs(self) -> None:
         runs, self._runs = self._runs, []

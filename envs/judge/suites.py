@@ -51,11 +51,10 @@ class Calls:
     def __len__(self) -> int:
         return len(self.inputs)
 
-    def program_payload(self, program: str, inputs: Sequence[str] | None = None) -> str:
-        """The payload of mode `calls`, for all inputs or for these."""
-        given = self.inputs if inputs is None else inputs
-        head = [self.entry, program, len(given), self.check, self.preamble]
-        return "\n".join([json.dumps(head), *given])
+    def program_payload(self, program: str, limit: int, first: int = 0, count: int | None = None) -> str:
+        """The payload of mode `calls` for `count` inputs from `first` on; `limit`: the most bytes of a result."""
+        inputs = self.inputs[first : None if count is None else first + count]
+        return "\n".join([json.dumps([self.entry, program, len(inputs), limit, self.check, self.preamble]), *inputs])
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,14 +80,14 @@ class Asserts:
     def __len__(self) -> int:
         return len(self.tests)
 
-    def program_payload(self, program: str) -> str:
-        """The payload of mode `served`."""
-        return json.dumps([[self.entry, *self.others], program, self.preamble])
+    def program_payload(self, program: str, limit: int) -> str:
+        """The payload of mode `served`; `limit`: the most bytes of a result."""
+        return json.dumps([[self.entry, *self.others], program, limit, self.preamble])
 
-    def tests_payload(self, tests: Sequence[str] | None = None) -> str:
-        """The payload of mode `tests`, for all tests or for these."""
-        given = self.tests if tests is None else tests
-        return json.dumps([[self.entry, *self.others], self.setup, given, self.module])
+    def tests_payload(self, limit: int, first: int, count: int) -> str:
+        """The payload of mode `tests` for `count` tests from `first` on."""
+        tests = self.tests[first : first + count]
+        return json.dumps([[self.entry, *self.others], self.setup, tests, limit, self.module])
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,12 +34,17 @@ class Verdict:
         stdout: what the program printed, clipped.
         wall: seconds of wall-clock time that the grading took in the sandbox.
         cpu: seconds of processor time that it took there.
+        memory: the most bytes of memory that one of its processes had resident at a time (`ru_maxrss` of wait4(2)).
+            That includes the warm interpreter's own, 10 to 40 MB that the process shares with others until it writes to
+            them, and leaves out what was allocated and never touched. Programs that shared a process (`sharing`) have
+            the same figure.
     """
 
     tests: tuple[TestResult, ...]
     stdout: str = ""
     wall: float = 0.0
     cpu: float = 0.0
+    memory: int = 0
 
     @property
     def passed(self) -> int:

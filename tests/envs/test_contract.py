@@ -23,6 +23,11 @@ IDS = [f"{name}{view}-v0" for name in TASKS for view in ("", "Response")]
 VARIANTS = [
     *[("TextMath-v0", {"difficulty": level}) for level in LEVELS],
     ("TextMath-v0", {"reward": "dense"}),
+    *[("TextMath-v0", {"difficulty": level, "thinking": "mixed"}) for level in LEVELS],
+    ("TextMath-v0", {"difficulty": "words", "thinking": "steps", "reward": "dense"}),
+    ("TextMath-v0", {"difficulty": "fractions", "thinking": "steps", "rewards": {"correct": 1.0, "steps_right": 0.5}}),
+    ("TextMath-v0", {"difficulty": "modular-5", "grammar": True}),
+    ("TextMath-v0", {"difficulty": "entry:1,products:2,words:1", "thinking": "mixed", "shared": True}),
     ("TextMath-v0", {"split": "test", "seed": 3}),
     ("TextMath-v0", {"tokenizer": "bytes"}),
     *[("TextPoem-v0", {"difficulty": level}) for level in POEM_LEVELS],
@@ -41,7 +46,7 @@ VARIANTS = [
     ("TextSupport-v0", {"reward": "dense"}),
     ("TextSupport-v0", {"difficulty": "entry", "split": "test", "seed": 3, "grammar": True}),
     ("TextSupport-v0", {"difficulty": "hard", "show_policy": True}),
-    ("TextSupport-v0", {"tokenizer": "bytes", "max_response_tokens": 100}),
+    ("TextSupport-v0", {"tokenizer": "bytes"}),
     *[(f"{task.__name__}-v0", {task.sweep[0]: task.sweep[1][place]}) for task in DIAGNOSTICS for place in (0, 3)],
 ]
 

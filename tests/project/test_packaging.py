@@ -40,17 +40,21 @@ MAY_IMPORT = {
     "agents.inference": "agents.kernels agents.models agents.rollouts",
     "agents.evaluation": "agents.rollouts agents.inference agents.models",
     "agents.training": ("agents.algorithms agents.rollouts agents.models agents.inference agents.evaluation"),
+    "agents.credit": "agents.algorithms agents.rollouts agents.models agents.inference",
+    "agents.course": "",
+    "agents.microscope": "agents.algorithms agents.rollouts agents.models agents.inference agents.credit",
     "agents.runs": (
         "agents.algorithms agents.rollouts agents.models agents.inference agents.evaluation agents.training"
     ),
-    "agents.sb3": "",
+    "agents.sb3": "agents.rollouts agents.models agents.inference",
     "agents.single_file": "",
     "agents": (
-        "agents.algorithms agents.rollouts agents.models agents.inference agents.evaluation agents.training agents.runs"
+        "agents.algorithms agents.rollouts agents.models agents.inference agents.evaluation agents.training "
+        "agents.credit agents.runs"
     ),
     "agents.cli": (
         "agents agents.algorithms agents.rollouts agents.models agents.inference agents.evaluation agents.training "
-        "agents.runs agents.sb3"
+        "agents.credit agents.microscope agents.runs agents.sb3"
     ),
     "benchmarks": "agents",
 }

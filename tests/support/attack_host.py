@@ -24,7 +24,8 @@ from typing import Any
 
 WALL, CPU, OUTPUT, MEMORY = 3.0, 2.0, 1 << 20, 300 << 20
 PATIENCE = 3.0
-"""Seconds beyond the wall limit within which a verdict must be there."""
+"""Seconds beyond the wall limit within which a verdict must be there, those aside in which something on the machine
+waited for a processor."""
 PARTIAL = {"trace_skip_asserts", "res_iter_bomb_subclass"}
 """Programs whose constant answer is right for one of their tests: that much is not forged."""
 
@@ -262,19 +263,20 @@ class Trial:
             suite = suite_of(task, place)
             for program in task.get("pre", []):
                 self.judge.grade([(place.fill(program), suite)], wall=WALL, cpu=CPU)
-            start = time.monotonic()
+            start, contended = time.monotonic(), _contended()
             [verdict] = self.judge.grade([(place.fill(attack["code"]), suite)], wall=WALL, cpu=CPU)
         except Exception as error:
             return [f"the judge raised {error!r}"], suspected, 0.0
         seconds = time.monotonic() - start
+        uncontended = seconds - (_contended() - contended)
         if attack["expect"]["score"] == 1:
             if verdict.score != 1:  # it may have been short of time
                 suspected.append(f"an honest program: {verdict}")
         elif verdict.score == 1 or (verdict.score and attack["name"] not in PARTIAL):
             broke.append(f"score {verdict.score}")
         broke += place.complaints()
-        if seconds > WALL + PATIENCE:
-            suspected.append(f"took {seconds:.1f} s")
+        if uncontended > WALL + PATIENCE:
+            suspected.append(f"took {seconds:.1f} s, {uncontended:.1f} s of them on a quiet machine")
         if time.process_time() - cpu > 2:
             suspected.append(f"the judge used {time.process_time() - cpu:.1f} s of processor time")
         if _peak_memory() - peak > MEMORY:
@@ -333,6 +335,14 @@ def hash_of(name: str) -> int:
     return int.from_bytes(name.encode(), "big") * 2654435761 % 1_000_003
 
 
+def _contended() -> float:
+    """Seconds so far in which something waited for a processor: load is no fault of the judge's. 0 if nobody says."""
+    try:
+        return int(Path("/proc/pressure/cpu").read_text().split("total=")[1].split()[0]) / 1e6
+    except (OSError, IndexError):
+        return 0.0
+
+
 def _peak_memory() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10
 
@@ -348,7 +358,10 @@ def host(folder: str) -> None:
     workers = job["workers"]
     with Path(folder, "report").open("a", buffering=1) as report:
         scene = Scene(Path(folder), job["secret"])
-        judge = Judge(workers=workers, isolation=job["isolation"], output=OUTPUT)
+        judge = Judge(workers=workers, isolation=job["isolation"], output=OUTPUT, modules=job["modules"])
+        named = "".join(f"\n# import {name}" for name in job["modules"])  # whoever names one has it
+        for attack in job["attacks"]:
+            attack["code"] += named
         trial = Trial(judge, scene, report)
         try:
             trial.say(tier=judge.tier)
@@ -360,10 +373,14 @@ def host(folder: str) -> None:
                     for item in (
                         (f"def f(x): return x  # {number}", calls("f", [((1,), {})], [1])),
                         (
-                            f"def f(x): return x  # {number}",
+                            f"import time; time.sleep(0.05)\ndef f(x): return x  # {number}",
+                            calls("f", [((1,), {})], [1]),
+                        ),
+                        (
+                            f"def f(x): return x  # {number}{named}",
                             asserts("f", ["import time; time.sleep(0.05); assert f(1) == 1"]),
                         ),
-                        (f"import time; time.sleep(0.05); print(input())  # {number}", stdio("1\n", "1\n")),
+                        (f"import time; time.sleep(0.05); print(input())  # {number}{named}", stdio("1\n", "1\n")),
                     )
                 ]
                 cold = [verdict for verdict in judge.grade(warm, wall=30.0, cpu=10.0) if verdict.score != 1]

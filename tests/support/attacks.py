@@ -30,6 +30,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -94,7 +95,8 @@ def run(
     isolation: str = "best",
     user: int | None = None,
     workers: int = 8,
-    wait: float = 240.0,
+    wait: float = 1500.0,
+    modules: Sequence[str] = (),
 ) -> Report:
     """Grade all attacks in a host process of its own.
 
@@ -104,6 +106,7 @@ def run(
         user: the uid (and gid) of the host, None for our own; another one takes root.
         workers: how many attacks run at a time.
         wait: seconds after which the host counts as hanging.
+        modules: installed modules that the judge is given, and that every program names.
     """
     python = interpreter_for(user)
     if python is None:
@@ -120,6 +123,7 @@ def run(
             path.mkdir(mode=0o755)
         secret = "SECRET_" + secrets.token_hex(8)
         job = {"attacks": attacks, "isolation": isolation, "workers": workers, "secret": secret}
+        job["modules"] = list(modules)
         folder.joinpath("job.json").write_text(json.dumps(job), "utf-8")
         report.touch()
         if user is not None:
@@ -223,6 +227,7 @@ def main() -> int:
     parser.add_argument("--isolation", default="best")
     parser.add_argument("--user", type=int, help="uid of the judge's process; takes root")
     parser.add_argument("--workers", type=int, default=8)
+    parser.add_argument("--modules", nargs="*", default=[], help="installed modules that programs have")
     parser.add_argument("--only", nargs="+", metavar="NAME")
     parser.add_argument("--slow", type=int, default=5, help="how many of the slowest to show")
     arguments = parser.parse_args()
@@ -230,7 +235,7 @@ def main() -> int:
     if arguments.only:
         attacks = [attack for attack in attacks if attack["name"] in arguments.only]
     start = time.monotonic()
-    report = run(attacks, arguments.isolation, arguments.user, arguments.workers)
+    report = run(attacks, arguments.isolation, arguments.user, arguments.workers, modules=arguments.modules)
     print(report.unavailable or table(report))
     for outcome in sorted(report.outcomes, key=lambda outcome: -outcome.seconds)[: arguments.slow]:
         print(f"{outcome.seconds:6.2f} s {outcome.name}")

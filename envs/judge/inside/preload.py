@@ -12,6 +12,7 @@ import ctypes
 import gc
 import importlib
 import os
+import sys
 import warnings
 
 FEW, USUAL, ALL = range(3)
@@ -115,4 +116,32 @@ def preload(modules: int) -> None:
         importlib.import_module("random").seed(0)  # every child starts with the same numbers
         with contextlib.suppress(OSError):
             ctypes.CDLL("libgcc_s.so.1")  # which the C library looks for when a thread ends by itself
+    gc.collect()
+
+
+def preload_installed(names: list[str], folders: list[str]) -> None:
+    """Import modules from these folders, which are out of reach afterwards.
+
+    Raises:
+        ImportError: one can't be imported.
+        RuntimeError: one has started threads: no process that has several can be forked safely.
+    """
+    path = list(sys.path)
+    sys.path += folders
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            for name in names:
+                importlib.import_module(name)
+    finally:
+        sys.path[:] = path
+    sys.path_importer_cache.clear()
+    if "numpy.random" in sys.modules:
+        sys.modules["numpy.random"].seed(0)  # as the standard library's
+    with contextlib.suppress(FileNotFoundError):  # no /proc
+        threads = len(os.listdir("/proc/self/task"))
+        if threads > 1:
+            raise RuntimeError(
+                f"the modules {', '.join(names)} have started {threads - 1} threads, which no fork keeps"
+            )
     gc.collect()

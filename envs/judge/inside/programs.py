@@ -3,7 +3,9 @@
 Everything here shares a process with hostile code and is trusted by nobody. The judge's process checks each line, knows
 the expected values (which never come here), and learns from the zygote how this one ended. A claim is a line of ASCII:
 
+    loaded                               the program was loaded; the calls begin
     ok VALUE                             a call returned; VALUE as `wire` encodes it
+    output                               what it returned is longer than it may be
     error ["Type", "message", "Base"]    it raised, or returned what has no line; Base is the type's first builtin base
     load ["Type", "message", "Base"]     the program could not be loaded: no call was made
     stdout "text"                        the last 8 KiB of what it printed, at the end
@@ -82,8 +84,6 @@ def furnish() -> None:
     builtins.exit = _sitebuiltins.Quitter("exit", "Ctrl-D")
     builtins.quit = _sitebuiltins.Quitter("quit", "Ctrl-D")
     builtins.help = _sitebuiltins._Helper()
-    if hasattr(sys, "set_int_max_str_digits"):  # the limit of processor time bounds what a huge number costs
-        sys.set_int_max_str_digits(0)
     sys.stdout = sys.__stdout__ = _printed  # type: ignore[misc,assignment]
 
 
@@ -182,26 +182,35 @@ def _missing(entry: str) -> Callable[..., object]:
     return fail
 
 
-def answer(function: Callable[..., object], args: Any, kwargs: Any, check: str = "result") -> str:
-    """The claim about one call. `check`: what it is to be about, see `Calls`."""
+def answer(function: Callable[..., object], args: Any, kwargs: Any, limit: int, check: str = "result") -> str:
+    """The claim about one call.
+
+    Args:
+        function, args, kwargs: what to call.
+        limit: the most bytes of what it returns.
+        check: what the claim is to be about, see `Calls`.
+    """
     try:
         if check == "operations":
-            return f"ok [{','.join(_operated(function, *args))}]\n"
+            names, arguments = args
+            return f"ok [{_operated(function, names, arguments, limit)}]\n"
         result = function(*args, **kwargs)
         if check != "result":
             which = check.removeprefix("argument ")
             result = args[int(which)] if which.isdecimal() else kwargs[which]
-        return f"ok {wire.encode(result)}\n"
+        return f"ok {wire.encode(result, limit)}\n"
+    except wire.TooLongError:
+        return "output\n"
     except BaseException as error:  # SystemExit and KeyboardInterrupt too: none of them is an answer
         return f"error {describe(error)}\n"
 
 
-def _operated(make: Callable[..., object], names: list[str], arguments: list[list[object]]) -> list[str]:
-    """The lines of the results of operations on a new object, each written when it has come."""
+def _operated(make: Callable[..., object], names: list[str], arguments: list[list[object]], limit: int) -> str:
+    """The lines of the results of operations on a new object, each written when it has come, with commas."""
     made = make(*arguments[0])
-    lines = [wire.encode(None)]
+    lines = wire.encode(None)
     for name, given in zip(names[1:], arguments[1:]):  # noqa: B905  # the judge has counted
-        lines.append(wire.encode(getattr(made, name)(*given)))
+        lines += "," + wire.encode(getattr(made, name)(*given), limit - len(lines))
     return lines
 
 
@@ -212,21 +221,21 @@ def say_printed(private: int) -> None:
 
 
 def run_calls(private: int) -> None:
-    """Mode `calls`: for one program or several, the payload has a line `[entry, program, count, check, preamble]` and
-    a line for each call; a claim a call goes back.
+    """Mode `calls`: for one program or several, the payload has a line `[entry, program, count, limit, check,
+    preamble]` and a line for each call; a claim a call goes back.
     """
     lines = read_all(private).decode("ascii").split("\n")
     at = 0
     while at < len(lines):
-        entry, source, count, check, preamble = wire.read(lines[at])
+        entry, source, count, limit, check, preamble = wire.read(lines[at])
         calls = lines[at + 1 : at + 1 + count]
         at += 1 + count
         if len(calls) + 1 == len(lines):
-            claim(private, entry, source, calls, check, preamble)
+            claim(private, entry, source, calls, limit, check, preamble)
             say_printed(private)
             return
         wall, cpu = time.perf_counter(), time.thread_time()
-        if not claim(private, entry, source, calls, only_restricted=True):
+        if not claim(private, entry, source, calls, limit, only_restricted=True):
             send(private, "alone\n")
             continue
         sys.modules.pop("solution", None)
@@ -239,6 +248,7 @@ def claim(
     entry: str,
     source: str,
     calls: list[str],
+    limit: int,
     check: str = "result",
     preamble: str = "",
     only_restricted: bool = False,
@@ -252,26 +262,29 @@ def claim(
     except BaseException as error:
         send(private, f"load {describe(error)}\n")
     else:
+        if not only_restricted:
+            send(private, "loaded\n")
         for call in calls:
             args, kwargs = wire.read(call)
-            send(private, answer(function, args, kwargs, check))
+            send(private, answer(function, args, kwargs, limit, check))
     return True
 
 
 def run_served(private: int, link: int) -> None:
-    """Mode `served`: the payload is `[[entry, …], program, preamble]`; calls come over the link until it is closed, a
+    """Mode `served`: the payload is `[[entry, …], program, limit, preamble]`; calls come over the link, to its end, a
     line `[number of the entry, args, kwargs]` each.
     """
-    entries, source, preamble = wire.read(read_all(private).decode("ascii"))
+    entries, source, limit, preamble = wire.read(read_all(private).decode("ascii"))
     try:
         functions = load(entries, compiled(source, FILE), preamble)
     except BaseException as error:
         send(private, f"load {describe(error)}\n")
     else:
+        send(private, "loaded\n")
         with open(link, "rb", closefd=False) as calls:
             for call in calls:
                 number, args, kwargs = wire.read(call.decode("ascii"))
-                send(link, answer(functions[number], args, kwargs))
+                send(link, answer(functions[number], args, kwargs, limit))
     say_printed(private)
 
 
@@ -339,7 +352,8 @@ def warm_up() -> None:
         calls = [wire.encode([(argument,), {}]) for argument in (1, 0)]
         judge, private = socket.socketpair()
         with judge, private:
-            judge.send("\n".join([json.dumps(["f", source, len(calls), "result", ""]), *calls]).encode())
+            head = json.dumps(["f", source, len(calls), wire.LIMIT, "result", ""])
+            judge.send("\n".join([head, *calls]).encode())
             judge.shutdown(socket.SHUT_WR)
             run_calls(private.fileno())
         _tail.clear()

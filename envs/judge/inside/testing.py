@@ -26,8 +26,8 @@ from typing import Any
 from . import pytest, wire
 from .programs import describe, execute, new_module, read_all, send
 
-REPLY = 1024 * 1024
-"""Bytes of the longest reply that is read."""
+REPLY = 1 << 16
+"""Bytes of a reply besides the value that a call returned: an exception's message, at the most."""
 #: Raised by a call, these would end a loop of the tests (`all(map(f, …))`) as if all were well.
 _ENDINGS = (StopIteration, StopAsyncIteration)
 
@@ -52,12 +52,14 @@ class Link:
 
     Args:
         descriptor: of the socket
+        limit: the most bytes of a value that a call returns
         names: the non-finite numbers that the tests expect ("nan", "inf"); any other makes the call an error, since
             comparisons such as `if abs(a - b) > tolerance` let it through
     """
 
-    def __init__(self, descriptor: int, names: frozenset[str]) -> None:
+    def __init__(self, descriptor: int, limit: int, names: frozenset[str]) -> None:
         self._descriptor = descriptor
+        self._limit = limit + REPLY
         self._names = names
         self._rest = b""
         self.lost = ""
@@ -76,7 +78,7 @@ class Link:
             return value
         if kind == "error":
             raise exception(*json.loads(text))
-        raise self._give_up("lost")
+        raise self._give_up("output" if kind == "output" else "lost")
 
     def _line(self) -> bytes:
         chunks = [self._rest]
@@ -87,7 +89,7 @@ class Link:
                 raise self._give_up("lost")
             chunks.append(chunk)
             size += len(chunk)
-            if size > REPLY:
+            if size > self._limit:
                 raise self._give_up("output")
         line, _, self._rest = b"".join(chunks).partition(b"\n")
         return line
@@ -143,9 +145,9 @@ def expected_names(source: str) -> frozenset[str]:
 
 
 def run_tests(private: int, descriptor: int) -> None:
-    """Mode `tests`: the payload is `[[entry, …], setup, [test, …], module]`; a line a test goes back."""
-    entries, setup, tests, module = json.loads(read_all(private))
-    link = Link(descriptor, expected_names("\n".join([setup, *tests])))
+    """Mode `tests`: the payload is `[[entry, …], setup, [test, …], limit, module]`; a line a test goes back."""
+    entries, setup, tests, limit, module = json.loads(read_all(private))
+    link = Link(descriptor, limit, expected_names("\n".join([setup, *tests])))
     functions = {entry: _candidate(link, number, entry) for number, entry in enumerate(entries)}
     sys.modules["pytest"] = pytest
     if module:

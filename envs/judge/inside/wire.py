@@ -10,6 +10,7 @@
 | bytes, bytearray; complex                    | `{"b": hex}`; `{"c": [real, imaginary]}`                     |
 | range, Decimal, Fraction, date, datetime, …  | `{"r": [name of the type, text]}`                            |
 | iterators and views of dicts, read to the end| `{"g": [...]}`                                               |
+| scalars and arrays of numpy                  | as what their `tolist` returns                               |
 | anything else                                | `{"x": name of its type}`, which equals nothing              |
 
 Sub-classes are reduced to the type above that they derive from, by that type's own methods: a Counter is a dict, a
@@ -22,6 +23,7 @@ from __future__ import annotations
 import functools
 import json
 import re
+import sys
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Iterator
 from itertools import accumulate
@@ -56,6 +58,10 @@ class EncodingError(ValueError):
     """A value that has no line: too long, too deep, or an iterator that fails; or a line that has no value."""
 
 
+class TooLongError(EncodingError):
+    """A value whose line would be longer than the limit."""
+
+
 class Opaque:
     """Stands for a result that is not plain data: equal to nothing but itself."""
 
@@ -77,7 +83,8 @@ def encode(value: object, limit: int = LIMIT, *, strict: bool = False) -> str:
         strict: refuse iterators and what is not plain data, instead of reading the one and marking the other.
 
     Raises:
-        EncodingError: where the line would be longer than `limit`, a value is nested deeper than `MAX_DEPTH` (or holds
+        TooLongError: where the line would be longer than `limit`.
+        EncodingError: where a value is nested deeper than `MAX_DEPTH` (or holds
             itself), an iterator fails or yields more than `MAX_ITEMS`; with `strict`, where it is not plain data.
     """
     writer = _Writer(limit, strict)
@@ -185,7 +192,7 @@ class _Writer:
     def put(self, text: str) -> None:
         self.room -= len(text)
         if self.room < 0:
-            raise EncodingError(f"longer than {self.limit} characters")
+            raise TooLongError(f"longer than {self.limit} characters")
         self.parts.append(text)
 
     def write(self, value: Any, depth: int) -> None:
@@ -197,7 +204,7 @@ class _Writer:
         elif issubclass(kind, int):
             number = int.__index__(value)
             if number.bit_length() > 4 * self.room:
-                raise EncodingError(f"longer than {self.limit} characters")
+                raise TooLongError(f"longer than {self.limit} characters")
             self.put(int.__repr__(number) if -_SMALL < number < _SMALL else f'{{"i":"{number:#x}"}}')
         elif issubclass(kind, float):
             self.put(_float(float.__float__(value)))
@@ -231,7 +238,7 @@ class _Writer:
         if issubclass(kind, (bytes, bytearray)):
             of = bytes if issubclass(kind, bytes) else bytearray
             if 2 * of.__len__(value) > self.room:
-                raise EncodingError(f"longer than {self.limit} characters")
+                raise TooLongError(f"longer than {self.limit} characters")
             self.put(f'{{"b":"{of.hex(value)}"}}')
         elif issubclass(kind, complex):
             real, imag = (complex.__dict__[part].__get__(value) for part in ("real", "imag"))
@@ -242,15 +249,21 @@ class _Writer:
             self.put('{{"r":["{}","{}"]}}'.format(*text))
         elif self.strict:
             raise EncodingError(f"a {_type_name(kind)} is not plain data")
+        elif (numpy := sys.modules.get("numpy")) is not None and issubclass(kind, (numpy.generic, numpy.ndarray)):
+            plain = value.tolist()
+            self.put_opaque(kind) if type(plain) is kind else self.write(plain, depth + 1)
         elif hasattr(kind, "__next__") or kind in (type({}.keys()), type({}.values()), type({}.items())):
             self.write_items('{"g":[', _bounded(value), "]}", depth)
         else:
-            self.put(f'{{"x":{encode_basestring_ascii(_type_name(kind)[:80])}}}')
+            self.put_opaque(kind)
+
+    def put_opaque(self, kind: type) -> None:
+        self.put(f'{{"x":{encode_basestring_ascii(_type_name(kind)[:80])}}}')
 
     def write_text(self, value: str) -> None:
         text = str.__str__(value)
         if len(text) > self.room:
-            raise EncodingError(f"longer than {self.limit} characters")
+            raise TooLongError(f"longer than {self.limit} characters")
         if not text.isascii() and _SURROGATES.search(text):  # JSON would join a pair of them into one character
             hexadecimal = text.encode("utf-8", "surrogatepass").hex()
             self.put(f'{{"u":"{hexadecimal}"}}')

@@ -5,16 +5,23 @@ its control socket, a message a request. What a child is to run never passes thr
 the request carries, and only the child reads it. So no program, input or test is in the memory that the next child
 is forked from. Messages are words with a blank in between, which costs both sides less than JSON:
 
-    -> run NUMBER MODE WALL CPU MEMORY + descriptors    fork a child that runs MODE
-    -> kill NUMBER                                      end it now; ignored when it has ended already
-    <- ready                                            once, after the start
-    <- failed WHY                                       it can't go on, for no fault of a program; it ends
-    <- done NUMBER WHY CODE CPU MAXRSS WALL             WHY: "exit" (CODE: the status), "signal" (CODE: which), "wall",
-                                                        "cpu" (a limit), "kill" (as asked)
+    -> run NUMBER MODE STEP CAP CPU MEMORY + descriptors
+                                               fork a child that runs MODE; it is killed when it has used STEP seconds
+                                               of processor time since the last mark, or CAP since its start; no mark
+                                               will give it more than CPU
+    -> mark NUMBER CAP                         its next step begins now, and it may use CAP seconds since its start
+    -> kill NUMBER                             end it now; ignored, as a mark is, when it has ended already
+    <- ready                                   once, after the start
+    <- failed WHY                              it can't go on, for no fault of a program; it ends
+    <- done NUMBER WHY CODE CPU MAXRSS WALL    WHY: "exit" (CODE: the status), "signal" (CODE: which), "cpu" (a limit),
+                                               "kill" (as asked)
+
+It knows no wall-clock limit: those are for idle programs, and the judge's process finds out which are.
 """
 
 import contextlib
 import gc
+import json
 import math
 import os
 import select
@@ -88,8 +95,8 @@ class Zygote:
                 self._wait(None)
             (kind, number, *details), descriptors = self._requests.popleft()
             if kind == "run":
-                mode, wall, cpu, memory = details
-                self._run(descriptors, number, mode, float(wall), float(cpu), int(memory))
+                mode, step, cap, cpu, memory = details
+                self._run(descriptors, number, mode, float(step), float(cap), float(cpu), int(memory))
 
     def send(self, message: str) -> None:
         """Send a message to the judge."""
@@ -98,9 +105,10 @@ class Zygote:
         except OSError:
             raise Gone from None
 
-    def _run(self, descriptors: list[int], number: str, mode: str, wall: float, cpu: float, memory: int) -> None:
-        patience = min(PATIENCE, wall)
-        confinement = sandbox.confinement(Limits(cpu + SPARE, memory))
+    def _run(
+        self, descriptors: list[int], number: str, mode: str, step: float, cap: float, cpu: float, memory: int
+    ) -> None:
+        confinement = sandbox.confinement(Limits(math.ceil(cpu + SPARE), memory))
         started = time.monotonic()
         try:
             pid = os.fork()
@@ -109,12 +117,12 @@ class Zygote:
         if pid == 0:
             self._become(mode, descriptors, confinement)
         # While the child lives, each page that is written to is copied; so for a while do nothing but wait.
-        signal.sigtimedwait(CHILDREN, patience)
+        signal.sigtimedwait(CHILDREN, PATIENCE)
         why = "exit"
         ended, status, usage = os.wait4(pid, os.WNOHANG)
         if not ended:
             try:
-                why = self._watch(number, pid, started + wall, cpu)
+                why = self._watch(number, pid, step, cap)
             except BaseException:
                 os.kill(pid, signal.SIGKILL)
                 raise
@@ -132,8 +140,9 @@ class Zygote:
         maxrss, wall = usage.ru_maxrss * 1024, time.monotonic() - started
         self.send(f"done {number} {why} {abs(code)} {spent} {maxrss} {wall}")
 
-    def _watch(self, number: str, pid: int, deadline: float, cpu: float) -> str:
+    def _watch(self, number: str, pid: int, step: float, cap: float) -> str:
         """Wait until the child is dead, killing it when it must be; why it ended."""
+        begun = 0.0  # the step, on the child's clock
         clock = ~pid << 3 | 2  # the CPU clock of a process, as clock_getcpuclockid(3) makes it
         why = "exit"
         process = os.pidfd_open(pid)
@@ -142,11 +151,16 @@ class Zygote:
             while True:
                 left: float | None = None
                 if why == "exit":
-                    left, limit = min((deadline - time.monotonic(), "wall"), (cpu - _spent(clock), "cpu"))
-                    if left <= 0:
-                        why, left = limit, None
-                    elif self._killed(number):
+                    spent = _spent(clock)
+                    orders = self._orders(number)
+                    marks = [float(order[1]) for order in orders if order[0] == "mark"]
+                    if marks:
+                        begun, cap = spent, marks[-1]
+                    left = min(begun + step, cap) - spent
+                    if ["kill"] in orders:
                         why, left = "kill", None
+                    elif left <= 0:
+                        why, left = "cpu", None
                 if left is None:
                     os.kill(pid, signal.SIGKILL)  # it has not been waited for, so the number is still its own
                 if process in self._wait(left):
@@ -155,11 +169,11 @@ class Zygote:
             self._poll.unregister(process)
             os.close(process)
 
-    def _killed(self, number: str) -> bool:
-        """Whether the child is to be killed; forgets about requests to kill others, which came too late."""
-        wanted = any(message == ["kill", number] for message, _ in self._requests)
-        self._requests = deque(request for request in self._requests if request[0][0] != "kill")
-        return wanted
+    def _orders(self, number: str) -> list[list[str]]:
+        """Requests that concern the child, without its number; forgets about those for others, which came too late."""
+        orders = [[kind, *rest] for (kind, of, *rest), _ in self._requests if kind != "run" and of == number]
+        self._requests = deque(request for request in self._requests if request[0][0] == "run")
+        return orders
 
     def _wait(self, seconds: float | None) -> list[int]:
         """Wait for anything to happen; takes in requests, and returns the descriptors that are ready."""
@@ -213,9 +227,11 @@ def _spent(clock: int) -> float:
         return 0.0
 
 
-def prepare(zygote: Zygote, layers: Layers, modules: int) -> None:
+def prepare(zygote: Zygote, layers: Layers, modules: int, installed: str) -> None:
     """All that children inherit: modules, what the interpreter sets up once, and the sandbox."""
     preload.preload(modules)
+    if installed:
+        preload.preload_installed(**json.loads(installed))
     programs.furnish()
     sandbox.confine_zygote(layers, zygote.descriptors())
     sys.argv[:] = [""]
@@ -230,14 +246,14 @@ def prepare(zygote: Zygote, layers: Layers, modules: int) -> None:
 
 def main() -> None:
     """Start from the command line: the descriptors of the control socket and the client, a digit for each layer, and
-    which modules to have (see `preload`).
+    which modules of the library to have and which others (see `preload`).
     """
     control, client = map(os.dup, map(int, sys.argv[1:3]))  # the lowest numbers that are free, whatever they were
     layers = Layers(*(digit == "1" for digit in sys.argv[3]))
     zygote = Zygote(socket.socket(fileno=control), client, layers)
     with contextlib.suppress(Gone):
         try:
-            prepare(zygote, layers, int(sys.argv[4]))
+            prepare(zygote, layers, int(sys.argv[4]), sys.argv[5])
         except Exception as error:
             zygote.send(f"failed {type(error).__name__}: {error}")
             return

@@ -1,5 +1,7 @@
 """Diagnostics: small tasks that isolate one difficulty of credit assignment each, with known returns."""
 
+from typing import Any
+
 from textmdp.envs.tasks.diagnostics.base import Diagnostic
 from textmdp.envs.tasks.diagnostics.text_delay import TextDelay
 from textmdp.envs.tasks.diagnostics.text_depth import TextDepth
@@ -28,7 +30,7 @@ __all__ = [
 ]
 
 #: The diagnostics, in the order of their names in the documentation.
-DIAGNOSTICS: tuple[type[Diagnostic], ...] = (  # type: ignore[type-arg]
+DIAGNOSTICS: tuple[type[Diagnostic[Any]], ...] = (
     TextUmbrella,
     TextMemory,
     TextDelay,

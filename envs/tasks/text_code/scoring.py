@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from textmdp.envs.core.task import Future, Reply, Score
-from textmdp.envs.judge.suites import Calls, Suite
+from textmdp.envs.judge.suites import Asserts, Calls, Suite
 from textmdp.envs.judge.verdict import Verdict
 from textmdp.envs.tasks.text_code.generator.generate import Exercise
 from textmdp.envs.tasks.text_code.problem import CodeProblem
@@ -28,6 +28,19 @@ def suites(problem: CodeProblem) -> tuple[Suite, ...]:
     if replace(joined, inputs=visible.inputs, expected=visible.expected) != visible:  # another tolerance, say
         return hidden, visible
     return (joined,)
+
+
+#: Bytes that a call may return where the tests are statements, which don't say: HumanEval+ has results of megabytes.
+STATEMENTS = 8 << 20
+
+
+def longest_expected(problem: CodeProblem) -> int:
+    """Bytes of the longest value, or output, that a test of the problem expects; `STATEMENTS` where tests don't say."""
+    longest = [
+        STATEMENTS if isinstance(suite, Asserts) else max(len(text.encode()) for text in suite.expected)
+        for suite in suites(problem)
+    ]
+    return max(longest)
 
 
 class Scoring(NamedTuple):

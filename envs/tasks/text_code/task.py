@@ -2,31 +2,34 @@
 
 from __future__ import annotations
 
-import math
 import operator
 from collections.abc import Collection, Sequence
 from os import PathLike
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from textmdp.envs.core.task import Reply, Score, Task
 from textmdp.envs.data.response_budget import response_budget
+from textmdp.envs.judge.limits import check_limits
 from textmdp.envs.judge.shared import acquire, release
 from textmdp.envs.tasks.text_code.generator.generate import DEFAULT_LEVEL, Exercise, Programs, grammar
 from textmdp.envs.tasks.text_code.generator.mutants import first_mutant
 from textmdp.envs.tasks.text_code.generator.prefix import valid_prefix
 from textmdp.envs.tasks.text_code.problem import FENCES, program_of
-from textmdp.envs.tasks.text_code.scoring import GradedReply, Scoring, suites
+from textmdp.envs.tasks.text_code.scoring import GradedReply, Scoring, longest_expected, suites
 from textmdp.envs.tokenizers import ByteTokenizer, Tokenizer
 
 if TYPE_CHECKING:
     from textmdp.envs.judge import Judge
     from textmdp.envs.judge.engine import Pending
+    from textmdp.envs.judge.outputs import Comparison
 
 CREDITS = ("fraction", "all")
-#: The default limits in seconds of wall-clock and of processor time.
+#: The default limits: seconds of idle time and of processor time.
 WALL, CPU = 3.0, 2.0
+#: The default of a judge for the bytes of a result.
+OUTPUT = 1 << 20
 
 
 class TextCode(Task[Exercise]):
@@ -46,6 +49,7 @@ class TextCode(Task[Exercise]):
 
     | difficulty | a statement | tokens of a body | budget in tokens |
     |---|---|---|---|
+    | `entry` | Add 3 to x. | 5 | 6 |
     | `one-step` | Add 3 to x. | 5 | 12 |
     | `two-step` (default) | Add 3 to x, then multiply by y. | 7–9 | 16 |
     | `three-step` | Add 3 to x, then multiply by y, then take it modulo 5. | 9–13 | 24 |
@@ -100,9 +104,16 @@ class TextCode(Task[Exercise]):
     - `grammar`: True for the grammar of the difficulty's programs (`continuations`, the action mask). It allows
       programs that compile, read no unknown name, and can be finished within the budget. It needs the compact
       tokenizer.
-    - `wall`, `cpu`: the limits for all tests of a program together, in seconds of wall-clock and of processor time.
+    - `wall`, `cpu`: the limits for all tests of a program together: seconds in which it may be idle, and seconds of
+      processor time.
+    - `test_wall`, `test_cpu`: the same for each test; None for half of the total, see
+      `textmdp.envs.judge.Judge.grade`.
     - `isolation`: the confinement of programs, see `textmdp.envs.judge.Judge`. All tasks of a process with the same
       value share one judge. The first response starts it, and closing the last of their environments closes it.
+    - `modules`: installed modules, such as `("numpy",)`, that programs may import, see `textmdp.envs.judge.Judge`.
+    - `preamble`: for data sets, code before each program, such as `textmdp.envs.judge.LEETCODE`.
+    - `compare`, `tolerance`: for data sets of programs that print, what counts as the same output, see
+      `textmdp.envs.judge.suites.stdio`.
     - `judge`: a judge of your own instead, which you close. For generated problems, programs that are plain functions
       may be graded one after the other in one process (`sharing` of `Judge.grade`); for data sets each has its own.
     - `measure_runtime`: True for the metric `runtime`.
@@ -124,27 +135,39 @@ class TextCode(Task[Exercise]):
         grammar: bool = False,
         wall: float = WALL,
         cpu: float = CPU,
+        test_wall: float | None = None,
+        test_cpu: float | None = None,
         isolation: str = "best",
+        modules: Sequence[str] = (),
+        preamble: str = "",
+        compare: Comparison = "lines",
+        tolerance: float | None = None,
         judge: Judge | None = None,
         measure_runtime: bool = False,
     ):
         if credit not in CREDITS:
             raise ValueError(f"credit={credit!r} is none of {', '.join(map(repr, CREDITS))}")
-        for name, seconds in (("wall", wall), ("cpu", cpu)):
-            if not 0 < seconds < math.inf:
-                raise ValueError(f"{name}={seconds} must be a positive number of seconds")
+        check_limits(wall, cpu, test_wall, test_cpu)
+        self._modules = (modules,) if isinstance(modules, str) else tuple(modules)
         if judge is None:
-            acquire(isolation, self)  # starts nothing yet, and refuses an unknown isolation
+            acquire(isolation, self, self._modules)  # starts nothing yet, and refuses what is unknown
         elif isolation != "best":
             raise ValueError(f"isolation={isolation!r} is for a judge that is made here; judge= has its own")
+        elif modules:
+            raise ValueError(f"modules={modules!r} is for a judge that is made here; judge= has its own")
         self._scoring = Scoring("passed" if credit == "fraction" else "solved", bool(measure_runtime))
-        self._wall, self._cpu, self._isolation, self._judge = wall, cpu, isolation, judge
+        self._isolation, self._judge = isolation, judge
+        self._limits: dict[str, Any] = {"wall": wall, "cpu": cpu}
+        self._limits |= {} if test_wall is None else {"test_wall": test_wall}
+        self._limits |= {} if test_cpu is None else {"test_cpu": test_cpu}
         self._grammar = bool(grammar)
         self._generator: Programs | None = None
         self._rows: list[tuple[Exercise, str]] = []
         if dataset is None:
             if skip_untested:
                 raise ValueError("skip_untested=True is for data sets: give dataset= too")
+            if preamble or compare != "lines" or tolerance is not None:
+                raise ValueError("preamble=, compare= and tolerance= are for data sets: give dataset= too")
             self._generator = Programs(difficulty, "train" if split is None else split, operator.index(seed))
             level = self._generator.level
             self.max_response_tokens, self.max_text_bytes = level.max_response_tokens, level.max_text_bytes
@@ -154,8 +177,13 @@ class TextCode(Task[Exercise]):
         if grammar:
             raise ValueError("grammar=True is for generated problems, which have a vocabulary; data sets have none")
         from textmdp.envs.tasks.text_code.formats.datasets import load_code_problems
+        from textmdp.envs.tasks.text_code.formats.suites import adapted
 
-        problems = load_code_problems(dataset, split, skip_untested=skip_untested)
+        confined = isolation if judge is None else judge.isolation
+        problems = load_code_problems(dataset, split, skip_untested=skip_untested, isolation=confined)
+        problems = adapted(problems, preamble, compare, tolerance)
+        if (output := 2 * max(map(longest_expected, problems))) > (OUTPUT if judge is None else judge.output):
+            self._limits["output"] = output
         self._rows = [(Exercise(problem, ""), problem.prompt) for problem in problems]
         self.num_problems = len(problems)
         self.max_text_bytes = max(len(problem.prompt.encode()) for problem in problems)
@@ -189,13 +217,13 @@ class TextCode(Task[Exercise]):
         new = [key for key in dict.fromkeys(keys) if not self._is_reference(*key)]
         pending: dict[tuple[Exercise, str], Pending] = {}
         if new:
-            judge = self._judge or acquire(self._isolation, self)
+            judge = self._judge or acquire(self._isolation, self, self._modules)
             groups = [
                 [(program_of(state.problem, response), suite) for suite in suites(state.problem)]
                 for state, response in new
             ]
             sharing = self._generator is not None  # such programs consist of a few operations and names
-            pending = dict(zip(new, judge.submit_each(groups, self._wall, self._cpu, sharing=sharing), strict=True))
+            pending = dict(zip(new, judge.submit_each(groups, **self._limits, sharing=sharing), strict=True))
         return [GradedReply(key[0], pending.get(key), self._scoring) for key in keys]
 
     def success(self, scores: Sequence[Score]) -> bool:
@@ -229,7 +257,7 @@ class TextCode(Task[Exercise]):
     def close(self) -> None:
         """Release the shared judge, which closes with its last task; a judge of your own stays open."""
         if self._judge is None:
-            release(self._isolation, self)
+            release(self._isolation, self, self._modules)
 
     def demonstrate(self, state: Exercise, rng: np.random.Generator) -> str:
         """The reference."""

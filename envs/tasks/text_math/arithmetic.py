@@ -19,11 +19,14 @@ from textmdp.envs.core.randomness import mix
 from textmdp.envs.data.counter_rng import CounterRNG, CounterStreams, Words
 from textmdp.envs.data.dataset_rows import HELD_OUT, SPLITS, held_out
 from textmdp.envs.tasks.text_math.datasets import Problem
-from textmdp.envs.tasks.text_math.expressions import Term, brackets, decimals, expressions, fractions
+from textmdp.envs.tasks.text_math.expressions import Term, brackets, decimals, expressions, fractions, modular
 from textmdp.envs.tasks.text_math.word_problems import lexicon, words
 
 #: The characters of numbers and expressions, and the two markers of a final answer.
 SYMBOLS = (*"0123456789", *"+-*/().=,", " ", "\n", "#### ", "A: ")
+
+#: The same with the sign of the remainder.
+MODULAR = (*SYMBOLS, "%")
 
 #: Splits of at most this many problems are generated completely and then looked up.
 _MAX_CACHED = 1 << 15
@@ -140,6 +143,7 @@ class Level:
         generator: the source of its problems.
         max_text_bytes: the maximum length of a question in bytes.
         max_response_tokens: the budget of a response, with room for a line of reasoning before the answer.
+        max_worked_tokens: the budget of a response with worked steps.
         vocabulary: the tokens of its questions and answers.
     """
 
@@ -147,24 +151,29 @@ class Level:
     generator: Enumerated | Sampled
     max_text_bytes: int
     max_response_tokens: int
+    max_worked_tokens: int
     vocabulary: tuple[str, ...] = SYMBOLS
 
 
 #: The difficulties, easiest first.
 LEVELS: dict[str, Level] = {
-    "one-digit": Level("3+9=", Enumerated("+-", 0, 9), 4, 16),
-    "two-digit": Level("12-45=", Enumerated("+-", 10, 99), 6, 32),
-    "three-digit": Level("702+399=", Enumerated("+-", 100, 999), 8, 32),
-    "products": Level("17*63=", Enumerated("*", 2, 99), 6, 48),
-    "brackets": Level("7*(12-45)=", Sampled(_to_solve(brackets), 20), 20, 48),
-    "decimals": Level("3.7-12.45=", Sampled(_to_solve(decimals), 12), 12, 48),
-    "fractions": Level("1/2+3/4=", Sampled(_to_solve(fractions), 16), 16, 48),
-    "expressions": Level("(12-45)/6+7*2=", Sampled(_to_solve(expressions), 32), 32, 96),
+    "entry": Level("3+1=", Enumerated("+", 0, 4), 4, 2, 48, (*"0123456789", "+", "=")),
+    "one-digit": Level("3+9=", Enumerated("+-", 0, 9), 4, 16, 96),
+    "two-digit": Level("12-45=", Enumerated("+-", 10, 99), 6, 32, 48),
+    "three-digit": Level("702+399=", Enumerated("+-", 100, 999), 8, 32, 64),
+    "modular-5": Level("(6+9+1+1+7)%10=", Sampled(_to_solve(modular(5)), 15), 15, 16, 16, MODULAR),
+    "modular-6": Level("(6+9+1+1+7+4)%10=", Sampled(_to_solve(modular(6)), 17), 17, 16, 16, MODULAR),
+    "products": Level("17*63=", Enumerated("*", 2, 99), 6, 48, 96),
+    "brackets": Level("7*(12-45)=", Sampled(_to_solve(brackets), 20), 20, 48, 256),
+    "decimals": Level("3.7-12.45=", Sampled(_to_solve(decimals), 12), 12, 48, 192),
+    "fractions": Level("1/2+3/4=", Sampled(_to_solve(fractions), 16), 16, 48, 128),
+    "expressions": Level("(12-45)/6+7*2=", Sampled(_to_solve(expressions), 32), 32, 96, 288),
     "words": Level(
         "Ann has 12 coins and gives 5 to Ben. How many coins does Ann have now? ",
         Sampled(words, 160),
         160,
         96,
+        256,
         (*SYMBOLS, "?", *lexicon()),
     ),
 }

@@ -152,3 +152,16 @@ def expressions(rng: CounterRNG) -> tuple[Term, str] | None:
     if term is None or abs(term.value.numerator) > 9_999 or term.value.denominator > 99:
         return None
     return term, write_fraction(term.value)
+
+
+def modular(count: int) -> Callable[[CounterRNG], tuple[Term, str]]:
+    """A generator of terms such as `(6+9+1+1+7)%10`, a sum of `count` digits modulo 10, with their values."""
+
+    def generate(rng: CounterRNG) -> tuple[Term, str]:
+        total = number(rng.below(10))
+        for _ in range(count - 1):
+            total = total + number(rng.below(10))
+        value = total.value % 10
+        return Term(f"({total.text})%10", value, _PRODUCT, total.parts), write_fraction(value)
+
+    return generate

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from string import Formatter
 from typing import NamedTuple
 
 from textmdp.envs.data.counter_rng import CounterRNG
@@ -78,6 +79,35 @@ def words(rng: CounterRNG) -> tuple[str, Term, str] | None:
     x, y = rng.sample(NAMES, 2)
     text = story.text.format(x=x, y=y, t=rng.choice(THINGS), h=rng.choice(HOLDERS), a=a, b=b, c=c, d=d)
     return text, term, write_fraction(term.value)
+
+
+def equation(question: str) -> str:
+    """The expression of a story's answer.
+
+    >>> equation("Ann has 12 coins and gives 5 to Ben. How many coins does Ann have now? ")
+    '12-5'
+    """
+    for pattern, answer in _FORMS:
+        if match := pattern.fullmatch(question):
+            found = match.groupdict()
+            return answer(*(number(int(found.get(name, 1))) for name in "abcd")).text
+    raise ValueError(f"{question!r} is none of the stories of textmdp.envs.tasks.text_math.word_problems")
+
+
+def _form(text: str) -> re.Pattern[str]:
+    """A regular expression for the stories of a template, with its numbers as groups."""
+    pattern, seen = "", set[str]()
+    for before, field, _, _ in Formatter().parse(text):
+        pattern += re.escape(before)
+        if field in seen:
+            pattern += f"(?P={field})"
+        elif field:
+            seen.add(field)
+            pattern += rf"(?P<{field}>\d+)" if field in "abcd" else rf"(?P<{field}>\w+)"
+    return re.compile(pattern)
+
+
+_FORMS = tuple((_form(story.text), story.answer) for story in STORIES)
 
 
 def lexicon() -> tuple[str, ...]:

@@ -8,12 +8,12 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from textmdp.envs.tasks.text_support.expert import ENTRY_SENTENCES, SENTENCES, SPARE
-from textmdp.envs.tasks.text_support.phrases import OPENINGS, PHRASES
+from textmdp.envs.tasks.text_support.phrases import OPENINGS, PERSONS, PHRASES, PLACES
 from textmdp.envs.tasks.text_support.policy import TEXT
 from textmdp.envs.tasks.text_support.scenarios import LEVELS
 from textmdp.envs.tasks.text_support.shop import CITIES, ITEMS, NAMES
 from textmdp.envs.tasks.text_support.tools import TOOLS
-from textmdp.envs.tasks.text_support.user import choose
+from textmdp.envs.tasks.text_support.user import choose, without_greeting
 
 OPENING, CUSTOMER, SYSTEM, AGENT = "customer: ", "\ncustomer: ", "\nsystem: ", "\nagent: "
 #: The texts of the system, apart from those that end a dialogue.
@@ -40,7 +40,7 @@ _ENTRY_SYSTEM_TEXTS = (
 #: The system's last text, for each rule of the policy.
 BROKEN = {"not allowed": "That is not allowed.", "not checked first": "That was not checked first."}
 _TOKEN = re.compile(r"\n(?:customer|system|agent): |customer: | ?[A-Za-z_][A-Za-z_'-]*| ?\{\w+\}| ?\d|\n|[^\w\s]")
-_VALUES = {"{name}": NAMES, "{item}": ITEMS, "{city}": CITIES}
+_VALUES = {"{name}": NAMES, "{item}": ITEMS, "{city}": CITIES, "{person}": PERSONS, "{place}": PLACES}
 _DIGITS = tuple("0123456789")
 
 
@@ -59,6 +59,7 @@ def vocabulary(level: str, policy: bool) -> tuple[str, ...]:
     ]
     for table in PHRASES.values():
         texts.extend(template for style in rules.styles for template in table.get(style, ()))
+    texts.extend([without_greeting(text) for text in texts])
     if not entry:
         # Sentences also follow others, and then begin with a blank.
         texts.extend([f" {text}" for text in texts])
@@ -128,7 +129,8 @@ def longest_message(level: str) -> Longest:
 def _bound(level: str, size: Callable[[str], int]) -> int:
     rules = LEVELS[level]
     digits = "0" * max(3, rules.digits)
-    longest = {"name": max(NAMES, key=len), "item": max(ITEMS, key=len), "city": max(CITIES, key=len)}
+    values = {"name": NAMES, "item": ITEMS, "city": CITIES, "person": PERSONS, "place": PLACES}
+    longest = {name: max(words, key=len) for name, words in values.items()}
 
     def of(tables: Iterable[dict[str, tuple[str, ...]]]) -> int:
         templates = (template for table in tables for style in rules.styles for template in table.get(style, ()))

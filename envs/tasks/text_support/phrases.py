@@ -1,7 +1,7 @@
 """The customers' words: templates by what is said and by manner.
 
-`{number}`, `{item}`, `{name}`, `{code}` and `{city}` are filled in. `[with|without]` is a choice: the first part for a
-customer who gives the order's number in the opening, the second for one who doesn't.
+`{number}`, `{item}`, `{name}`, `{code}`, `{city}`, `{person}` and `{place}` are filled in. `[with|without]` is a
+choice: the first part for a customer who gives the order's number in the opening, the second for one who doesn't.
 """
 
 from __future__ import annotations
@@ -9,6 +9,9 @@ from __future__ import annotations
 #: The manners of customers. `curt` is that of the entry level, which has a small vocabulary.
 STYLES = ("terse", "plain", "polite", "wordy", "upset")
 ENTRY_STYLE = "curt"
+#: The people and the places of a customer.
+PERSONS = ("sister", "brother", "mother", "father", "son", "daughter", "friend", "aunt")
+PLACES = ("kitchen", "office", "hall", "garden")
 
 Phrases = dict[str, dict[str, tuple[str, ...]]]
 
@@ -26,7 +29,7 @@ OPENINGS: Phrases = {
             "Good morning, I think [order {number}|my parcel] is late. Could you look, please?",
         ),
         "wordy": (
-            "I bought a {item} for my sister, and it is still not here.[ My order is {number}.|]",
+            "I bought a {item} for my {person}, and it is still not here.[ My order is {number}.|]",
             "I have looked for the parcel every day, but nothing has come.[ It is order {number}.|]",
         ),
         "upset": (
@@ -48,7 +51,7 @@ OPENINGS: Phrases = {
             "Good morning, the parcel came, thank you, but it is not the {item}.[ The order is {number}.|]",
         ),
         "wordy": (
-            "I opened the parcel with my sister, and it was not the {item} at all.[ My order is {number}.|]",
+            "I opened the parcel with my {person}, and it was not the {item} at all.[ My order is {number}.|]",
             "It is nice, but it is not mine: I bought a {item}, and you sent something else.[ Order {number}.|]",
         ),
         "upset": (
@@ -70,8 +73,8 @@ OPENINGS: Phrases = {
             "Good morning, could I send the {item} back, please?[ It is order {number}.|]",
         ),
         "wordy": (
-            "The {item} is nice, but it does not fit in my kitchen, so I want to return it.[ My order is {number}.|]",
-            "My sister has the same {item}, so I don't need mine. Can I return it?[ It is order {number}.|]",
+            "The {item} is nice, but it does not fit in my {place}, so I want to return it.[ My order is {number}.|]",
+            "My {person} has the same {item}, so I don't need mine. Can I return it?[ It is order {number}.|]",
         ),
         "upset": (
             "This {item} is not what I thought. I want my money back![ Order {number}!|]",
@@ -90,7 +93,7 @@ OPENINGS: Phrases = {
             "Good morning, I am sorry, but I would like to cancel [order {number}|the {item}].",
         ),
         "wordy": (
-            "My sister gave me the same {item} today, so please cancel mine.[ My order is {number}.|]",
+            "My {person} gave me the same {item} today, so please cancel mine.[ My order is {number}.|]",
             "I bought the {item} at night, and I should not have. Can you cancel it?[ It is order {number}.|]",
         ),
         "upset": (
@@ -109,7 +112,7 @@ OPENINGS: Phrases = {
             "Good morning, I gave you the wrong address for [order {number}|the {item}]. I am sorry.",
         ),
         "wordy": (
-            "I moved in with my sister, so the {item} should go to the new address.[ My order is {number}.|]",
+            "I moved in with my {person}, so the {item} should go to the new address.[ My order is {number}.|]",
             "I was so happy with the {item} that I gave you the old address.[ It is order {number}.|]",
         ),
         "upset": (
@@ -126,7 +129,7 @@ OPENINGS: Phrases = {
         ),
         "wordy": (
             "I tried to log in all day, and now it says that my account is locked.",
-            "I wanted to buy a {item} for my sister, but I can't log in to my account.",
+            "I wanted to buy a {item} for my {person}, but I can't log in to my account.",
         ),
         "upset": ("Your page locked me out again!", "I can't log in, and I need my account now!"),
     },
@@ -142,7 +145,7 @@ OPENINGS: Phrases = {
         ),
         "wordy": (
             "I looked at my bank page today, and it seems that I paid twice for the {item}.[ My order is {number}.|]",
-            "My sister says that I paid for the {item} twice, and she may be right.[ It is order {number}.|]",
+            "My {person} says that I paid for the {item} twice, and she may be right.[ It is order {number}.|]",
         ),
         "upset": (
             "You took my money twice for [order {number}|my {item}]!",
@@ -161,7 +164,7 @@ OPENINGS: Phrases = {
         ),
         "wordy": (
             "I used the {item} every day, and this morning it stopped working.[ My order is {number}.|]",
-            "My sister says that it is old, but I think a {item} should not break so soon.[ Order {number}.|]",
+            "My {person} says that it is old, but I think a {item} should not break so soon.[ Order {number}.|]",
         ),
         "upset": (
             "Your {item} broke! What do you do about it?[ Order {number}!|]",
@@ -231,7 +234,7 @@ PHRASES: Phrases = {
         "upset": ("How should I know that?", "I don't have it! That is your job!"),
     },
     "name": {
-        "terse": ("{name}.", "I am {name}."),
+        "terse": ("{name}.", "{name} it is."),
         "plain": ("My name is {name}.", "I am {name}."),
         "polite": ("Of course, my name is {name}.", "It is {name}, thank you."),
         "wordy": ("I am {name}, I have been here for years.", "It should be under {name}, like always."),
@@ -241,11 +244,11 @@ PHRASES: Phrases = {
         "terse": ("The {item}.", "A {item}."),
         "plain": ("It was a {item}.", "I bought a {item}."),
         "polite": ("It is about the {item}.", "It was the {item}, thank you."),
-        "wordy": ("It is the {item} that I bought for the kitchen.", "Let me see, that was the {item}."),
+        "wordy": ("It is the {item} that I bought for the {place}.", "Let me see, that was the {item}."),
         "upset": ("The {item}, of course!", "The {item}! What else?"),
     },
     "code": {
-        "terse": ("{code}.", "It is {code}."),
+        "terse": ("{code}.", "Postcode {code}."),
         "plain": ("The postcode is {code}.", "It is {code}."),
         "polite": ("Of course, it is {code}.", "My postcode is {code}, thank you."),
         "wordy": ("I think it is {code}.", "I wrote it down: the postcode is {code}."),
@@ -255,7 +258,10 @@ PHRASES: Phrases = {
         "terse": ("Refund.", "Money back."),
         "plain": ("I want my money back.", "A refund, please."),
         "polite": ("I would like a refund, please.", "If I may choose, the money back, please."),
-        "wordy": ("I don't need it any more, so I want the money back.", "My sister has one now, so a refund is fine."),
+        "wordy": (
+            "I don't need it any more, so I want the money back.",
+            "My {person} has one now, so a refund is fine.",
+        ),
         "upset": ("My money back, what else?", "I want a refund, and I want it now!"),
     },
     "want_new": {
@@ -269,21 +275,21 @@ PHRASES: Phrases = {
         "terse": ("Used it once.", "Yes, used."),
         "plain": ("I used it for a week.", "Yes, I used it."),
         "polite": ("I am afraid I used it once.", "Yes, I did use it, I am sorry."),
-        "wordy": ("Well, I used it to see if I like it.", "My sister used it for a week, and so did I."),
+        "wordy": ("Well, I used it to see if I like it.", "My {person} used it for a week, and so did I."),
         "upset": ("Of course I used it! I paid for it!", "Yes, I used it! So what?"),
     },
     "used_no": {
         "terse": ("Not used.", "No, it is new."),
         "plain": ("No, I never used it.", "It is still in the box."),
         "polite": ("No, it is as good as new.", "I never opened the box, thank you."),
-        "wordy": ("I opened the box, but I never used it.", "No, it was in the kitchen, in the box, all the time."),
+        "wordy": ("I opened the box, but I never used it.", "No, it was in the {place}, in the box, all the time."),
         "upset": ("No! It is still in the box!", "I never used it, as I said!"),
     },
     "city": {
         "terse": ("{city}.", "To {city}."),
         "plain": ("It should go to {city}.", "My new address is in {city}."),
         "polite": ("To {city}, please.", "My new address is in {city}, thank you."),
-        "wordy": ("I live in {city} now, with my sister.", "It should go to {city}, where I moved."),
+        "wordy": ("I live in {city} now, with my {person}.", "It should go to {city}, where I moved."),
         "upset": ("To {city}! Not the old one!", "{city}! Write it down this time!"),
     },
     "irrelevant": {
@@ -306,14 +312,14 @@ PHRASES: Phrases = {
         "terse": ("And I want a refund now.", "A refund is better, though."),
         "plain": ("I changed my mind: I want my money back.", "If it is lost, I want my money back now."),
         "polite": ("I have changed my mind, I would like a refund, sorry.", "A refund would be better now, please."),
-        "wordy": ("My sister found one, so I want the money back now.", "I thought about it: a refund is better."),
+        "wordy": ("My {person} found one, so I want the money back now.", "I thought about it: a refund is better."),
         "upset": ("And now I want my money back!", "I don't want a new one now! I want a refund!"),
     },
     "rather_new": {
         "terse": ("And I want a new one now.", "A new one is better, though."),
         "plain": ("I changed my mind: I want a new one.", "If it is lost, I want a new one now."),
         "polite": ("I have changed my mind, I would like a new one, sorry.", "A new one would be better now, please."),
-        "wordy": ("My sister would like one too, so I want a new one.", "I thought about it: a new one is better."),
+        "wordy": ("My {person} would like one too, so I want a new one.", "I thought about it: a new one is better."),
         "upset": ("And now I want a new one!", "I don't want a refund now! I want a new one!"),
     },
     # Reactions.
@@ -367,7 +373,7 @@ PHRASES: Phrases = {
     },
     "why": {
         "curt": ("Why?",),
-        "terse": ("Why not?", "Why?"),
+        "terse": ("Why?", "No? Why?"),
         "plain": ("Why not?", "Why is that not possible?"),
         "polite": ("May I ask why?", "Could you tell me why, please?"),
         "wordy": ("I would like to know why, if I may.", "And why is that, if it was fine before?"),
@@ -395,7 +401,7 @@ PHRASES: Phrases = {
         "terse": ("Thanks.", "Great, bye."),
         "plain": ("Thank you, that is all.", "Great, thank you."),
         "polite": ("Thank you very much for your help.", "That is very kind, thank you so much."),
-        "wordy": ("That was fast, my sister will be happy. Thanks.", "Thank you, now I can have my tea."),
+        "wordy": ("That was fast, my {person} will be happy. Thanks.", "Thank you, now I can have my tea."),
         "upset": ("At last! Thanks.", "Fine. It took you long enough."),
     },
     "refused": {
@@ -403,7 +409,7 @@ PHRASES: Phrases = {
         "plain": ("Too bad, but I understand.", "OK, thank you for the answer."),
         "polite": ("I understand. Thank you all the same.", "That is a pity, but thank you for looking."),
         "wordy": (
-            "My sister said so, and she was right. Thanks all the same.",
+            "My {person} said so, and she was right. Thanks all the same.",
             "I see, then I have to live with it. Bye.",
         ),
         "upset": ("That is bad, but fine. Bye.", "I don't like it, but I get it."),
@@ -413,7 +419,7 @@ PHRASES: Phrases = {
         "terse": ("OK, thanks.", "Good to know."),
         "plain": ("Good, thank you.", "OK, now I know. Thanks."),
         "polite": ("Thank you, that is all I need.", "Good to know, thank you very much."),
-        "wordy": ("Then I can tell my sister. Thank you.", "Good, then I don't have to think about it. Thanks."),
+        "wordy": ("Then I can tell my {person}. Thank you.", "Good, then I don't have to think about it. Thanks."),
         "upset": ("OK. You could have said so before.", "Fine, then. Bye."),
     },
     "one_more": {

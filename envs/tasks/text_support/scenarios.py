@@ -101,7 +101,7 @@ LEVELS: dict[str, Level] = {
     "easy": Level(
         ("late", "return", "cancel", "charge", "warranty"),
         ("terse", "plain"),
-        *(3, 6, 16, 25, 0),
+        *(3, 6, 20, 25, 0),
         example="I want to cancel order 417.",
     ),
     "medium": Level(KINDS, STYLES, 3, 10, 20, 35, 50, vague=15, example="My heater stopped working."),
@@ -196,7 +196,7 @@ def _issue(
         lost = level.strict and rng.below(100) < 60
         status, days = (LOST, 0) if lost else (SHIPPED, rng.between(2, 9))
     elif kind == "wrong":
-        in_stock = rng.below(2) == 0
+        in_stock = rng.below(3) > 0
     elif kind == "return" and no:
         used = rng.below(2) == 0
         days = days if used else rng.between(RETURN_DAYS + 1, 2 * MONTH - 1)

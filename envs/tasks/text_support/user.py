@@ -12,7 +12,7 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from textmdp.envs.tasks.text_support.phrases import OPENINGS, PHRASES
+from textmdp.envs.tasks.text_support.phrases import OPENINGS, PERSONS, PHRASES, PLACES
 from textmdp.envs.tasks.text_support.policy import Facts
 from textmdp.envs.tasks.text_support.scenarios import Issue, Scenario
 
@@ -142,28 +142,44 @@ class RuleUser:
 
 
 def say(scenario: Scenario, intent: str, draw: int, issue: Issue, number: int = 0) -> str:
-    """A phrase in the customer's manner."""
-    phrases = PHRASES[intent][scenario.style]
-    return phrases[draw % len(phrases)].format(
-        number=number or issue.number, item=issue.item, name=scenario.name, code=scenario.code, city=issue.city
+    """A phrase in the customer's manner; at the entry level, what has no phrase is beside the point."""
+    phrases = PHRASES[intent].get(scenario.style) or PHRASES["irrelevant"][scenario.style]
+    return _fill(phrases[draw % len(phrases)], scenario, issue, number or issue.number)
+
+
+def _fill(template: str, scenario: Scenario, issue: Issue, number: int) -> str:
+    return template.format(
+        number=number,
+        item=issue.item,
+        name=scenario.name,
+        code=scenario.code,
+        city=issue.city,
+        person=PERSONS[scenario.phrase // 8 % len(PERSONS)],
+        place=PLACES[scenario.phrase // 64 % len(PLACES)],
     )
 
 
 def _state_issue(scenario: Scenario, mind: Mind, draw: int) -> tuple[str, Mind]:
     """The message that opens an issue."""
     issue = scenario.issues[mind.issue]
-    text, told, number = _opening(scenario, issue, "vague" if issue.vague else issue.kind, draw, issue.gives_number)
+    text, told, number = _opening(
+        scenario, issue, "vague" if issue.vague else issue.kind, draw, issue.gives_number, mind.issue > 0
+    )
     return text, mind._replace(told=mind.told | told, number=number, want=issue.want)
 
 
-def _opening(scenario: Scenario, issue: Issue, kind: str, draw: int, numbered: bool) -> tuple[str, frozenset[str], int]:
-    """A statement of the problem, the facts in it, and the number in it."""
+def _opening(
+    scenario: Scenario, issue: Issue, kind: str, draw: int, numbered: bool, begun: bool
+) -> tuple[str, frozenset[str], int]:
+    """A statement of the problem, without a greeting if the dialogue has begun; the facts in it, and the number."""
     templates = OPENINGS[kind][scenario.style]
     template = choose(templates[draw % len(templates)], numbered)
+    if begun:
+        template = without_greeting(template)
     number = (issue.misread or issue.number) if "{number}" in template else 0
     told = {"kind"} if kind != "vague" else set()
     told |= {fact for fact in ("number", "item") if f"{{{fact}}}" in template}
-    text = template.format(number=number, item=issue.item)
+    text = _fill(template, scenario, issue, number)
     if issue.rather and kind != "vague":  # who changes their mind says what they want before they are asked
         told.add("want")
         text = f"{text} {say(scenario, f'want_{issue.want}', draw, issue)}"
@@ -179,6 +195,17 @@ def choose(template: str, numbered: bool) -> str:
     """
     pieces = template.replace("]", "[").split("[")
     return "".join(p.split("|")[not numbered] if "|" in p else p for p in pieces)
+
+
+@lru_cache(maxsize=1024)
+def without_greeting(template: str) -> str:
+    """A template without a greeting at its beginning.
+
+    >>> without_greeting("Hello, I can't log in.")
+    "I can't log in."
+    """
+    rest = template.removeprefix("Hello, ").removeprefix("Good morning, ")
+    return rest[0].upper() + rest[1:]
 
 
 def _settled(scenario: Scenario, mind: Mind, turn: Turn, draw: int) -> Answer:
@@ -218,7 +245,7 @@ def _tell(scenario: Scenario, mind: Mind, turn: Turn, asked: Sequence[str], draw
     told, number, want = set(mind.told), mind.number, mind.want
     for fact in asked:
         if fact == "kind":
-            text, more, _ = _opening(scenario, issue, issue.kind, draw, False)
+            text, more, _ = _opening(scenario, issue, issue.kind, draw, False, True)
             told |= more
         elif fact == "number" and issue.kind != "login":
             if not issue.knows_number:

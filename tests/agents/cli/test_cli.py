@@ -71,7 +71,7 @@ def test_envs_prints_a_page(capsys, name):
 
 
 def test_difficulties_are_read_from_the_page():
-    assert difficulties(TextMath)[:3] == ["one-digit", "two-digit (default)", "three-digit"]
+    assert difficulties(TextMath)[:4] == ["entry", "one-digit", "two-digit (default)", "three-digit"]
 
 
 def test_check_ticks_every_check(capsys):
@@ -423,7 +423,7 @@ def test_ids_are_found_by_any_of_their_names():
     ("words", "message"),
     [
         ("play TextMath-v0 --set dificulty=3", "unexpected argument 'dificulty'; did you mean 'difficulty'?"),
-        ("play TextMath-v0 --set difficulty=hard", "difficulty='hard' is none of 'one-digit'"),
+        ("play TextMath-v0 --set difficulty=hard", "difficulty='hard' is none of 'entry', 'one-digit'"),
         ("play TextMath-v0 --set action=tokens", "leave 'action' out"),
         ("play TextGuess-v0 --problem 99", "in 0..14"),
         *(
@@ -450,7 +450,10 @@ def test_ids_are_found_by_any_of_their_names():
             "evaluate random TextGuess-v0 --samples 4 --k 1 8",
             "--k 8 is more than --samples 4: draw --samples 8 or more",
         ),
-        ("evaluate expert TextMath-v0 --difficulties two-digit hard", "difficulty='hard' is none of 'one-digit'"),
+        (
+            "evaluate expert TextMath-v0 --difficulties two-digit hard",
+            "difficulty='hard' is none of 'entry', 'one-digit'",
+        ),
         ("evaluate expert TextMath-v0 --difficulties words --set difficulty=words", "leave one out"),
         ("evaluate /no/where", "no agent or run '/no/where': give random, expert, or a folder"),
         ("train TextMath-v0 --group-size 7", "group_size=7 must divide episodes=512"),
@@ -586,6 +589,19 @@ def test_nothing_heavy_is_loaded_without_a_model(words):
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
+
+
+def test_audit_prints_a_verdict_and_the_figures(capsys):
+    code, out, _ = run(capsys, "audit", "rloo")
+    assert code == 0
+    assert out.startswith("rloo: unbiased. It discounts by tokens.")
+    assert "TextUmbrella" in out
+    code, out, _ = run(capsys, "audit", "textmdp.agents.credit.known_faults:by_length", "--json")
+    assert code == 1
+    found = json.loads(out)
+    assert found["biased"]
+    assert found["faults"][0].startswith("weights tokens by 1/|o|")
+    assert "has no function 'rlo'" in refused(capsys, "audit", "textmdp.agents.credit.known_faults:rlo")
 
 
 def test_output_may_be_cut_short_by_a_pipe():

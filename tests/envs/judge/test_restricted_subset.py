@@ -11,7 +11,7 @@ from datetime import date
 import pytest
 
 from textmdp.envs.judge import Judge, asserts, calls, engine
-from textmdp.envs.judge.grading import Request, grading
+from textmdp.envs.judge.grading import Request, Sizes, grading
 from textmdp.envs.judge.inside import restricted_subset as subset_module
 from textmdp.envs.judge.inside.programs import compiled
 from textmdp.envs.judge.inside.restricted_subset import is_restricted
@@ -136,7 +136,7 @@ def judge(monkeypatch):
     """A judge of one worker, which notes how many programs it took at a time."""
     taken = []
     grading = engine.grading
-    monkeypatch.setattr(engine, "grading", lambda requests, memory: taken.append(requests) or grading(requests, memory))
+    monkeypatch.setattr(engine, "grading", lambda requests, sizes: taken.append(requests) or grading(requests, sizes))
     with Judge(1) as judge:
         judge.taken = taken
         yield judge
@@ -236,7 +236,7 @@ except NameError as error:
     )
     def test_what_may_be_due_to_the_child_is_no_verdict(self, claimed, final):
         requests = [Request(program, SQUARES, 1.0, 1.0, True) for program in RIGHTS[:2]]
-        steps = grading(requests, 1 << 30)
+        steps = grading(requests, Sizes(1 << 30, 1 << 20))
         assert len(next(steps)) == 1
         claims = f"{claimed}\nend 0.1 0.1\nok 9\nok 16\nend 0.1 0.1\n".encode()
         with pytest.raises(StopIteration) as stop:

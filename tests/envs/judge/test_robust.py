@@ -244,6 +244,88 @@ class TestDeath:
         assert is_well(best)
 
 
+def child_of(judge):
+    """The process of the program that a judge is at work on, once it is there."""
+
+    running(judge)  # before, a zygote has children to try things
+
+    def found():
+        return [pid for zygote in zygotes(judge) for pid in family(zygote)[1 + judge._engine._layers.namespaces :]]
+
+    assert eventually(found)
+    return found()[0]
+
+
+class TestLoad:
+    """Processor time decides, whatever else the machine does; the wall limit is for programs that are idle."""
+
+    BUSY = "import time\ndef f(x):\n    end = time.process_time() + 0.2\n    while time.process_time() < end: pass\n"
+
+    @pytest.mark.parametrize("suite", [SQUARES, asserts("f", ["assert f(3) == 9"] * 2)], ids=["calls", "asserts"])
+    def test_a_busy_machine(self, suite):
+        """Four processes compete for the one processor that the judge has."""
+        before = os.sched_getaffinity(0)
+        os.sched_setaffinity(0, {min(before)})
+        rivals = []
+        try:
+            with Judge(1) as judge:
+                assert is_well(judge)
+                rivals += [subprocess.Popen([sys.executable, "-S", "-c", "while True: pass"]) for _ in range(4)]
+                [verdict] = judge.grade([(f"{self.BUSY}    return x * x", suite)], wall=0.4, cpu=20.0)
+                assert verdict.score == 1.0
+                assert verdict.wall > 0.4  # as it would not have been in time
+                [verdict] = judge.grade([(f"{self.BUSY}    time.sleep(1000)", suite)], wall=0.4, cpu=20.0)
+                assert {test.reason for test in verdict.tests} == {"timeout"}
+        finally:
+            os.sched_setaffinity(0, before)
+            for rival in rivals:
+                rival.kill()
+                rival.wait()
+
+    def test_a_stopped_program(self, judge):
+        pending = judge.submit([(f"{self.BUSY}    return x * x", SQUARES)], wall=0.5, cpu=20.0)
+        pid = child_of(judge)
+        os.kill(pid, signal.SIGSTOP)
+        [worker] = [worker for worker in judge._engine._workers if worker.jobs]
+        assert eventually(lambda: worker._clock.stopped > 1.0)
+        os.kill(pid, signal.SIGCONT)
+        assert pending.result()[0].score == 1.0
+
+    def test_a_stopped_machine(self):
+        """All is stopped, the judge's own process too, as a container may be, for longer than the limit."""
+        process = script(
+            f"""
+            with Judge(1) as judge:
+                judge.grade([(RIGHT, SQUARES)])
+                slow = judge.submit([({self.BUSY + "    return x * x"!r}, SQUARES)], wall=0.5, cpu=20.0)
+                while not (judge._engine._workers[0]._runs and judge._engine._workers[0]._listening): pass
+                print(*pids(judge), flush=True)
+                [verdict] = slow.result()
+                print(verdict.score)
+            """
+        )
+        pids = [int(word) for word in process.stdout.readline().split()]
+        everything = [process.pid, *(member for pid in pids for member in family(pid))]
+        for pid in everything:
+            os.kill(pid, signal.SIGSTOP)
+        stopped = time.monotonic()
+        assert eventually(lambda: time.monotonic() > stopped + 1.0)
+        for pid in everything:
+            os.kill(pid, signal.SIGCONT)
+        assert process.communicate(timeout=60) == ("1.0\n", "")
+
+    def test_a_program_killed_from_outside_once(self, judge):
+        pending = judge.submit([(f"{self.BUSY}    return x * x", SQUARES)], **PATIENT)
+        os.kill(child_of(judge), signal.SIGKILL)
+        assert pending.result()[0].score == 1.0
+
+    def test_without_the_kernels_count_idle_time_is_wall_clock_time(self, best, monkeypatch):
+        monkeypatch.setattr("textmdp.envs.judge.idleness._descendant", lambda *_: None)
+        program = "import time\ndef f(x):\n    if x == 3: time.sleep(1000)\n    return x * x"
+        [verdict] = best.grade([(program, SQUARES)], wall=0.5)
+        assert [test.reason for test in verdict.tests] == ["timeout", "passed"]
+
+
 class TestNothingIsLeft:
     def test_a_thousand_gradings(self, best):
         programs = [

@@ -6,6 +6,7 @@ The format of a row is told by its fields:
 |---|---|---|---|
 | HumanEval, HumanEval+ | `prompt`, `entry_point`, `test` | what the prompt calls | the other tests of `check` |
 | MBPP (full, sanitized), MBPP+ | `test_list` | the first assert | the other asserts; MBPP+: `test` |
+| EvalPlus's own files | `base_input`, `plus_input` | what the prompt calls | the other inputs |
 | APPS | `question`, `input_output` | cases that the question quotes | the other cases |
 
 Where every test is shown, all of them are hidden tests too. Prompts:
@@ -15,6 +16,11 @@ Where every test is shown, all of them are hidden tests too. Prompts:
   one value, which a constant would earn. A response is a whole program.
 - APPS's is the question, its starter code, and where input comes from, in the words of its authors. A response is a
   whole program, or continues the starter code.
+
+EvalPlus's own files (HumanEvalPlus.jsonl, MbppPlus.jsonl) hold inputs and no results: the canonical solutions compute
+them in the judge's sandbox. That, and reading hundreds of thousands of tests, takes from seconds to a minute, which is
+said on stderr; the problems are then kept on disk, see `textmdp.envs.tasks.text_code.formats.cache`, and the next time
+are read from there. So are those of any data set that took more than a second.
 
 Every canonical solution passes: 164 of HumanEval, 974 of MBPP, 427 of its sanitized part. `return None` earns nothing
 anywhere: a test that it passes asks for another one too. What the official graders do and this does in another way:
@@ -40,8 +46,11 @@ from os import PathLike
 
 from textmdp.envs.data.dataset_rows import DataError, Row, held_out, load_rows, names_of
 from textmdp.envs.tasks.text_code.formats.apps import apps
+from textmdp.envs.tasks.text_code.formats.cache import ProblemCache
+from textmdp.envs.tasks.text_code.formats.evalplus import Run, evalplus
 from textmdp.envs.tasks.text_code.formats.fields import Fields
 from textmdp.envs.tasks.text_code.formats.humaneval_mbpp import humaneval, mbpp
+from textmdp.envs.tasks.text_code.formats.solutions import Solutions
 from textmdp.envs.tasks.text_code.problem import CodeProblem
 
 #: MBPP's own test split, by task id; 1 to 10 are its examples for prompts, the others its training set.
@@ -49,7 +58,7 @@ MBPP_TEST = range(11, 511)
 
 
 def load_code_problems(
-    dataset: str | PathLike[str], split: str | None = None, *, skip_untested: bool = False
+    dataset: str | PathLike[str], split: str | None = None, *, skip_untested: bool = False, isolation: str = "best"
 ) -> list[CodeProblem]:
     """Read a data set of programming problems, in its order.
 
@@ -60,6 +69,7 @@ def load_code_problems(
             by its task ids (11 to 510 are "test"), other files by the content of their prompts (one in five).
         skip_untested: leave out rows of APPS that hold no test (550 of the 5,000 for training), which are errors
             otherwise.
+        isolation: the isolation of the judge that runs canonical solutions where a data set holds no results.
 
     Raises:
         DataError: a row cannot be read; the message names the file, the line and the field.
@@ -67,7 +77,7 @@ def load_code_problems(
     """
 
     def read(place: str, row: Row) -> tuple[CodeProblem, bool] | None:
-        problem = _problem(place, row)
+        problem = cache.problem(row, lambda: _problem(place, row, solutions.run))
         if problem is None:
             if skip_untested:
                 return None
@@ -78,29 +88,26 @@ def load_code_problems(
         in_test = number in MBPP_TEST if "test_list" in row and isinstance(number, int) else held_out(problem.prompt)
         return problem, in_test
 
-    found = load_rows(dataset, split, read, lambda item: item is not None and item[1])
+    with ProblemCache(dataset) as cache, Solutions(isolation) as solutions:
+        found = load_rows(dataset, split, read, lambda item: item is not None and item[1])
     problems = [item[0] for item in found if item is not None]
     if not problems:
         raise ValueError(f"dataset={str(dataset)!r}: no row holds a test")
     return problems
 
 
-def _problem(place: str, row: Row) -> CodeProblem | None:
+def _problem(place: str, row: Row, run: Run) -> CodeProblem | None:
     """One row as a problem; None where it holds no test."""
     formats: list[tuple[set[str], Callable[[Fields], CodeProblem | None]]] = [
+        ({"prompt", "entry_point", "base_input"}, lambda fields: evalplus(fields, run)),
         ({"prompt", "entry_point", "test"}, humaneval),
         ({"test_list"}, mbpp),
         ({"question", "input_output"}, apps),
     ]
-    if "plus_input" in row:
-        raise DataError(
-            f"{place}, field 'plus_input': EvalPlus's own files hold inputs without results: "
-            "use evalplus/humanevalplus or evalplus/mbppplus of the hub, or files with their fields"
-        )
     for names, reader in formats:
         if names <= row.keys():
             return reader(Fields(place, row))
     raise DataError(
-        f"{place}: the fields are not those of HumanEval ('prompt', 'entry_point', 'test'), MBPP ('test_list') "
-        f"or APPS ('question', 'input_output') but {names_of(row)}"
+        f"{place}: the fields are not those of HumanEval ('prompt', 'entry_point', 'test'), MBPP ('test_list'), "
+        f"EvalPlus ('prompt', 'entry_point', 'base_input') or APPS ('question', 'input_output') but {names_of(row)}"
     )

@@ -36,7 +36,7 @@ def humaneval(fields: Fields) -> CodeProblem:
     """
     prompt, entry, source = (fields.text(name) for name in ("prompt", "entry_point", "test"))
     try:
-        before, docstring = _of_prompt(prompt, entry)
+        before, docstring = of_prompt(prompt, entry)
     except ValueError as error:
         raise fields.error("prompt", error) from error
     examples = example_tests(docstring, entry)
@@ -58,7 +58,7 @@ def humaneval(fields: Fields) -> CodeProblem:
         raise fields.error("test", error) from error
 
 
-def _of_prompt(prompt: str, entry: str) -> tuple[str, str]:
+def of_prompt(prompt: str, entry: str) -> tuple[str, str]:
     """What stands in front of the function in a prompt, and its docstring.
 
     Raises:

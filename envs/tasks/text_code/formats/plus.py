@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import ast
 import itertools
+import re
 from collections.abc import Sequence
 from typing import Any
 
 from textmdp.envs.tasks.text_code.formats.conversion import CodeTest, call_test, constant, parse, rename, set_up
 
-# What EvalPlus compares with, but for the few problems with comparisons of their own.
-_USUAL = """def assertion(out, exp, atol):
+#: The comparison of EvalPlus, but for the few problems with comparisons of their own.
+USUAL = """def assertion(out, exp, atol):
     exact_match = out == exp
     if atol == 0 and is_floats(exp):
         atol = 1e-06
@@ -45,6 +46,9 @@ _NUMPY = """class np:
 _MISTAKEN, _MEANT = "_poly(*candidate(*inp), inp)", "abs(_poly(*inp, candidate(*inp)))"
 
 
+_NON_FINITE = re.compile(r"\b(?:inf|nan)\b")
+
+
 def plus_tests(
     source: str, entry: str, examples: Sequence[CodeTest] = (), preamble: str = ""
 ) -> tuple[list[CodeTest], str] | None:
@@ -71,6 +75,28 @@ def plus_tests(
         and not isinstance(node, ast.Expr) and not (isinstance(node, ast.Import) and node.names[0].name == "numpy")
     ]  # fmt: skip
     statement = ast.unparse(rename(loop.body[0], {"candidate": entry}))
+    return made_tests(entry, inputs, results, statement, helpers, examples, preamble)
+
+
+def made_tests(
+    entry: str,
+    inputs: Sequence[Sequence[Any]],
+    results: Sequence[Any] | None,
+    statement: str,
+    helpers: Sequence[ast.stmt],
+    examples: Sequence[CodeTest] = (),
+    preamble: str = "",
+) -> tuple[list[CodeTest], str]:
+    """A test for each of the inputs, and a set-up for them and for examples.
+
+    Args:
+        entry: the name of the function under test.
+        inputs: for each test, the arguments.
+        results: for each test, what the function must return; None where the statement needs none.
+        statement: the code of a test, for the arguments `inp` and the result `exp`.
+        helpers: the code that it needs.
+        examples, preamble: as in `plus_tests`.
+    """
     if results is not None and _exact(statement, entry, helpers, results):
         tests = [call_test(entry, tuple(i), {}, r) for i, r in zip(inputs, results, strict=True)]
         return tests, set_up((), examples, preamble)
@@ -79,7 +105,10 @@ def plus_tests(
         values = f"inp = {given!r}\n" if results is None else f"inp, exp = ({given!r}, {result!r})\n"
         tests.append(CodeTest(values + statement, repr((tuple(given), {}))))
     around = [*parse(_NUMPY).body, *helpers]
-    return tests, set_up(around, [CodeTest(statement, ""), *examples], preamble)
+    statements = [CodeTest(statement, ""), *examples]
+    if any(_NON_FINITE.search(test.source) for test in tests):
+        statements.append(CodeTest("(inf, nan)", ""))  # as they are written by `repr`
+    return tests, set_up(around, statements, preamble)
 
 
 def _list_of(body: Sequence[ast.stmt], name: str) -> list[Any] | None:
@@ -106,7 +135,7 @@ def _bound(node: ast.stmt) -> str:
 
 def _exact(statement: str, entry: str, helpers: Sequence[ast.stmt], results: Sequence[Any]) -> bool:
     """Whether equality alone decides."""
-    usual = any(ast.dump(node) == ast.dump(parse(_USUAL).body[0]) for node in helpers)
+    usual = any(ast.dump(node) == ast.dump(parse(USUAL).body[0]) for node in helpers)
     return usual and statement == f"assertion({entry}(*inp), exp, 0)" and not any(map(_has_floats, results))
 
 

@@ -5,9 +5,13 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
-from textmdp.envs.judge import Suite, asserts, calls
+from textmdp.envs.judge import Suite, asserts, calls, stdio
+from textmdp.envs.judge.outputs import Comparison
+from textmdp.envs.judge.suites import Stdio, check_preamble
 from textmdp.envs.tasks.text_code.formats.conversion import CodeTest, arguments_of, parse
+from textmdp.envs.tasks.text_code.problem import CodeProblem
 
 
 def shown_calls(text: str, entry: str) -> set[str]:
@@ -71,6 +75,33 @@ def without_gifts(tests: Sequence[CodeTest], entry: str) -> list[CodeTest]:
     return [
         CodeTest(f"{earned.source}\n{test.source}", test.called) if is_gift else test
         for test, is_gift in zip(tests, gifts, strict=True)
+    ]
+
+
+def adapted(
+    problems: Sequence[CodeProblem], preamble: str, compare: Comparison, tolerance: float | None
+) -> list[CodeProblem]:
+    """The problems with a preamble, and with another comparison of what programs print; see `judge.suites.stdio`.
+
+    Raises:
+        ValueError: the judge refuses one of these, or no program prints anything that could be compared.
+    """
+    check_preamble(preamble)
+    options = stdio("", "", compare=compare, tolerance=tolerance)
+    if options != stdio("", "") and not any(isinstance(problem.hidden, Stdio) for problem in problems):
+        raise ValueError(
+            f"compare={compare!r} and tolerance={tolerance!r} are for programs that read standard input; "
+            "this data set has none"
+        )
+
+    def changed(suite: Suite) -> Suite:
+        if isinstance(suite, Stdio):
+            suite = replace(suite, compare=options.compare, tolerance=options.tolerance)
+        return replace(suite, preamble=preamble)
+
+    return [
+        problem._replace(visible=problem.visible and changed(problem.visible), hidden=changed(problem.hidden))
+        for problem in problems
     ]
 
 

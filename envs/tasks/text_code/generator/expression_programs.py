@@ -34,11 +34,26 @@ STEP_WORDS = (
     *("Add ", " to ", "Subtract ", " from ", "Multiply ", " by ", "Divide ", ", rounding down", "Take ", " modulo "),
     *(", then ", "add ", "subtract ", "subtract it from ", "multiply by ", "divide by ", "take it modulo ", "."),
 )
+OPERATION_WORDS = ("Add ", " to ", "Subtract ", " from ", "Multiply ", " by ", ".")
 TEXT_WORDS = (
     *("Take s", ", then ", "append t", "put t in front", "reverse it", "make it upper case", "."),
     *("drop its first character", "drop its last character", "keep its first ", " characters"),
     *("repeat it ", " times", "count its characters"),
 )
+
+
+def operations(rng: CounterRNG) -> ProgramSpec:
+    """A specification of one operation on x and a small number, such as `Subtract 3 from x.`: 16 functions in all."""
+    x, number = name("x"), constant(rng.between(2, 5))
+    value, text = rng.choice(
+        (
+            (infix("+", x, number), f"Add {number.code} to x."),
+            (infix("-", x, number, swapped=True), f"Subtract {number.code} from x."),
+            (infix("-", number, x, swapped=True), f"Subtract x from {number.code}."),
+            (infix("*", x, number), f"Multiply x by {number.code}."),
+        )
+    )
+    return returning(("x",), text, value, _edges(_LARGE, 1))
 
 
 def arithmetic(rng: CounterRNG, steps: int) -> ProgramSpec | None:

@@ -16,7 +16,14 @@ from textmdp.envs.data.counter_rng import CounterRNG, CounterStreams
 from textmdp.envs.data.dataset_rows import SPLITS, held_out
 from textmdp.envs.judge import calls
 from textmdp.envs.judge.suites import Calls
-from textmdp.envs.tasks.text_code.generator.expression_programs import STEP_WORDS, TEXT_WORDS, arithmetic, texts
+from textmdp.envs.tasks.text_code.generator.expression_programs import (
+    OPERATION_WORDS,
+    STEP_WORDS,
+    TEXT_WORDS,
+    arithmetic,
+    operations,
+    texts,
+)
 from textmdp.envs.tasks.text_code.generator.grammar import COMPARED, DIGITS, ENDINGS, INDENT, LINES, ProgramGrammar
 from textmdp.envs.tasks.text_code.generator.program_spec import ProgramSpec
 from textmdp.envs.tasks.text_code.generator.statement_programs import (
@@ -114,6 +121,17 @@ _LISTING = (".append(", "[]", "[", "]", "[::-1]", "[1:]", "[:-1]", "sorted(", "s
 
 #: The difficulties, easiest first.
 LEVELS: dict[str, Level] = {
+    "entry": Level(
+        example="Add 3 to x.",
+        compose=operations,
+        arguments=_ANY,
+        shown=_SMALL,
+        examples=1,
+        max_text_bytes=80,
+        max_response_tokens=6,
+        words=OPERATION_WORDS,
+        lexemes=("x", " + ", " - ", " * "),
+    ),
     "one-step": Level(
         example="Add 3 to x.",
         compose=partial(arithmetic, steps=1),

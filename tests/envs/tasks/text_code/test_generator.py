@@ -122,7 +122,7 @@ def test_problems_are_functions_of_their_index(difficulty):
     found = supply.exercises(MANY[:50])
     assert found == [supply.exercises([index])[0] for index in MANY[:50].tolist()]
     assert found != Programs(difficulty, "train", 3).exercises(MANY[:50])
-    assert len({exercise.problem.prompt for exercise in found}) > 20
+    assert len({exercise.problem.prompt for exercise in found}) > (8 if difficulty == "entry" else 20)
 
 
 @pytest.mark.parametrize("index", [-1, 1 << 62])
@@ -173,7 +173,7 @@ def test_hidden_tests_catch_slips_of_the_pen(difficulty):
                 caught += 1
             elif any(result(g, arguments) != wanted for arguments, wanted in beyond):
                 missed.append(mutant)
-    assert caught > 200
+    assert caught > (50 if difficulty == "entry" else 200)
     assert caught / (caught + len(missed)) >= 0.99, missed
 
 

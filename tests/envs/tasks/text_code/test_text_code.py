@@ -221,7 +221,7 @@ def test_closing_the_shared_judge_while_grading_raises():
     task = TextCode(wall=30.0, cpu=30.0)
     state, _ = task.problem(0)
     (pending,) = task.submit([state], ["    while True: pass"], [RNG])
-    for other in list(_shared["best"][1]):
+    for other in list(_shared["best", ()][1]):
         release("best", other)
     with pytest.raises(RuntimeError, match="closed before this was graded"):
         pending.result()
@@ -365,14 +365,19 @@ def test_budgets_come_from_the_level():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"difficulty": "hard"}, "difficulty='hard' is none of 'one-step', 'two-step'"),
+        ({"difficulty": "hard"}, "difficulty='hard' is none of 'entry', 'one-step'"),
         ({"split": "dev"}, "split='dev' is none of 'train', 'test', 'all'"),
         ({"credit": "some"}, "credit='some' is none of 'fraction', 'all'"),
         ({"wall": 0}, "wall=0 must be a positive number of seconds"),
         ({"cpu": float("inf")}, "cpu=inf must be"),
         ({"isolation": "none"}, "isolation"),
         ({"isolation": "A", "judge": Ledger()}, "judge= has its own"),
+        ({"modules": ["numpy"], "judge": Ledger()}, "judge= has its own"),
+        ({"modules": ["json"]}, "of the standard library"),
+        ({"preamble": "import math"}, "are for data sets: give dataset= too"),
+        ({"tolerance": 0.1}, "are for data sets: give dataset= too"),
         ({"skip_untested": True}, "give dataset= too"),
+        ({"cpu": 1.0, "test_cpu": 2.0}, "test_cpu=2.0 must be positive seconds, at most those of all tests"),
         ({"difficulty": "loops", "dataset": "a.jsonl"}, "with dataset= leave it out"),
         ({"grammar": True, "dataset": "a.jsonl"}, "data sets have none"),
     ],
@@ -428,6 +433,48 @@ def test_data_sets_are_graded_by_their_own_tests(rows):
     assert task.continuations(states[0], "") is None
     assert 0 < task.potential(states[0], "    return 2 *") < 1
     assert len((states[0].problem.stub + states[0].problem.solution).encode()) < task.max_response_tokens
+
+
+def test_options_of_the_judge_reach_the_programs_of_a_data_set(tmp_path, rows):
+    cases = {"inputs": ["1 3\n", "2 3\n", "5 3\n"], "outputs": ["0.333\n", "0.667\n", "1.667\n"]}
+    row = {"question": "Divide.", "input_output": json.dumps(cases), "solutions": "[]", "starter_code": ""}
+    path = tmp_path / "apps.jsonl"
+    path.write_text(json.dumps(row))
+    program = "import numpy\nx, y = numpy.array(input().split(), dtype=float)\nprint(f'{x / y:.6f} ')"
+    options = [{}, {"tolerance": 1e-3}, {"modules": ["numpy"]}, {"modules": ["numpy"], "tolerance": 1e-3}]
+    found = []
+    for chosen in options:
+        task = TextCode(dataset=path, wall=30.0, cpu=20.0, **chosen)
+        found.append(scores(task, [(task.problem(0)[0], program)]))
+        task.close()
+    assert found == [[0.0], [0.0], [0.0], [1.0]]
+    task = TextCode(dataset=rows, preamble="HALF = 0.5")
+    assert scores(task, [(task.problem(0)[0], "    return int(x / HALF)\n")]) == [1.0]
+    with pytest.raises(ValueError, match="this data set has none"):
+        TextCode(dataset=rows, compare="tokens")
+    with pytest.raises(ValueError, match="compare must be a function or one of"):
+        TextCode(dataset=path, compare="words")
+
+
+def test_long_results_of_data_sets(tmp_path):
+    """HumanEval+ has results of more than a judge's default of 1 MiB, in calls and in statements."""
+    size = 3 << 20
+    calls_row = {
+        "task_id": "T/0",
+        "prompt": 'def repeat(n):\n    """Repeat x."""\n',
+        "entry_point": "repeat",
+        "canonical_solution": "    return 'x' * n\n",
+        "test": f"def check(candidate):\n    assert candidate({size}) == '{'x' * size}'\n",
+    }
+    statement = f"def check(candidate):\n    for n in (2, {size}):\n        assert candidate(n) == 'x' * n\n"
+    for row in (calls_row, {**calls_row, "test": statement}):
+        path = tmp_path / "long.jsonl"
+        path.write_text(json.dumps(row) + "\n", "utf-8")
+        task = TextCode(dataset=path)
+        state, _ = task.problem(0)
+        assert scores(task, [(state, task.demonstrate(state, RNG)), (state, "    return 'y' * n\n")]) == [1.0, 0.0]
+        with Judge(1) as own:
+            assert TextCode(dataset=path, judge=own).reply(state, task.demonstrate(state, RNG), RNG).score.total == 1.0
 
 
 def test_a_mistake_of_a_data_set_is_another_program(rows):

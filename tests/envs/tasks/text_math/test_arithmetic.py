@@ -71,8 +71,7 @@ def value_of(text: str) -> Fraction:
                 return left - right
             if isinstance(node.op, ast.Mult):
                 return left * right
-            assert isinstance(node.op, ast.Div)
-            return left / right
+            return left / right if isinstance(node.op, ast.Div) else left % right
         assert isinstance(node, ast.Constant)
         return Fraction(ast.get_source_segment(text, node) or "")  # as written: a float would round
 
@@ -148,6 +147,8 @@ def test_every_question_and_answer_can_be_said(name):
         # The end of the turn takes one token of the budget.
         assert len(tokens_of(problem.answer, level.vocabulary)) < level.max_response_tokens
         assert len(problem.question.encode()) <= level.max_text_bytes
+        if name == "entry":  # no room for thoughts
+            continue
         for thought in (f"#### {problem.answer}", f"{problem.question}\nA: {problem.answer}"):
             tokens_of(thought, level.vocabulary)
 
@@ -170,7 +171,7 @@ def test_flat_levels_reach_their_bound_exactly():
 def test_train_and_test_share_no_problem(name):
     def content(question: str) -> object:
         if name != "words":
-            return content_of(question.removesuffix("="))
+            return content_of(question.removesuffix("=").removesuffix("%10"))
         # Other people and other things make no other problem.
         [story] = [i for i, (pattern, _) in enumerate(STORIES) if re.fullmatch(pattern, question)]
         return story, tuple(re.findall(r"\d+", question))
@@ -178,7 +179,7 @@ def test_train_and_test_share_no_problem(name):
     # Different seeds too: what is held out does not depend on the seed.
     train = {p.question for p in Arithmetic(name, "train", seed=0).problems(MANY)}
     test = {p.question for p in Arithmetic(name, "test", seed=1).problems(MANY[:5000])}
-    assert len(train) >= len(test) > 20
+    assert len(train) >= len(test) > (2 if name == "entry" else 20)
     assert not set(map(content, train)) & set(map(content, test))
 
 
@@ -239,6 +240,8 @@ PINNED = [
     ["3.9-8.04=", "6.52*7="],
     ["(6-8)*(53+9)=", "7-(7+9)+6*4+22="],
     ["9/8*2/5=", "5/6-1/6="],
+    ["(4+0+6+6+9)%10=", "(8+1+9+9+4)%10="],
+    ["(4+7+9+5+8+1)%10=", "(1+3+0+9+9+0)%10="],
     ["3+9=", "2+5="],
     ["17*32=", "26*55="],
     ["249+581=", "437+232="],
@@ -261,7 +264,7 @@ def test_no_problems():
 
 
 def test_names_are_checked():
-    with pytest.raises(ValueError, match="'one-digit', 'two-digit'"):
+    with pytest.raises(ValueError, match="'entry', 'one-digit', 'two-digit'"):
         Arithmetic("hard")
     with pytest.raises(ValueError, match="'train', 'test', 'all'"):
         Arithmetic(split="validation")

@@ -230,7 +230,7 @@ def test_budgets_come_from_the_level():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"difficulty": "hard"}, "difficulty='hard' is none of 'one-digit', 'two-digit'"),
+        ({"difficulty": "hard"}, "difficulty='hard' is none of 'entry', 'one-digit'"),
         ({"split": "dev"}, "split='dev' is none of 'train', 'test', 'all'"),
         ({"split": ""}, "split='' is none of"),
         ({"symbolic": True}, "symbolic=True is for data sets"),
