@@ -18,8 +18,9 @@ from textmdp.agents.cli.options import (
 from textmdp.agents.cli.terminal import show
 from textmdp.agents.evaluation.evaluate import choose_problems
 from textmdp.agents.microscope.colours import chosen, show_credit
-from textmdp.agents.microscope.examine import Settings, examine
+from textmdp.agents.microscope.examine import examine
 from textmdp.agents.microscope.page import write_page
+from textmdp.agents.microscope.settings import Settings
 from textmdp.agents.rollouts.agent import Agent
 from textmdp.agents.rollouts.rollout import make_envs
 from textmdp.agents.rollouts.scripted import ExpertAgent

@@ -15,6 +15,7 @@ from textmdp.agents.microscope.branches import Branches, branch
 from textmdp.agents.microscope.estimates import agreement
 from textmdp.agents.microscope.policies import distributions, legal_tokens
 from textmdp.agents.microscope.records import Alternative, EpisodeCredit, Token, Turn
+from textmdp.agents.microscope.settings import Settings
 from textmdp.agents.rollouts.agent import Agent
 from textmdp.agents.rollouts.trajectories import Trajectories
 from textmdp.envs.core.episode import POLICY, Snapshot
@@ -23,7 +24,6 @@ from textmdp.envs.views.rendering import ledger
 from textmdp.envs.views.vector_env import TokenVectorEnv
 
 if TYPE_CHECKING:
-    from textmdp.agents.microscope.examine import Settings
     from textmdp.agents.models.language_model import LanguageModel
     from textmdp.agents.models.value_function import ValueFunction
 

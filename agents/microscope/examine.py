@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from textmdp.agents.credit.exact_values import ExactValues, exact_values
 from textmdp.agents.microscope.episode import Episode, episode_credit
 from textmdp.agents.microscope.estimates import described, gae, with_value, without_value
 from textmdp.agents.microscope.records import Credit
+from textmdp.agents.microscope.settings import Settings
 from textmdp.agents.rollouts.agent import Agent
 from textmdp.agents.rollouts.rollout import make_envs, rollout
 from textmdp.agents.rollouts.scripted import RandomAgent
@@ -29,33 +30,6 @@ Floats = NDArray[np.float64]
 
 #: The rows that branches are played in.
 MOST_ROWS = 1024
-
-
-@dataclass(frozen=True)
-class Settings:
-    """Numbers of episodes and branches, and the discount."""
-
-    group_size: int = 8
-    """Episodes of a problem, which the baselines of groups compare."""
-    samples: int = 32
-    """Branches of each state, and of each alternative."""
-    alternatives: int = 4
-    """The most tokens that are compared at each position, the token itself among them."""
-    gamma: float = 1.0
-    """Discount factor γ."""
-    gae_lambda: float = 0.95
-    """λ of the algorithms with a value function."""
-    discount_unit: str = "tokens"
-    """Unit of time for γ and λ: "tokens" or "turns"."""
-    max_prefixes: int = 200_000
-    """The most prefixes of a task whose values are computed exactly; 0 for never."""
-    seed: int = 0
-    """Of the episodes and the branches."""
-
-    def __post_init__(self) -> None:
-        for name, least in (("group_size", 2), ("samples", 2), ("alternatives", 1), ("max_prefixes", 0)):
-            if getattr(self, name) < least:
-                raise ValueError(f"{name}={getattr(self, name)} must be at least {least}")
 
 
 def examine(

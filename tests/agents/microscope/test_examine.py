@@ -11,8 +11,9 @@ import pytest
 from textmdp.agents.algorithms.objectives import OBJECTIVES
 from textmdp.agents.inference.sampler import LanguageModelAgent
 from textmdp.agents.microscope.branches import branch
-from textmdp.agents.microscope.examine import Settings, examine
+from textmdp.agents.microscope.examine import examine
 from textmdp.agents.microscope.policies import distributions
+from textmdp.agents.microscope.settings import Settings
 from textmdp.agents.models.language_model import LanguageModel
 from textmdp.agents.models.value_function import ValueFunction
 from textmdp.agents.rollouts.rollout import make_envs

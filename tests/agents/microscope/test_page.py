@@ -12,8 +12,9 @@ from browser import CHROMIUM, Browser
 from rich.console import Console
 
 from textmdp.agents.microscope.colours import show_credit
-from textmdp.agents.microscope.examine import Settings, examine
+from textmdp.agents.microscope.examine import examine
 from textmdp.agents.microscope.page import page, write_page
+from textmdp.agents.microscope.settings import Settings
 from textmdp.agents.rollouts.scripted import RandomAgent
 
 HOSTILE = '</script><script>document.title="hacked"</script><img src=x onerror=alert(1)>\u202e'
