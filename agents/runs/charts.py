@@ -83,7 +83,7 @@ def learning_curve(
 
 
 def overlaid_curves(groups: Mapping[str, Sequence[Sequence[Point]]]) -> str:
-    """Return a chart of accuracy over updates with a colour for each group of runs: thin lines for runs, thick for means.
+    """Return a chart of accuracy over updates with a colour for each group: thin lines for runs, thick for means.
 
     Args:
         groups: the evaluations of each run, in order of updates, by the name of the group. The mean of a group is drawn
