@@ -65,7 +65,7 @@ def imitation(seed: int) -> ImitationConfig:
 
     Such an expert resolves 32 % of the dialogues (400 training scenarios, the scripted expert itself).
     """
-    return ImitationConfig(seed=seed, steps=300, episodes=64, mistake_rate=0.5)
+    return ImitationConfig(seed=seed, steps=600, episodes=64, mistake_rate=0.5)
 
 
 def config_of(setting: str, seed: int, updates: int) -> Config:

@@ -27,6 +27,7 @@ from textmdp.envs.env_checker_tools import (
     Subject,
     difference,
     episodes,
+    own_task,
     play_expert,
     same,
     subject_of,
@@ -288,9 +289,9 @@ def methods_are_pure(subject: Subject) -> None:
             "problem": lambda: task.problem(index),  # noqa: B023  # each is called at once
             "demonstrate": lambda: task.demonstrate(state, turn_generator(key, 0)),  # noqa: B023
         }
-        if type(task).mistake is not Task.mistake:
+        if type(own_task(task)).mistake is not Task.mistake:
             calls["mistake"] = lambda: task.mistake(state, turn_generator(key, 0))  # noqa: B023
-        if type(task).potential is not Task.potential:
+        if type(own_task(task)).potential is not Task.potential:
             calls["potential"] = lambda: task.potential(state, partial)  # noqa: B023
         if task.has_grammar:
             calls["continuations"] = lambda: task.continuations(state, partial)  # noqa: B023
@@ -306,7 +307,7 @@ def demonstrations_can_be_said(subject: Subject) -> None:
     """An expert's responses and mistakes have tokens, and the grammar allows the expert's."""
     task, env = subject.task, subject.token()
     tokenizer = env.mdp.tokenizer
-    makes_mistakes = type(task).mistake is not Task.mistake
+    makes_mistakes = type(own_task(task)).mistake is not Task.mistake
     for seed in SEEDS:
         env.reset(seed=seed)
         ended = False

@@ -43,6 +43,7 @@ COMMANDS = {
     "evaluate": "measure accuracy, return and lengths of an agent",
     "credit": "show which tokens earned the reward, by every estimator, as a page and in colours",
     "sb3": "train and evaluate agents of Stable-Baselines3",
+    "compare": "compare runs: their learning curves on one page",
     "check": "check that an environment keeps the rules of all environments",
     "judge": "show how this machine can confine the programs of TextCode",
     "demo": "train a small model on arithmetic, in about two minutes",

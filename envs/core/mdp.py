@@ -113,7 +113,7 @@ class TextMDP(Generic[S]):
         self._replies_to_cuts = type(task).reply_to_cut is not Task.reply_to_cut
         if context_length is None:
             turn = self.max_response_tokens + 1 + self.tokenizer.turn_overhead()
-            text = task.max_text_bytes
+            text = task.text_budget(self.tokenizer)
             if tokenizer is None and task.max_text_tokens is not None:
                 text = task.max_text_tokens
             context_length = text + task.max_turns * turn + self.tokenizer.turn_overhead()

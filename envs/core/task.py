@@ -218,6 +218,14 @@ class Task(ABC, Generic[S]):
         """
         return self.max_response_tokens
 
+    def text_budget(self, tokenizer: Tokenizer) -> int:
+        """The maximum number of tokens of `tokenizer` that the task writes in one episode, over all turns.
+
+        The context length is derived from it. By default it is `max_text_bytes`, since a tokenizer makes at most one
+        token of a byte; override it where the texts are known, as those of a data set are.
+        """
+        return self.max_text_bytes
+
     def success(self, scores: Sequence[Score]) -> bool:
         """True if an episode with these scores, one a turn, solved its problem.
 

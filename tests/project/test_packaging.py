@@ -29,7 +29,7 @@ MAY_IMPORT = {
     "envs.views": "envs.core envs.tokenizers",
     "envs.rewards": "envs.core envs.tokenizers envs.answers",
     "envs.tasks": "envs.core envs.data envs.tokenizers envs.answers envs.judge envs.rewards",
-    "envs.registration": "envs.core envs.views envs.rewards",
+    "envs.registration": "envs.core envs.tokenizers envs.views envs.rewards",
     "envs": "envs.core envs.tokenizers envs.views envs.rewards envs.registration",
     "envs.env_checker_tools": "envs.core envs.views envs.registration",
     "envs.env_checker": "envs.core envs.views envs.env_checker_tools",

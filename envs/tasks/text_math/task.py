@@ -14,7 +14,7 @@ import numpy as np
 
 from textmdp.envs.answers import Outcome, grade, is_number, require_symbolic
 from textmdp.envs.core.task import END_OF_TURN, Reply, Score, Task
-from textmdp.envs.data.response_budget import response_budget
+from textmdp.envs.data.response_budget import most_tokens, response_budget
 from textmdp.envs.tasks.text_math.arithmetic import DEFAULT_LEVEL, LEVELS, Arithmetic
 from textmdp.envs.tasks.text_math.datasets import Problem, load_problems
 from textmdp.envs.tasks.text_math.mistakes import common_mistake
@@ -276,6 +276,12 @@ class TextMath(Task[Problem]):
         if self._generator is not None:
             return self.max_response_tokens
         return response_budget(tokenizer, (row.solution for row, _ in self._rows))
+
+    def text_budget(self, tokenizer: Tokenizer) -> int:
+        """The tokens of a data set's longest question; for arithmetic, its bytes."""
+        if self._generator is not None:
+            return self.max_text_bytes
+        return most_tokens(tokenizer, (row.question for row, _ in self._rows))
 
     def demonstrate(self, state: Problem, rng: np.random.Generator) -> str:
         """The answer, or with `thinking` the steps and the answer; for a data set, the worked solution."""

@@ -345,9 +345,9 @@ def test_a_person_plays_on_a_terminal_and_leaves_with_ctrl_c():
     words = [*TEXTMDP, "play", "TextGuess-v0", "--problem", "5"]
     process = subprocess.Popen(words, stdin=there, stdout=there, stderr=there, start_new_session=True)
     os.close(there)
-    seen = _read_until(here, "you › ")
+    seen = _read_until(here, " of 4) › ")
     os.write(here, b"8\n")
-    seen += _read_until(here, "you › ")
+    seen += _read_until(here, " of 4) › ")
     assert "lower" in seen
     assert "\x1b[" in seen  # in colour
     time.sleep(0.5)  # let readline wait: a signal while it sets itself up is only seen with the next key

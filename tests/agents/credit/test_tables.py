@@ -11,7 +11,9 @@ from textmdp.agents.credit.tables import policy_gradient, sample_episodes, softm
 from textmdp.envs.tasks.diagnostics import TextKeyDoor, TextStopping, TextUmbrella
 
 
-@pytest.fixture(params=[TextUmbrella(length=2), TextKeyDoor(length=1), TextStopping(turns=3)], ids=repr)
+@pytest.fixture(
+    params=[TextUmbrella(length=2), TextKeyDoor(length=1), TextStopping(turns=3)], ids=lambda task: type(task).__name__
+)
 def values(request):
     tree = exact_values(request.param, "uniform").tree
     return exact_values(tree, softmax(tree, np.random.default_rng(1).normal(size=tree.num_edges)))
