@@ -27,7 +27,7 @@ from textmdp.agents.cli.options import (
 )
 from textmdp.agents.cli.terminal import show, show_evaluations
 from textmdp.agents.rollouts.rollout import make_envs
-from textmdp.agents.runs.experiment import EvalConfig, ExperimentConfig, NetworkConfig
+from textmdp.agents.runs.experiment import CurriculumConfig, EvalConfig, ExperimentConfig, NetworkConfig
 from textmdp.agents.runs.report import STAGES
 from textmdp.agents.runs.run import Run
 
@@ -52,6 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_flags(parser, Config, "policy gradient", leave_out=("seed",))
     add_flags(parser, EvalConfig, "evaluation on held-out problems")
+    add_flags(parser, CurriculumConfig, "curriculum by success", "curriculum-")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -64,6 +65,7 @@ def run(arguments: argparse.Namespace) -> int:
         imitation=from_flags(ImitationConfig, arguments, seed=arguments.seed),
         training=from_flags(Config, arguments, seed=arguments.seed),
         evaluation=from_flags(EvalConfig, arguments),
+        curriculum=from_flags(CurriculumConfig, arguments),
     )
     folder = arguments.out or Path("runs") / f"{task_name(config.env_id)}-{time.strftime('%Y%m%d-%H%M%S')}"
     if arguments.resume and not arguments.out:
