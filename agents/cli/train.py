@@ -28,7 +28,7 @@ from textmdp.agents.cli.options import (
 )
 from textmdp.agents.cli.terminal import show, show_evaluations, waiting
 from textmdp.agents.rollouts.rollout import make_envs
-from textmdp.agents.runs.experiment import EvalConfig, ExperimentConfig, NetworkConfig
+from textmdp.agents.runs.experiment import CurriculumConfig, EvalConfig, ExperimentConfig, NetworkConfig
 from textmdp.agents.runs.report import STAGES
 from textmdp.agents.runs.run import Run
 
@@ -61,6 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(**{_STEPS: None})  # which depends on --model
     add_flags(parser, Config, "policy gradient", leave_out=("seed",))
     add_flags(parser, EvalConfig, "evaluation on held-out problems")
+    add_flags(parser, CurriculumConfig, "curriculum by success", "curriculum-")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -80,6 +81,7 @@ def run(arguments: argparse.Namespace) -> int:
         training=from_flags(Config, arguments, seed=arguments.seed),
         evaluation=from_flags(EvalConfig, arguments),
         module=arguments.id.rpartition(":")[0],
+        curriculum=from_flags(CurriculumConfig, arguments),
     )
     folder = arguments.out or Path("runs") / f"{task_name(config.env_id)}-{time.strftime('%Y%m%d-%H%M%S')}"
     if arguments.resume and not arguments.out:

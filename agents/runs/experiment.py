@@ -84,6 +84,22 @@ class EvalConfig:
 
 
 @dataclass(frozen=True)
+class CurriculumConfig:
+    """Training on one difficulty after the other."""
+
+    stages: str = ""
+    """Difficulties to train on one after the other, such as one-digit/two-digit; empty for --set difficulty alone."""
+    threshold: float = 0.8
+    """Fraction of episodes with full marks that ends a stage."""
+    window: int = 3
+    """Updates over which this fraction is averaged."""
+
+    def arguments(self, arguments: dict[str, Any]) -> list[dict[str, Any]]:
+        """Return the arguments of the environment of each stage."""
+        return [{**arguments, "difficulty": stage} for stage in self.stages.split("/")]
+
+
+@dataclass(frozen=True)
 class ExperimentConfig:
     """The configuration of a training run: environment, model, imitation, policy gradient, evaluation.
 
@@ -96,6 +112,7 @@ class ExperimentConfig:
         training: the policy gradient.
         evaluation: evaluations and checkpoints.
         module: that registers the environment, imported before it is made again; "" for the environments of textmdp.
+        curriculum: stages of the policy gradient; imitation and evaluations keep to `arguments`.
     """
 
     env_id: str
@@ -106,6 +123,7 @@ class ExperimentConfig:
     training: Config = field(default_factory=Config)
     evaluation: EvalConfig = field(default_factory=EvalConfig)
     module: str = ""
+    curriculum: CurriculumConfig = field(default_factory=CurriculumConfig)
 
     def held_out(self) -> dict[str, Any]:
         """Return the arguments of the environment for evaluations."""
@@ -115,7 +133,8 @@ class ExperimentConfig:
         """Return all options but the seed in one flat dictionary, as config.json holds them."""
         imitation = {f"imitation_{name}": value for name, value in asdict(self.imitation).items() if name != "seed"}
         training = {name: value for name, value in asdict(self.training).items() if name != "seed"}
-        return {**training, **imitation, **asdict(self.network), **asdict(self.evaluation)}
+        curriculum = {f"curriculum_{name}": value for name, value in asdict(self.curriculum).items()}
+        return {**training, **imitation, **asdict(self.network), **asdict(self.evaluation), **curriculum}
 
 
 def takes(env_id: str, argument: str) -> bool:

@@ -16,6 +16,7 @@ from textmdp.agents.runs.doctor import Doctor, Finding
 from textmdp.agents.runs.experiment import ExperimentConfig, NetworkConfig
 from textmdp.agents.runs.report import write_report
 from textmdp.agents.runs.run import Run
+from textmdp.agents.training.curriculum import Curriculum
 from textmdp.agents.training.imitation import imitate
 from textmdp.agents.training.learner import Metrics
 from textmdp.agents.training.trainer import Trainer
@@ -81,7 +82,8 @@ def train(
             raise Stopped
 
     callback.on_stage("setting up")
-    envs = make_envs(config.env_id, config.training.episodes, **config.arguments)
+    curriculum = make_curriculum(config)
+    envs = curriculum.envs if curriculum else make_envs(config.env_id, config.training.episodes, **config.arguments)
     evaluation = config.evaluation
     rows = min(MOST_ROWS, max(evaluation.evaluate_episodes, evaluation.final_episodes))
     held_out = make_envs(config.env_id, rows, **config.held_out())
@@ -124,7 +126,7 @@ def train(
                 metrics = {"success": history[-1]["accuracy"], "evaluation/accuracy": result.accuracy}
                 tell(0, doctor.examine_held_out({**metrics, "evaluation/high": result.accuracy_interval[1]}))
         callback.on_stage("policy gradient")
-        trainer = Trainer(model, envs, training)
+        trainer = Trainer(model, envs, training, curriculum=curriculum)
         if state is None:
             run.save_checkpoint(trainer.state())
         else:
@@ -152,6 +154,26 @@ def train(
     finally:
         write_report(run)
         run.close()
+
+
+def make_curriculum(config: ExperimentConfig) -> Curriculum | None:
+    """Return the stages of the policy gradient; None for a run without.
+
+    Raises:
+        ValueError: stages differ in their limits, or evaluations would.
+    """
+    if not config.curriculum.stages:
+        return None
+    episodes, arguments = config.training.episodes, config.curriculum.arguments(config.arguments)
+    stages = [make_envs(config.env_id, episodes, **options) for options in arguments]
+    curriculum = Curriculum(stages, config.curriculum.threshold, config.curriculum.window)
+    mdp, own = curriculum.envs.mdp, make_envs(config.env_id, 1, **config.arguments).mdp
+    if (mdp.tokenizer, mdp.context_length) != (own.tokenizer, own.context_length):
+        raise ValueError(
+            f"the stages {config.curriculum.stages!r} have another tokenizer or context length than imitation and "
+            "evaluations: give them all the same, in TextMath with --set shared=true"
+        )
+    return curriculum
 
 
 def make_model(config: NetworkConfig, tokenizer: Tokenizer, context_length: int, seed: int) -> LanguageModel:

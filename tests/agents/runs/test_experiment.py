@@ -1,7 +1,7 @@
 import pytest
 
 from textmdp.agents.algorithms.config import Config, ImitationConfig
-from textmdp.agents.runs.experiment import EvalConfig, ExperimentConfig, NetworkConfig
+from textmdp.agents.runs.experiment import CurriculumConfig, EvalConfig, ExperimentConfig, NetworkConfig
 
 
 def test_settings_are_flat_and_name_every_option_once():
@@ -11,6 +11,7 @@ def test_settings_are_flat_and_name_every_option_once():
     assert (settings["imitation_steps"], settings["updates"]) == (3, 7)
     fields = {name for config in (Config, NetworkConfig, EvalConfig) for name in config.__dataclass_fields__}
     fields |= {f"imitation_{name}" for name in ImitationConfig.__dataclass_fields__}
+    fields |= {f"curriculum_{name}" for name in CurriculumConfig.__dataclass_fields__}
     assert settings.keys() == fields - {"seed", "imitation_seed"}
 
 

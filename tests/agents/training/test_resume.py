@@ -121,3 +121,18 @@ def test_the_table_of_algorithms_is_printed(capsys):
     assert main(["algorithms"]) == 0
     out = capsys.readouterr()[0]
     assert all(re.search(rf"^{name}( \*)?  ", out, re.MULTILINE) for name in OBJECTIVES)
+
+
+def test_a_run_with_a_curriculum_resumes(tmp_path, capsys):
+    """Its stage is in the metrics; `test_curriculum.py` has runs that change it."""
+    arguments = ["--set", "difficulty=entry,one-digit", "shared=true", "max_response_tokens=4"]
+    words = ["train", "TextMath-v0", *TINY, "--curriculum-stages", "entry/one-digit"]
+    for folder, updates in (("whole", (6,)), ("parts", (4, 6))):
+        for count in updates:
+            again = ["--resume"] if count != updates[0] else []
+            assert main([*words, "--out", str(tmp_path / folder), "--updates", str(count), *arguments, *again]) == 0
+    rows = [row for row in metrics(tmp_path / "whole") if "update" in row]
+    assert all(row["curriculum_stage"] == 0 for row in rows)
+    assert [row for row in metrics(tmp_path / "parts") if "update" in row] == rows
+    capsys.readouterr()
+    assert "shared=True" in refused(capsys, *words, "--out", str(tmp_path / "other"))
