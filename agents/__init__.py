@@ -34,6 +34,9 @@ if TYPE_CHECKING:
     from textmdp.agents.algorithms.baselines import batch_mean, group_mean, group_std, leave_one_out, running_mean
     from textmdp.agents.algorithms.config import Config, ImitationConfig
     from textmdp.agents.algorithms.objectives import OBJECTIVES, AdvantageInputs, Objective, token_weights
+    from textmdp.agents.credit.audit import Audit, audit
+    from textmdp.agents.credit.branching import BranchedValues, branched_values
+    from textmdp.agents.credit.exact_values import ExactValues, exact_values
     from textmdp.agents.evaluation.evaluate import Evaluation, evaluate
     from textmdp.agents.inference.sampler import LanguageModelAgent
     from textmdp.agents.models.language_model import LanguageModel, TokenStatistics
@@ -53,9 +56,12 @@ __all__ = [
     "AdaptedModel",
     "AdvantageInputs",
     "Agent",
+    "Audit",
+    "BranchedValues",
     "CarelessExpertAgent",
     "Config",
     "Evaluation",
+    "ExactValues",
     "ExpertAgent",
     "ImitationConfig",
     "LanguageModel",
@@ -69,10 +75,13 @@ __all__ = [
     "Trajectories",
     "ValueFunction",
     "add_lora",
+    "audit",
     "batch_mean",
+    "branched_values",
     "discount_weights",
     "discounted_returns",
     "evaluate",
+    "exact_values",
     "explained_variance",
     "generalized_advantages",
     "group_mean",
@@ -99,6 +108,9 @@ _MODULES = {
         "algorithms.baselines": "batch_mean group_mean group_std leave_one_out running_mean",
         "algorithms.config": "Config ImitationConfig",
         "algorithms.objectives": "OBJECTIVES AdvantageInputs Objective token_weights",
+        "credit.audit": "Audit audit",
+        "credit.branching": "BranchedValues branched_values",
+        "credit.exact_values": "ExactValues exact_values",
         "evaluation.evaluate": "Evaluation evaluate",
         "inference.sampler": "LanguageModelAgent",
         "models.language_model": "LanguageModel TokenStatistics",

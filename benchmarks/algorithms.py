@@ -38,7 +38,7 @@ from textmdp.benchmarks.intervals import (
     interquartile_mean,
     probability_of_improvement,
 )
-from textmdp.benchmarks.learning import describe, train
+from textmdp.benchmarks.learning import Curve, describe, train
 
 Row = dict[str, Any]
 
@@ -60,7 +60,7 @@ def curves(run: Run) -> list[Row]:
     rows: list[Row] = []
     for algorithm in run.algorithms:
         config = Config(algorithm=algorithm, seed=run.seed, updates=run.updates)
-        for row in train(copy.deepcopy(warm), run.env_id, config, run.every, run.episodes):
+        for row in train(copy.deepcopy(warm), Curve(run.env_id, config, run.every, run.episodes)):
             rows.append({"algorithm": algorithm, **row})
             print(f"{algorithm:18} {describe(row)}", flush=True)
     return rows

@@ -3,7 +3,8 @@
     python -m textmdp.benchmarks.baselines --seeds 0 1 2 3 4
 
 Each agent gets the same number of tokens on each level; those of the imitation that it starts from count, too. SB3's
-agents start from random weights, with the settings of `agents/sb3/hyperparameters.yml`. `ppo_lm` (SB3's PPO with a
+agents start from random weights, with the settings of `agents/sb3/hyperparameters.yml`; `ppo_plain` is `ppo` with SB3's
+own features extractor, which takes token ids for magnitudes. `ppo_lm` (SB3's PPO with a
 language model as policy) and our algorithms start from one imitation of a careless expert. Returns are those of the
 most likely actions on the problems of training, and normalised: 0 is a random agent, 1 the expert.
 
@@ -43,9 +44,11 @@ from textmdp.benchmarks.intervals import bootstrap, finite, interquartile_mean
 Row = dict[str, Any]
 
 SCRIPTED = ("random", "expert")
-SB3 = ("ppo", "ppo_mask", "ppo_lstm", "a2c", "dqn", "qrdqn", "trpo")
+#: SB3's PPO with its own extractor, to which token ids are magnitudes.
+PLAIN = "ppo_plain"
+SB3 = (PLAIN, "ppo", "ppo_mask", "ppo_lstm", "a2c", "dqn", "qrdqn", "trpo")
 #: Our algorithms, by the names of `textmdp algorithms`.
-OURS = {"our reinforce": "reinforce", "our grpo": "grpo", "our ppo": "ppo"}
+OURS = {"our_reinforce": "reinforce", "our_grpo": "grpo", "our_ppo": "ppo"}
 AGENTS = (*SCRIPTED, "imitation", *SB3, "ppo_lm", *OURS)
 LEVELS = ("TextMath-v0:entry", "TextCode-v0:entry", "TextPoem-v0:couplet", "TextGuess-v0:tiny", "TextMath-v0:two-digit")
 #: The part of the tokens that an imitation gets, and its demonstrations a step.
@@ -71,7 +74,7 @@ class Run(NamedTuple):
     @property
     def path(self) -> Path:
         """The file of its evaluations, which names all of its settings."""
-        name = f"{self.agent}_{self.seed}_{self.tokens}_{self.points}_{self.episodes}".replace(" ", "-")
+        name = f"{self.agent}_{self.seed}_{self.tokens}_{self.points}_{self.episodes}"
         return self.folder / self.level.replace(":", "_") / f"{name}.csv"
 
     @property
@@ -168,10 +171,14 @@ def _train_sb3(run: Run, algo: str, model: LanguageModel | None, spent: int) -> 
     from textmdp.agents.sb3.agent import SB3Agent
     from textmdp.agents.sb3.zoo import make_env, make_model, settings_for
 
-    settings = {**settings_for(algo, run.env_id), "env_kwargs": run.options}
+    settings = {**settings_for("ppo" if algo == PLAIN else algo, run.env_id), "env_kwargs": run.options}
+    if algo == PLAIN:
+        settings["policy_kwargs"] = {}
     settings["n_timesteps"] = run.tokens - spent
     env = make_env(run.env_id, settings)
-    agent = make_model(algo, env, settings, language_model=model, seed=run.seed, device="cpu")
+    agent = make_model(
+        "ppo" if algo == PLAIN else algo, env, settings, language_model=model, seed=run.seed, device="cpu"
+    )
     recorder = Recorder(run, SB3Agent(agent))
 
     class Evaluations(BaseCallback):
@@ -301,7 +308,8 @@ def main() -> None:
     write_csv(rows, arguments.out / "baselines.csv")
     found = summary(rows)
     write_json(
-        {"levels": found, "tokens": arguments.tokens, **provenance("baselines")}, arguments.out / "baselines.json"
+        {"levels": found, "tokens": arguments.tokens, "seeds": arguments.seeds, **provenance("baselines")},
+        arguments.out / "baselines.json",
     )
     draw(rows, arguments.out / "baselines.png")
     print(table(found))

@@ -1,10 +1,12 @@
 """Learning curves over seeds: greedy accuracy on held-out problems against training time.
 
     python -m textmdp.benchmarks.learning --env TextMath-v0 --seeds 0 1 2 3 4
+    python -m textmdp.benchmarks.learning --env TextPoem-v0 --sampled --updates 60 --imitation-steps 400
 
 Each seed trains a model from random weights, with the defaults of `textmdp train`: imitation of an expert that makes
 mistakes, then policy gradient. Seeds run in processes of their own, on one core each. Seconds are those of the policy
-gradient, without the imitation and the evaluations.
+gradient, without the imitation and the evaluations. With `--sampled`, accuracy is that of sampled responses to problems
+drawn at random: for tasks with few problems, on which a greedy policy writes few responses.
 
 Output, in `--out`: `learning_ENV.csv` (a row for each evaluation), `learning_ENV.json` (a summary of each seed, and the
 configuration) and `learning_ENV.png` (a curve for each seed).
@@ -16,13 +18,14 @@ import json
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from textmdp.agents.algorithms.config import Config, ImitationConfig
-from textmdp.agents.evaluation.evaluate import evaluate
+from textmdp.agents.evaluation.evaluate import evaluate, solved
+from textmdp.agents.evaluation.intervals import wilson_interval
 from textmdp.agents.inference.sampler import LanguageModelAgent
 from textmdp.agents.models.language_model import LanguageModel
-from textmdp.agents.rollouts.rollout import make_envs
+from textmdp.agents.rollouts.rollout import make_envs, rollout
 from textmdp.agents.training.trainer import Trainer
 from textmdp.benchmarks.common import (
     held_out_envs,
@@ -39,38 +42,55 @@ from textmdp.benchmarks.common import (
 Row = dict[str, float]
 
 
-def train(model: LanguageModel, env_id: str, config: Config, every: int, episodes: int) -> Iterator[Row]:
+class Curve(NamedTuple):
+    """The arguments of one seed's curve."""
+
+    env_id: str
+    config: Config
+    every: int
+    """Updates between evaluations."""
+    episodes: int
+    """Episodes of an evaluation."""
+    imitation_steps: int = ImitationConfig().steps
+    sampled: bool = False
+
+
+def train(model: LanguageModel, run: Curve) -> Iterator[Row]:
     """Train a model, and yield its evaluations: before the first update, after each `every` updates, and at the end.
 
     Args:
         model: changed in place.
-        env_id: id of a token-level environment.
-        config: of the training; its seed is that of the evaluations, too.
-        every: updates between evaluations.
-        episodes: of an evaluation.
+        run: its configuration's seed is that of the evaluations, too.
     """
-    held_out, seed = held_out_envs(env_id, episodes), config.seed
-    greedy, sampled = LanguageModelAgent(model, greedy=True), LanguageModelAgent(model, seed=seed)
+    config = run.config
+    held_out, seed = held_out_envs(run.env_id, run.episodes), config.seed
+    greedy, sampling = LanguageModelAgent(model, greedy=True), LanguageModelAgent(model, seed=seed)
 
     def row(**counts: float) -> Row:
-        result = evaluate(greedy, held_out, episodes=episodes, seed=seed, transcripts=0)
-        low, high = result.accuracy_interval
-        sampled_return = evaluate(sampled, held_out, episodes=episodes, seed=seed, transcripts=0).mean_return
-        of_greedy = {"accuracy": result.accuracy, "low": low, "high": high, "return": result.mean_return}
-        return {"seed": seed, **counts, **of_greedy, "sampled_return": sampled_return}
+        samples = rollout(sampling, held_out, seed=seed)
+        if run.sampled:
+            successes = solved(samples, held_out.mdp.task)
+            accuracy, interval = float(successes.mean()), wilson_interval(int(successes.sum()), len(successes))
+            mean_return = float(samples.returns.mean())
+        else:
+            result = evaluate(greedy, held_out, episodes=run.episodes, seed=seed, transcripts=0)
+            accuracy, interval, mean_return = result.accuracy, result.accuracy_interval, result.mean_return
+        low, high = interval
+        found = {"accuracy": accuracy, "low": low, "high": high, "return": mean_return}
+        return {"seed": seed, **counts, **found, "sampled_return": float(samples.returns.mean())}
 
     yield row(update=0, episodes=0, seconds=0.0)
-    for metrics in Trainer(model, make_envs(env_id, config.episodes), config).run():
-        if metrics["update"] % every == 0 or metrics["update"] == config.updates:
+    for metrics in Trainer(model, make_envs(run.env_id, config.episodes), config).run():
+        if metrics["update"] % run.every == 0 or metrics["update"] == config.updates:
             yield row(**{name: metrics[name] for name in ("update", "episodes", "seconds")})
 
 
-def curve(run: tuple[str, int, int, int, int]) -> list[Row]:
-    """Return the evaluations of a run (env_id, seed, updates, every, episodes), and print them on the way."""
-    env_id, seed, updates, every, episodes = run
-    model, warm_up = warm_start(env_id, seed)
+def curve(run: Curve) -> list[Row]:
+    """Return the evaluations of a run, and print them on the way."""
+    seed = run.config.seed
+    model, warm_up = warm_start(run.env_id, seed, ImitationConfig(seed=seed, steps=run.imitation_steps))
     rows = []
-    for row in train(model, env_id, Config(seed=seed, updates=updates), every, episodes):
+    for row in train(model, run):
         rows.append({**row, "warm_up_seconds": warm_up})
         print(describe(row), flush=True)
     return rows
@@ -105,7 +125,7 @@ def summary(rows: list[Row], bar: float) -> list[dict[str, Any]]:
     return seeds
 
 
-def draw(rows: list[Row], env_id: str, bar: float, path: Path) -> None:
+def draw(rows: list[Row], env_id: str, bar: float, path: Path, label: str) -> None:
     """Draw a curve for each seed, with Wilson's 95 % intervals as bands."""
     from matplotlib.figure import Figure
 
@@ -114,7 +134,7 @@ def draw(rows: list[Row], env_id: str, bar: float, path: Path) -> None:
     for seed in sorted({row["seed"] for row in rows}):
         plot_seed(axes, [row for row in rows if row["seed"] == seed], "accuracy")
     style_axes(axes, bar, env_id)
-    axes.set_ylabel("greedy accuracy, held out")
+    axes.set_ylabel(label)
     axes.legend(frameon=False)
     figure.savefig(path, dpi=160, metadata={"Software": None})
 
@@ -123,8 +143,20 @@ def main() -> None:
     """Run the seeds, write the results, and print the summary."""
     parser = seeds_parser(__doc__, updates=400, every=10, episodes=1000, bar=0.95)
     parser.add_argument("--env", default="TextMath-v0", help="id of a token-level environment (default: %(default)s)")
+    parser.add_argument("--sampled", action="store_true", help="accuracy of sampled responses, not of greedy ones")
+    parser.add_argument("--imitation-steps", type=int, default=ImitationConfig().steps, help="default: %(default)s")
     arguments = parser.parse_args()
-    runs = [(arguments.env, seed, arguments.updates, arguments.every, arguments.episodes) for seed in arguments.seeds]
+    runs = [
+        Curve(
+            arguments.env,
+            Config(seed=seed, updates=arguments.updates),
+            arguments.every,
+            arguments.episodes,
+            arguments.imitation_steps,
+            arguments.sampled,
+        )
+        for seed in arguments.seeds
+    ]
     rows = parallel(curve, runs, arguments.jobs)
     stem = arguments.out / f"learning_{arguments.env}"
     write_csv(rows, Path(f"{stem}.csv"))
@@ -133,11 +165,12 @@ def main() -> None:
         "seeds": seeds,
         "bar": arguments.bar,
         "config": asdict(Config(updates=arguments.updates)),
-        "imitation": asdict(ImitationConfig()),
+        "imitation": asdict(ImitationConfig(steps=arguments.imitation_steps)),
         **provenance("learning"),
     }
     write_json(figures, Path(f"{stem}.json"))
-    draw(rows, arguments.env, arguments.bar, Path(f"{stem}.png"))
+    label = "accuracy of samples" if arguments.sampled else "greedy accuracy, held out"
+    draw(rows, arguments.env, arguments.bar, Path(f"{stem}.png"), label)
     for line in seeds:
         print(json.dumps(line))
 

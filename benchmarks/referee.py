@@ -10,8 +10,9 @@ from __future__ import annotations
 from textmdp.agents.algorithms.objectives import OBJECTIVES
 from textmdp.agents.credit.audit import Audit, audit
 from textmdp.agents.credit.known_faults import KNOWN_FAULTS
+from textmdp.agents.credit.sampled_audit import SampledAudit, sampled_audit
 
-__all__ = ["Audit", "audit"]
+__all__ = ["Audit", "SampledAudit", "audit", "sampled_audit"]
 
 
 def main() -> None:

@@ -177,7 +177,7 @@ def _by_seed(rows: Sequence[Row], setting: str) -> list[list[Row]]:
 
 
 def draw(rows: Sequence[Row], path: Path) -> None:
-    """Draw proxy (dashed) and gold (solid) against updates and against the square root of the divergence."""
+    """Draw proxy (dashed) and gold (solid) over updates, with 95 % bootstrap intervals, and over √KL."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(11, 6.4), layout="constrained")
@@ -192,17 +192,18 @@ def draw(rows: Sequence[Row], path: Path) -> None:
             values = np.array([[row[part] for row in points] for points in seeds])  # (seeds, evaluations)
             for axis, x in ((axes[0, 0], updates), (axes[0, 1], divergence)):
                 axis.plot(x, values.mean(0), style, color=colour, label=name if part == "gold" else None)
-            axes[0, 0].fill_between(updates, values.min(0), values.max(0), color=colour, alpha=0.1, linewidth=0)
+            low, high = np.array([_estimate(column)[1:] for column in values.T]).T
+            axes[0, 0].fill_between(updates, low, high, color=colour, alpha=0.1, linewidth=0)
         for axis, part in ((axes[1, 0], "length"), (axes[1, 1], "variety")):
             values = np.array([[row[part] for row in points] for points in seeds])
             axis.plot(updates, values.mean(0), color=colour)
     axes[0, 0].set(xlabel="updates", ylabel="proxy (dashed), gold (solid)")
     axes[0, 1].set(xlabel="√KL from the reference, nats a poem", ylabel="proxy (dashed), gold (solid)")
-    axes[1, 0].set(xlabel="updates", ylabel="lines that are lines (hacking lowers it)")
-    axes[1, 1].set(xlabel="updates", ylabel="variety (drift lowers it)")
+    axes[1, 0].set(xlabel="updates", ylabel="lines of 3 words or more\n(hacking lowers it)")
+    axes[1, 1].set(xlabel="updates", ylabel="variety\n(drift lowers it)")
     for axis in axes.flat:
         axis.spines[["top", "right"]].set_visible(False)
-    axes[0, 1].legend(frameon=False, fontsize=8)
+    figure.legend(*axes[0, 1].get_legend_handles_labels(), loc="outside upper center", ncols=4, frameon=False)
     figure.savefig(path, dpi=140, metadata={"Software": None})
 
 

@@ -21,12 +21,13 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 from textmdp.envs.core.episode import ENVIRONMENT, POLICY
 from textmdp.envs.core.randomness import turn_generator
-from textmdp.envs.core.task import Task
+from textmdp.envs.core.task import Task, check_replies
 from textmdp.envs.env_checker_tools import (
     SEEDS,
     Subject,
     difference,
     episodes,
+    own_task,
     play_expert,
     same,
     subject_of,
@@ -259,9 +260,10 @@ def grading_is_pure(subject: Subject) -> None:
         texts = [env.mdp.tokenizer.decode(policy(env, np.random.default_rng(k))) for k in range(3)]
         before = pickle.dumps(state)
         replies = [task.reply(state, text, turn_generator(key, 0)) for text in texts]
+        check_replies(task, replies)
         again = [task.reply(state, text, turn_generator(key, 0)) for text in reversed(texts)][::-1]
         many = task.reply_many([state] * 3, texts, [turn_generator(key, 0) for _ in texts])
-        assert replies == again, f"seed {seed}: grading {texts} again gives {again} after {replies}"
+        assert replies == again, f"seed {seed}: reply is impure: grading {texts} again gives {again} after {replies}"
         assert replies == list(many), f"seed {seed}: reply_many gives {many}, reply gives {replies}"
         pending = task.submit([state] * 3, texts, [turn_generator(key, 0) for _ in texts])
         submitted = [future.result() for future in pending]
@@ -273,6 +275,59 @@ def grading_is_pure(subject: Subject) -> None:
         index = env.episode.problem
         alone = task.problem(index)
         assert alone == task.problems([index, index])[1], f"problem {index} differs when drawn with others"
+
+
+def methods_are_pure(subject: Subject) -> None:
+    """Problems, demonstrations, mistakes, potentials and grammars are the same for the same arguments."""
+    task = subject.task
+    for seed, policy in episodes(subject):
+        env = subject.token()
+        env.reset(seed=seed)
+        state, key, index = env.episode.state, env.episode.key, env.episode.problem
+        partial = env.mdp.tokenizer.decode(policy(env, np.random.default_rng(seed))[:3])
+        calls: dict[str, Callable[[], object]] = {
+            "problem": lambda: task.problem(index),  # noqa: B023  # each is called at once
+            "demonstrate": lambda: task.demonstrate(state, turn_generator(key, 0)),  # noqa: B023
+        }
+        if type(own_task(task)).mistake is not Task.mistake:
+            calls["mistake"] = lambda: task.mistake(state, turn_generator(key, 0))  # noqa: B023
+        if type(own_task(task)).potential is not Task.potential:
+            calls["potential"] = lambda: task.potential(state, partial)  # noqa: B023
+        if task.has_grammar:
+            calls["continuations"] = lambda: task.continuations(state, partial)  # noqa: B023
+        for name, call in calls.items():
+            first, again = call(), call()
+            assert name != "potential" or np.isfinite(first), (  # type: ignore[call-overload]
+                f"seed {seed}: potential of {partial!r} is {first}, and must be finite"
+            )
+            assert first == again, f"seed {seed}: {name} is impure: it gives {first!r}, then {again!r}"
+
+
+def demonstrations_can_be_said(subject: Subject) -> None:
+    """An expert's responses and mistakes have tokens, and the grammar allows the expert's."""
+    task, env = subject.task, subject.token()
+    tokenizer = env.mdp.tokenizer
+    makes_mistakes = type(own_task(task)).mistake is not Task.mistake
+    for seed in SEEDS:
+        env.reset(seed=seed)
+        ended = False
+        while not ended:
+            state, rng = env.episode.state, turn_generator(env.episode.key, env.episode.turn)
+            said = {"the expert": env.demonstrate(), "the mistake": task.mistake(state, rng) if makes_mistakes else ""}
+            for who, text in said.items():
+                try:
+                    tokenizer.encode(text)
+                except ValueError as error:
+                    raise AssertionError(f"seed {seed}: {who} says {text!r}: {error}") from error
+            for action in env.actions_for(said["the expert"]):
+                assert env.action_masks()[action], (
+                    f"seed {seed}: the grammar forbids the expert's token {tokenizer.token_text(action)!r} in "
+                    f"{said['the expert']!r}"
+                )
+                _, _, terminated, truncated, info = env.step(action)
+                ended = terminated or truncated
+                if ended or "finish_reason" in info:
+                    break
 
 
 def problems_are_repeatable(subject: Subject) -> None:
@@ -297,6 +352,8 @@ def renders_are_text(subject: Subject) -> None:
 CHECKS: tuple[Callable[[Subject], None], ...] = (
     problems_are_repeatable,
     grading_is_pure,
+    methods_are_pure,
+    demonstrations_can_be_said,
     texts_round_trip,
     ends_are_right,
     expert_has_full_marks,

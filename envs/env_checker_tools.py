@@ -53,6 +53,13 @@ def subject_of(env: str | Task[Any], kwargs: dict[str, Any]) -> Subject:
     return Subject(task, options)
 
 
+def own_task(task: Task[Any]) -> Task[Any]:
+    """The task within others, which compose its reward or its prompt."""
+    while isinstance(inner := getattr(task, "task", None), Task):
+        task = inner
+    return task
+
+
 def episodes(subject: Subject) -> Iterator[tuple[int, Policy]]:
     """All pairs of a seed and a policy that the subject is checked with.
 

@@ -5,7 +5,9 @@ Imports no torch, so that `--help` is fast.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, fields
+from typing import Any
 
 from textmdp.agents.algorithms.advantages import DISCOUNT_UNITS
 from textmdp.agents.algorithms.objectives import AGGREGATIONS, OBJECTIVES, Objective
@@ -94,6 +96,7 @@ class Config:
     """Seed of problems, sampling, minibatches and the value function's initial weights."""
 
     def __post_init__(self) -> None:
+        check_finite(self)
         for name, names in (
             ("algorithm", tuple(OBJECTIVES)),
             ("discount_unit", DISCOUNT_UNITS),
@@ -187,6 +190,19 @@ class ImitationConfig:
     """Seed of problems and mistakes."""
 
     def __post_init__(self) -> None:
-        for name, least in (("steps", 0), ("episodes", 1), ("check_every", 1)):
+        check_finite(self)
+        for name, least in (("steps", 0), ("episodes", 1), ("check_every", 1), ("learning_rate", 0)):
             if getattr(self, name) < least:
-                raise ValueError(f"{name}={getattr(self, name)} must be at least {least}")
+                raise ValueError(f"imitation's {name}={getattr(self, name)} must be at least {least}")
+        if not 0.0 <= self.mistake_rate <= 1.0:
+            raise ValueError(f"imitation's mistake_rate={self.mistake_rate} must lie in [0, 1]")
+        if not self.max_grad_norm > 0:
+            raise ValueError(f"imitation's max_grad_norm={self.max_grad_norm} must be above 0")
+
+
+def check_finite(config: Any) -> None:
+    """Raise a `ValueError` for a number of a configuration that isn't finite."""
+    for field in fields(config):
+        value = getattr(config, field.name)
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ValueError(f"{field.name}={value} must be a finite number")

@@ -71,6 +71,10 @@ class Display:
             self._progress.update(self._task, total=self._updates, completed=0)
         self._refresh()
 
+    def on_imitation_step(self, step: int) -> None:
+        """Move the progress bar."""
+        self._progress.update(self._task, completed=step)
+
     def on_imitation(self, metrics: Mapping[str, float]) -> None:
         """Show a check of the imitation."""
         self._progress.update(self._task, completed=int(metrics["step"]))

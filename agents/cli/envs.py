@@ -17,6 +17,7 @@ import textmdp.envs
 from textmdp.agents.cli.options import task_name, token_id
 from textmdp.agents.cli.terminal import console
 from textmdp.envs.core.task import Task
+from textmdp.envs.registration import EVERY_TASK
 from textmdp.envs.views.text_env import TextEnv
 from textmdp.envs.views.token_env import TokenEnv
 
@@ -62,7 +63,7 @@ def _print_table() -> None:
         console.print(Text.assemble((f"{name}  ", "bold cyan"), ("--set ", "dim"), ", ".join(_arguments(task))))
         if names := difficulties(task):
             console.print(Text.assemble(("  difficulty  ", "dim"), ", ".join(names)))
-    views = ["rewards", *(n for n in inspect.signature(TokenEnv).parameters if n not in ("task", "render_mode"))]
+    views = [*EVERY_TASK, *(n for n in inspect.signature(TokenEnv).parameters if n not in ("task", "render_mode"))]
     console.print()
     console.print(Text.assemble(("every environment  ", "bold"), ("--set ", "dim"), ", ".join(views)))
     console.print(Text("`textmdp envs ID` prints the documentation of one; `textmdp play ID` plays it.", style="dim"))
@@ -71,8 +72,8 @@ def _print_table() -> None:
 def _print_page(env_id: str) -> None:
     name = task_name(env_id)
     page = f"# {name}\n\nIds: `{name}-v0` (an action is a token) and `{name}Response-v0` (an action is a response).\n\n"
-    page += inspect.cleandoc(_load(textmdp.envs.TASKS[name]).__doc__ or "It has no documentation.")
-    views = ", ".join(f"`{n}`" for n in ("rewards", *inspect.signature(TokenEnv).parameters) if n != "task")
+    page += inspect.cleandoc(documentation(name))
+    views = ", ".join(f"`{n}`" for n in (*EVERY_TASK, *inspect.signature(TokenEnv).parameters) if n != "task")
     page += (
         f"\n\n## Arguments of every environment\n{views}; see `textmdp.envs.rewards`, `textmdp.envs.TokenEnv` "
         "and `textmdp.envs.ResponseEnv`.\n"
@@ -81,6 +82,11 @@ def _print_page(env_id: str) -> None:
         console.print(Markdown(page))
     else:
         console.file.write(page)
+
+
+def documentation(name: str) -> str:
+    """Return the documentation of a task, by its name."""
+    return _load(textmdp.envs.TASKS[name]).__doc__ or "It has no documentation."
 
 
 def difficulties(task: type[Task[Any]]) -> list[str]:

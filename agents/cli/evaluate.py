@@ -12,14 +12,18 @@ from textmdp.agents.cli.options import (
     SCRIPTED,
     UserError,
     add_environment,
+    add_sampling,
     add_split,
     at_least,
     environment_of,
     load_agent,
+    one_line,
+    sampling_of,
     settings,
     task_name,
 )
 from textmdp.agents.cli.terminal import show, show_difficulties, show_evaluations
+from textmdp.agents.cli.watched import Watched
 from textmdp.agents.evaluation.evaluate import MOST_ROWS, Evaluation, choose_problems, evaluate
 from textmdp.agents.evaluation.pass_at_k import at_k, final_answer, sample_problems
 from textmdp.agents.rollouts.rollout import make_envs
@@ -29,13 +33,18 @@ from textmdp.envs.views.vector_env import TokenVectorEnv
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `textmdp evaluate`."""
-    parser.add_argument("agent", metavar="AGENT", help="random, expert, or the folder of a run")
+    parser.add_argument(
+        "agent",
+        metavar="AGENT",
+        help="random, expert, the folder of a run, or a pretrained causal language model: a folder or a hub name",
+    )
     add_environment(parser, optional=True)
     parser.add_argument("--episodes", type=at_least(1), default=500, help="number of episodes (default: %(default)s)")
     add_split(parser)
     parser.add_argument(
         "--sampled", action="store_true", help="let a model sample its tokens instead of taking the most probable"
     )
+    add_sampling(parser)
     parser.add_argument(
         "--samples",
         metavar="N",
@@ -63,22 +72,31 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Evaluate the agent, and print the results."""
     scripted = arguments.agent in SCRIPTED
-    if arguments.id is None and scripted:
-        raise UserError(f"the agent {arguments.agent!r} needs an environment: textmdp evaluate {arguments.agent} ID")
     ks = _ks(arguments)
-    env_id, options = environment_of(arguments, run=None if scripted else arguments.agent)
+    env_id, options = environment_of(arguments, f"textmdp evaluate {arguments.agent} ID")
     variants = _variants(arguments, env_id, options)
     rows = min(arguments.episodes * (arguments.samples or 1), MOST_ROWS)
     # All environments are made before the first is used, so that a wrong name is an error at once.
     made = {name: make_envs(env_id, rows, **variant) for name, variant in variants.items()}
-    results = {name: _evaluate(arguments, envs, ks, variants[name]) for name, envs in made.items()}
+    results, refused = {}, {}
+    for name, envs in made.items():
+        try:
+            results[name] = _evaluate(arguments, envs, ks, variants[name])
+        except ValueError as error:  # another vocabulary, or a longer context, than the model's
+            if not arguments.difficulties:
+                raise
+            refused[name] = one_line(error)
+    if not results:
+        raise UserError("; ".join(f"{name}: {why}" for name, why in refused.items()))
     if arguments.json:
-        _print_json(arguments, env_id, options, results)
+        _print_json(arguments, env_id, options, results, refused)
         return 0
     shown = " ".join(f"{key}={value}" for key, value in options.items())
     show((f"{arguments.agent} on {env_id}", "bold"), (f"   {shown}", "dim"))
     if arguments.difficulties:
         show_difficulties(results)
+        for name, why in refused.items():
+            show((f"{name} ", "bold"), ("left out: ", "yellow"), why)
         return 0
     result = results[""]
     how = "" if scripted else "sampled" if arguments.sampled else "greedy"
@@ -117,30 +135,37 @@ def _evaluate(
 ) -> Evaluation:
     """The evaluation in one environment."""
     name, seed = arguments.agent, arguments.seed
-    agent = load_agent(name, envs, seed, arguments.sampled)
+    sampling = sampling_of(arguments, bool(arguments.sampled or ks))
+    agent = load_agent(name, envs, seed, arguments.sampled, sampling if arguments.sampled else None)
     # A deterministic agent would repeat itself on the same problem.
     distinct = not (arguments.sampled or name == "random")
-    result = evaluate(agent, envs, episodes=arguments.episodes, seed=seed, distinct=distinct)
+    with Watched(agent, "evaluating") as watched:
+        result = evaluate(watched, envs, episodes=arguments.episodes, seed=seed, distinct=distinct)
     if not ks:
         return result
     problems = choose_problems(envs.mdp.task, arguments.episodes, seed)
-    sampler = load_agent(name, envs, seed, sampled=True)
-    samples = sample_problems(sampler, envs, problems=problems, samples=arguments.samples, seed=seed)
+    sampler = load_agent(name, envs, seed, sampled=True, sampling=sampling)
+    with Watched(sampler, "sampling") as watched:
+        samples = sample_problems(watched, envs, problems=problems, samples=arguments.samples, seed=seed)
     # Solutions of a data set's problems are worked out: votes count their final answers.
     estimates = at_k(samples, ks, final_answer if options.get("dataset") else str.strip)
     return replace(result, samples=arguments.samples, at_k=estimates)
 
 
 def _print_json(
-    arguments: argparse.Namespace, env_id: str, options: dict[str, Any], results: dict[str, Evaluation]
+    arguments: argparse.Namespace,
+    env_id: str,
+    options: dict[str, Any],
+    results: dict[str, Evaluation],
+    refused: dict[str, str],
 ) -> None:
-    """Print one object: the evaluation, or one for each difficulty."""
+    """Print one object: the evaluation, or one for each difficulty, and why others were left out."""
     by_name = {name: result.as_dict() for name, result in results.items()}
     record = {
         "id": env_id,
         "arguments": options,
         "agent": arguments.agent,
         "seed": arguments.seed,
-        **({"difficulties": by_name} if arguments.difficulties else by_name[""]),
+        **({"difficulties": by_name, "left_out": refused} if arguments.difficulties else by_name[""]),
     }
     sys.stdout.write(json.dumps(record, indent=2, ensure_ascii=False) + "\n")

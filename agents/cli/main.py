@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 import importlib
 import os
 import shlex
@@ -40,7 +41,9 @@ COMMANDS = {
     "algorithms": "list the algorithms that `train --algorithm` takes",
     "audit": "judge an advantage estimator by its exact bias and variance",
     "evaluate": "measure accuracy, return and lengths of an agent",
+    "credit": "show which tokens earned the reward, by every estimator, as a page and in colours",
     "sb3": "train and evaluate agents of Stable-Baselines3",
+    "compare": "compare runs: their learning curves on one page",
     "check": "check that an environment keeps the rules of all environments",
     "judge": "show how this machine can confine the programs of TextCode",
     "demo": "train a small model on arithmetic, in about two minutes",
@@ -52,7 +55,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     debug = os.environ.get("TEXTMDP_DEBUG", "") not in ("", "0")
     words = list(sys.argv[1:] if argv is None else argv)
     try:
-        arguments = _parser(words).parse_args(words)
+        parser = _parser(words)
+        if not words:
+            parser.print_help()
+            return 0
+        arguments = parser.parse_args(words)
         arguments.command_line = shlex.join(["textmdp", *words])
         run: Callable[[argparse.Namespace], int] = arguments.run
         return run(arguments)
@@ -80,6 +87,10 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     )
     subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True, parser_class=_Parser)
     asked = next((word for word in words if not word.startswith("-")), None)
+    if asked is not None and asked not in COMMANDS:
+        close = difflib.get_close_matches(asked, COMMANDS, n=1, cutoff=0.5)
+        hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(COMMANDS)};"
+        raise UserError(f"there is no command {asked!r}: {hint} `textmdp --help` describes them")
     for name, help in COMMANDS.items():
         subparser = subparsers.add_parser(name, help=help, description=f"{help[0].upper()}{help[1:]}.")
         if name == asked:

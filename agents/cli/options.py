@@ -7,17 +7,21 @@ import difflib
 import importlib
 import json
 import os
+import re
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import textmdp.envs
 from textmdp.agents.rollouts.agent import Agent
+from textmdp.agents.rollouts.rollout import make_envs
 from textmdp.agents.rollouts.scripted import ExpertAgent, RandomAgent
 from textmdp.agents.runs.experiment import takes
 from textmdp.agents.runs.run import Run
 from textmdp.envs.views.vector_env import TokenVectorEnv
 
+HUB_NAME = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?")
 #: Agents that need no training.
 SCRIPTED = ("random", "expert")
 
@@ -58,8 +62,8 @@ def add_split(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--split", help="train, test or all, if the task has splits (default: test)")
 
 
-def at_least(least: int) -> Any:
-    """Return an argument type: whole numbers of at least `least`."""
+def at_least(least: int, most: int = 2**62 - 1) -> Any:
+    """Return an argument type: whole numbers from `least` to `most`, by default the largest problem or seed."""
 
     def whole(text: str) -> int:
         try:
@@ -68,6 +72,8 @@ def at_least(least: int) -> Any:
             raise argparse.ArgumentTypeError(f"{text!r} is no whole number") from None
         if number < least:
             raise argparse.ArgumentTypeError(f"{number} is too small: it must be at least {least}")
+        if number > most:
+            raise argparse.ArgumentTypeError(f"{number} is too large: it must be at most {most}")
         return number
 
     return whole
@@ -144,18 +150,29 @@ def with_split(env_id: str, arguments: dict[str, Any], split: str | None) -> dic
     return {**arguments, "split": split or arguments.get("split") or "test"}
 
 
-def environment_of(arguments: argparse.Namespace, run: str | None) -> tuple[str, dict[str, Any]]:
+def environment_of(arguments: argparse.Namespace, usage: str) -> tuple[str, dict[str, Any]]:
     """Return the id and the arguments of the environment to use an agent in.
 
+    A run has an environment by default, and a pretrained model gives it its tokenizer.
+
     Args:
-        arguments: of the command line, with `id`, `set` and `split`.
-        run: folder of the run whose environment is the default; None for a scripted agent, which needs `id`.
+        arguments: of the command line, with `agent`, `id`, `set` and `split`.
+        usage: of the command, for the error.
+
+    Raises:
+        UserError: the agent brings no environment, and none is named.
     """
     env_id: str | None = None if arguments.id is None else token_id(arguments.id)
     options: dict[str, Any] = {}
+    run = arguments.agent if is_run(arguments.agent) else None
+    if run is None and env_id is None:
+        raise UserError(f"the agent {arguments.agent!r} needs an environment: {usage}")
+    if run is None and arguments.agent not in SCRIPTED:
+        assert env_id is not None
+        options = model_arguments(arguments.agent, env_id, settings(arguments.set))
     if run is not None:
         config = Run.open(run).config
-        trained = token_id(config["id"])
+        trained = token_id(":".join(filter(None, (config.get("module"), config["id"]))))
         if env_id is None or env_id == trained:
             env_id = trained
             # Without the split of training, on which nobody should evaluate.
@@ -167,14 +184,85 @@ def environment_of(arguments: argparse.Namespace, run: str | None) -> tuple[str,
 # Agents
 
 
-def load_agent(name: str, envs: TokenVectorEnv[Any], seed: int, sampled: bool = False) -> Agent:
-    """Return an agent by its name: "random", "expert", or the folder of a run."""
+def add_sampling(parser: argparse.ArgumentParser) -> None:
+    """Add the flags of sampling."""
+    parser.add_argument(
+        "--temperature", type=float, help="sampling temperature (default: that of a run's training, 1 for others)"
+    )
+    parser.add_argument(
+        "--top-p", type=float, help="sample from the likeliest tokens whose probabilities first add up to this"
+    )
+    parser.add_argument("--top-k", type=at_least(1), help="sample from as many of the likeliest tokens")
+
+
+def sampling_of(arguments: argparse.Namespace, sampled: bool) -> dict[str, Any]:
+    """Return the options of sampling that are given.
+
+    Raises:
+        UserError: they are given, and nothing is sampled.
+    """
+    names = ("temperature", "top_p", "top_k")
+    given = {name: getattr(arguments, name) for name in names if getattr(arguments, name) is not None}
+    if given and (not sampled or arguments.agent in SCRIPTED):
+        flags = ", ".join(f"--{name.replace('_', '-')}" for name in given)
+        raise UserError(f"{flags} is about sampling, and no model samples here: evaluate takes --sampled or --samples")
+    return given
+
+
+def load_agent(
+    name: str, envs: TokenVectorEnv[Any], seed: int, sampled: bool = False, sampling: dict[str, Any] | None = None
+) -> Agent:
+    """Return an agent by its name: "random", "expert", the folder of a run, or a causal language model."""
     if name == "random":
         return RandomAgent(seed)
     if name == "expert":
         return ExpertAgent()
     quiet_transformers()
-    return Run.open(name).agent(envs.mdp.tokenizer, seed=seed, greedy=not sampled)
+    if is_run(name):
+        return Run.open(name).agent(envs.mdp.tokenizer, seed=seed, greedy=not sampled, **(sampling or {}))
+    from textmdp.agents.inference.compatibility import load_model
+    from textmdp.agents.inference.sampler import LanguageModelAgent
+
+    model = load_model(name, envs.mdp.tokenizer)
+    return LanguageModelAgent(model, greedy=not sampled, seed=seed, **(sampling or {}))
+
+
+def is_run(name: str) -> bool:
+    """Return True for the folder of a run."""
+    try:
+        return "settings" in Run.open(name).config
+    except (FileNotFoundError, ValueError):
+        return False
+
+
+def model_arguments(name: str, env_id: str, options: dict[str, Any]) -> dict[str, Any]:
+    """Return the arguments that an environment needs for a pretrained model: its tokenizer, if that is another.
+
+    Raises:
+        UserError: `name` is no model either.
+        ValueError: the model is no causal language model.
+    """
+    if not is_model_name(name):
+        Run.open(name)  # raises, with all that an agent may be
+    from textmdp.agents.models.loading import check_config, check_tokens, read_config
+    from textmdp.envs.tokenizers.hub import hub_or_cache
+
+    quiet_transformers()
+    with hub_or_cache():
+        check_config(read_config(name), name)
+        if "tokenizer" in options:
+            return {}
+        try:
+            check_tokens(name, make_envs(env_id, 1, **options).mdp.tokenizer)
+        except ValueError:
+            return {"tokenizer": name}
+    return {}
+
+
+def is_model_name(name: str) -> bool:
+    """Return True for a folder with a model, and for what may be a name on the hub."""
+    folder = Path(name)
+    return (folder / "config.json").is_file() if folder.exists() else bool(HUB_NAME.fullmatch(name))
 
 
 def quiet_transformers() -> None:

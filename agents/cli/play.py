@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import inspect
 import sys
 from collections.abc import Iterator
 from typing import Any
@@ -10,15 +11,32 @@ from typing import Any
 import gymnasium as gym
 from rich.text import Text
 
-from textmdp.agents.cli.options import UserError, add_environment, at_least, settings, task_name, token_id
-from textmdp.agents.cli.terminal import STYLES, console, ledger_line, show
+from textmdp.agents.cli.envs import documentation
+from textmdp.agents.cli.options import (
+    UserError,
+    add_environment,
+    at_least,
+    load_agent,
+    settings,
+    task_name,
+    token_id,
+)
+from textmdp.agents.cli.terminal import STYLES, console, ledger_line, show, show_transcript, show_words, waiting
+from textmdp.agents.evaluation.evaluate import solved
+from textmdp.agents.rollouts.agent import Agent
+from textmdp.agents.rollouts.rollout import make_envs, rollout
+from textmdp.agents.rollouts.transcripts import transcript
+from textmdp.envs.core.randomness import turn_generator
 from textmdp.envs.tokenizers import Tokenizer
 from textmdp.envs.views.rendering import visible
 from textmdp.envs.views.text_env import TextEnv
 from textmdp.envs.views.token_env import TokenEnv
+from textmdp.envs.views.vector_env import TokenVectorEnv
 
 #: The most tokens that are listed.
 _MOST_LISTED = 80
+#: A line that begins and ends a response of many lines.
+_BLOCK = '"""'
 _ESCAPES = {"\\n": "\n", "\\t": "\t", "\\r": "\r"}
 
 
@@ -30,6 +48,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--seed", type=at_least(0), default=None, help="seed of the episodes (default: a new one each time)"
     )
     parser.add_argument("--problem", metavar="I", type=at_least(0), help="play one episode, on problem I of the split")
+    parser.add_argument(
+        "--against", metavar="AGENT", help="let an agent play each problem after you: random, expert, or a run's folder"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -37,11 +58,17 @@ def run(arguments: argparse.Namespace) -> int:
     options = settings(arguments.set)
     for taken in {"action", "render_mode"} & options.keys():
         raise UserError(f"--set {taken}=…: play sets it itself; leave {taken!r} out")
-    name = task_name(token_id(arguments.id))
+    env_id = token_id(arguments.id)
+    name = task_name(env_id)
     view = f"{name}-v0" if arguments.tokens else f"{name}Response-v0"
     env: TextEnv[Any] = gym.make(view, **options).unwrapped  # type: ignore[assignment]
-    player = _TokenPlayer(env) if isinstance(env, TokenEnv) else _ResponsePlayer(env)
-    show((view, "bold"), ("   ", ""), (player.rules, "dim"))
+    opponent = None
+    if arguments.against is not None:
+        envs = make_envs(env_id, 1, **options)
+        with waiting("loading the opponent"):
+            opponent = _Opponent(arguments.against, load_agent(arguments.against, envs, arguments.seed or 0), envs)
+    player = _TokenPlayer(env, opponent) if isinstance(env, TokenEnv) else _ResponsePlayer(env, opponent)
+    _show_rules(view, player)
     code = 0
     try:
         player.play(arguments.seed, arguments.problem)
@@ -58,23 +85,56 @@ def run(arguments: argparse.Namespace) -> int:
     return code
 
 
+def _show_rules(view: str, player: _ResponsePlayer) -> None:
+    """Print the aim, the limits and the keys."""
+    mdp = player.env.mdp
+    # The class that documents the task, under composed rewards too.
+    show_words(view, "bold")
+    show_words(inspect.cleandoc(documentation(view.removesuffix("-v0").removesuffix("Response"))).partition("\n")[0])
+    turns = f"{mdp.task.max_turns} turns" if mdp.task.max_turns > 1 else "one turn"
+    show_words(f"You have {turns} of at most {mdp.max_response_tokens} tokens each.", "dim")
+    show_words(f"{player.rules}. `textmdp envs {view}` has the whole rules.", "dim")
+
+
+class _Opponent:
+    """An agent that plays the problems of a person."""
+
+    def __init__(self, name: str, agent: Agent, envs: TokenVectorEnv[Any]) -> None:
+        self.name, self._agent, self._envs = name, agent, envs
+        self.wins = 0
+
+    def play(self, problem: int) -> None:
+        """Play an episode, and print it."""
+        batch = rollout(self._agent, self._envs, problems=[problem])
+        record = transcript(batch, 0, self._envs.mdp.tokenizer)
+        self.wins += int(solved(batch, self._envs.mdp.task)[0])
+        show("")
+        show_transcript(record, self.name)
+
+
 class _ResponsePlayer:
     """Plays the response view: one line is one response."""
 
-    rules = "type a response; end a line with \\ to continue it on the next; Ctrl-D quits"
+    rules = f"type a response; {_BLOCK} begins and ends one of many lines; Ctrl-D quits"
 
-    def __init__(self, env: TextEnv[Any]) -> None:
-        self.env = env
+    def __init__(self, env: TextEnv[Any], opponent: _Opponent | None = None) -> None:
+        self.env, self._opponent = env, opponent
         self.returns: list[float] = []
+        self._wins = 0
 
     def play(self, seed: int | None, problem: int | None) -> None:
         """Play episode after episode, or one if `problem` is given."""
         while True:
             options = None if problem is None else {"problem": problem}
             _, info = self.env.reset(seed=seed, options=options)
-            show("", (f"\nproblem {info['problem']}", "dim"))
+            # The problem's number may be the answer, as in TextGuess: it is shown at the end.
+            show("", (f"\nepisode {len(self.returns) + 1}", "dim"))
             self._show_message(info["message"])
             self.returns.append(self._episode())
+            if self._opponent is not None:
+                self._opponent.play(info["problem"])
+                score = f"{self._wins} : {self._opponent.wins}"
+                show((f"you {score} {self._opponent.name}, solved of {len(self.returns)}", "bold"))
             if problem is not None:
                 return
             seed = None  # the later episodes follow from it
@@ -82,7 +142,6 @@ class _ResponsePlayer:
     def _episode(self) -> float:
         total, ended = 0.0, False
         while not ended:
-            expected = self.env.demonstrate()
             for action in self._actions():
                 _, earned, terminated, truncated, info = self.env.step(action)
                 reward = float(earned)
@@ -92,19 +151,52 @@ class _ResponsePlayer:
                 if ended or "finish_reason" in info:
                     break
         how = "terminated" if terminated else "truncated: the context is full"
-        solved = info.get("is_success", False)
-        show((f"{how}   return {total:g}", "bold green" if solved else "bold"))
-        if not solved and expected != info["response"]:
-            show((f"an expert would have said: {visible(expected)}", "dim"))
+        solved_it = bool(info.get("is_success", False))
+        self._wins += solved_it
+        problem = self.env.episode.problem
+        show(
+            (
+                f"{'solved' if solved_it else 'not solved'}, {how}   return {total:g}   problem {problem}",
+                "bold green" if solved_it else "bold",
+            )
+        )
+        if not solved_it:
+            show_words(f"an expert: {self._solution()}", "dim")
         return total
+
+    def _solution(self) -> str:
+        """An expert's episode on the same problem: its responses and the replies to them, the opening left out."""
+        task, episode = self.env.mdp.task, self.env.episode
+        state, _ = task.problem(episode.problem)
+        texts: list[str] = []
+        for turn in range(task.max_turns):
+            # The generator of the episode's own turns, as in `TextEnv.demonstrate`.
+            response = task.demonstrate(state, turn_generator(episode.key, turn))
+            state, text, _, done = task.reply(state, response, turn_generator(episode.key, turn))
+            texts += [f"«{response}»", text]
+            if done:
+                break
+        return "".join(texts)
 
     def _actions(self) -> Iterator[Any]:
         """Yield the person's actions of one turn."""
-        lines = [_ask("you › ")]
-        while lines[-1].endswith("\\"):
-            lines[-1] = lines[-1][:-1]
-            lines.append(_ask("  … "))
-        yield "\n".join(lines)
+        turns = self.env.mdp.task.max_turns
+        which = f" ({self.env.episode.turn + 1} of {turns})" if turns > 1 else ""
+        lines = [_ask(f"you{which} › ")]
+        if lines == [_BLOCK]:
+            lines = []
+            while (line := _ask("  … ")) != _BLOCK:
+                lines.append(line)
+        else:
+            while lines[-1].endswith("\\"):
+                lines[-1] = lines[-1][:-1]
+                lines.append(_ask("  … "))
+        text = "\n".join(lines)
+        tokenizer = self.env.mdp.tokenizer
+        read = tokenizer.decode(tokenizer.encode(text, errors="replace"))
+        if read != text:
+            show_words(f"  the vocabulary has not all of these characters: this was read as {read!r}", "yellow")
+        yield text
 
     def _show_step(self, reward: float, info: dict[str, Any]) -> None:
         """Print the outcome of a step."""
@@ -114,13 +206,15 @@ class _ResponsePlayer:
         elif reason is not None:
             score = self.env.episode.scores[-1]
             console.print(ledger_line(score, reason), soft_wrap=True)
+            if reason == "length":
+                show_words(f"  cut at the budget of {self.env.mdp.max_response_tokens} tokens", "yellow")
             if abs(reward - score.total) > 1e-12:
-                show((f"  with shaping {reward:+g}", "dim"))
+                show((f"  with shaping {reward - score.total:+g}", "dim"))
             if info["message"]:
                 self._show_message(info["message"])
 
     def _show_message(self, message: str) -> None:
-        show((visible(message), STYLES["environment"]))
+        show_words(message, STYLES["environment"])
 
 
 class _TokenPlayer(_ResponsePlayer):
@@ -128,8 +222,8 @@ class _TokenPlayer(_ResponsePlayer):
 
     rules = "type the text of tokens, or a token's id as #7; Enter ends the turn; Ctrl-D quits"
 
-    def __init__(self, env: TextEnv[Any]) -> None:
-        super().__init__(env)
+    def __init__(self, env: TextEnv[Any], opponent: _Opponent | None = None) -> None:
+        super().__init__(env, opponent)
         self._listed: list[int] = []
 
     def _actions(self) -> Iterator[int]:

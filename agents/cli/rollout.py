@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from textmdp.agents.cli.options import (
-    SCRIPTED,
-    UserError,
     add_environment,
+    add_sampling,
     add_split,
     at_least,
     environment_of,
     load_agent,
+    sampling_of,
 )
 from textmdp.agents.cli.terminal import show, show_transcript
 from textmdp.agents.evaluation.evaluate import MOST_ROWS, choose_problems, rollouts
@@ -25,13 +25,19 @@ from textmdp.agents.rollouts.transcripts import Record, records, write_transcrip
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `textmdp rollout`."""
     add_environment(parser, optional=True)
-    parser.add_argument("--agent", required=True, metavar="AGENT", help="random, expert, or the folder of a run")
+    parser.add_argument(
+        "--agent",
+        required=True,
+        metavar="AGENT",
+        help="random, expert, the folder of a run, or a causal language model",
+    )
     parser.add_argument("--episodes", type=at_least(1), default=5, help="number of episodes (default: %(default)s)")
     parser.add_argument("--problem", metavar="I", type=at_least(0), help="use problem I in every episode")
     add_split(parser)
     parser.add_argument(
         "--greedy", action="store_true", help="let a model take the most probable token instead of sampling"
     )
+    add_sampling(parser)
     parser.add_argument("--seed", type=at_least(0), default=0, help="seed of problems and agent (default: %(default)s)")
     parser.add_argument(
         "--save", metavar="FILE", type=Path, help="write the episodes here as JSON, one a line; see `textmdp score`"
@@ -40,14 +46,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print transcripts, and write them to a file."""
-    scripted = arguments.agent in SCRIPTED
-    if arguments.id is None and scripted:
-        raise UserError(
-            f"the agent {arguments.agent!r} needs an environment: textmdp rollout ID --agent {arguments.agent}"
-        )
-    env_id, options = environment_of(arguments, run=None if scripted else arguments.agent)
+    env_id, options = environment_of(arguments, f"textmdp rollout ID --agent {arguments.agent}")
     envs = make_envs(env_id, min(arguments.episodes, MOST_ROWS), **options)
-    agent = load_agent(arguments.agent, envs, arguments.seed, sampled=not arguments.greedy)
+    sampled = not arguments.greedy
+    agent = load_agent(arguments.agent, envs, arguments.seed, sampled, sampling_of(arguments, sampled))
     problems = _problems(envs.mdp.task, arguments)
     returns: list[float] = []
 

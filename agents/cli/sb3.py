@@ -23,6 +23,7 @@ from textmdp.agents.cli.terminal import show, show_evaluations
 
 if TYPE_CHECKING:
     from textmdp.agents.models.language_model import LanguageModel
+    from textmdp.agents.rollouts.agent import Agent
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -176,7 +177,7 @@ def _evaluate(arguments: argparse.Namespace) -> int:
     if arguments.split:
         options = with_split(config["env"], options, arguments.split)
     best = not arguments.last and (arguments.folder / "best_model.zip").is_file()
-    agents = {
+    agents: dict[str, Agent] = {
         "random": RandomAgent(arguments.seed),
         config["algo"]: SB3Agent(record.load(best), deterministic=not arguments.sampled),
         "expert": ExpertAgent(),

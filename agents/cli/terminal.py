@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from itertools import groupby
 from typing import Any
 
 from rich.console import Console
@@ -25,6 +27,16 @@ def show(*parts: str | Text | tuple[str, str], end: str = "\n") -> None:
     console.print(Text.assemble(*parts), soft_wrap=True, end=end)
 
 
+def show_words(text: str, style: str = "") -> None:
+    """Print a text: on a terminal its words are kept whole, in a pipe its lines are as they are."""
+    _print_words(Text(visible(text), style=style))
+
+
+def waiting(what: str) -> AbstractContextManager[object]:
+    """Show a spinner with a few words on a terminal, until the context is left."""
+    return console.status(what) if console.is_terminal else nullcontext()
+
+
 def ledger_line(score: Score, finish_reason: str = "") -> Text:
     """Return the ledger of a turn, indented."""
     text = Text(f"  {ledger(score)}", style="dim")
@@ -35,14 +47,33 @@ def show_transcript(record: Mapping[str, Any], title: str) -> None:
     """Print an episode, as `transcripts.transcript` records it, with the ledger of each turn."""
     ended = "terminated" if record["terminated"] else f"truncated ({record['finish_reason'] or 'steps'})"
     show((title, "bold"), (f"   problem {record['problem']}   return {record['return']:g}   {ended}", "dim"))
-    scores = iter(record["scores"])
+    scores, shaping = iter(record["scores"]), _shaping(record)
+    line = Text()
     for message in record["messages"]:
-        show((visible(message["text"]), STYLES[message["role"]]), end="")
+        line.append(visible(message["text"]), style=STYLES[message["role"]])
         if message["role"] == "policy":
             score = next(scores, None)
             earned = "cut off: not graded" if score is None else ledger(Score(score["parts"], score["weights"]))
-            show("", (f"\n  {earned}", "dim"))
-    show("" if record["messages"][-1]["role"] == "policy" else "\n")
+            added = next(shaping, 0.0)
+            earned += f"   with shaping {added:+g}" if abs(added) > 1e-12 else ""
+            _print_words(line)
+            show((f"  {earned}", "dim"))
+            line = Text()
+    _print_words(line)
+
+
+def _print_words(line: Text) -> None:
+    """Print a message: on a terminal its words are kept whole, in a pipe its lines are as they are."""
+    console.print(line, soft_wrap=not console.is_terminal)
+
+
+def _shaping(record: Mapping[str, Any]) -> Iterator[float]:
+    """Yield the shaping of each turn: its rewards beyond its score."""
+    turns = zip(record.get("turns", ()), record.get("rewards", ()), strict=True)
+    earned = {turn: sum(reward for _, reward in pairs) for turn, pairs in groupby(turns, lambda pair: pair[0])}
+    totals = [score["total"] for score in record["scores"]]
+    for turn in range(max(earned, default=-1) + 1):
+        yield earned.get(turn, 0.0) - (totals[turn] if turn < len(totals) else 0.0)
 
 
 def episode_text(record: Mapping[str, Any]) -> Text:

@@ -20,16 +20,20 @@ from textmdp.agents.cli.options import (
     UserError,
     add_environment,
     at_least,
+    model_arguments,
     quiet_transformers,
     settings,
     task_name,
     token_id,
 )
-from textmdp.agents.cli.terminal import show, show_evaluations
+from textmdp.agents.cli.terminal import show, show_evaluations, waiting
 from textmdp.agents.rollouts.rollout import make_envs
 from textmdp.agents.runs.experiment import CurriculumConfig, EvalConfig, ExperimentConfig, NetworkConfig
 from textmdp.agents.runs.report import STAGES
 from textmdp.agents.runs.run import Run
+
+#: The destination of --imitation-steps.
+_STEPS = "ImitationConfig.steps"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -48,8 +52,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=at_least(0), default=0, help="seed of everything (default: %(default)s)")
     add_flags(parser, NetworkConfig, "model")
     add_flags(
-        parser, ImitationConfig, "warm start by imitation (--imitation-steps 0 for none)", "imitation-", ("seed",)
+        parser,
+        ImitationConfig,
+        "warm start by imitation (--imitation-steps 0 for none, the default with --model)",
+        "imitation-",
+        ("seed",),
     )
+    parser.set_defaults(**{_STEPS: None})  # which depends on --model
     add_flags(parser, Config, "policy gradient", leave_out=("seed",))
     add_flags(parser, EvalConfig, "evaluation on held-out problems")
     add_flags(parser, CurriculumConfig, "curriculum by success", "curriculum-")
@@ -57,15 +66,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Train; returns the exit code, 130 if Ctrl-C stopped it."""
+    options, network = settings(arguments.set), from_flags(NetworkConfig, arguments)
+    env_id = token_id(arguments.id)
+    if network.model:  # it is trained already: it brings its tokenizer, and imitates on request alone
+        options = {**model_arguments(network.model, env_id, options), **options}
+    if getattr(arguments, _STEPS) is None:
+        setattr(arguments, _STEPS, 0 if network.model else ImitationConfig.steps)
     config = ExperimentConfig(
-        env_id=token_id(arguments.id),
-        arguments=settings(arguments.set),
+        env_id=env_id,
+        arguments=options,
         seed=arguments.seed,
-        network=from_flags(NetworkConfig, arguments),
+        network=network,
         imitation=from_flags(ImitationConfig, arguments, seed=arguments.seed),
         training=from_flags(Config, arguments, seed=arguments.seed),
         evaluation=from_flags(EvalConfig, arguments),
         curriculum=from_flags(CurriculumConfig, arguments),
+        module=arguments.id.rpartition(":")[0],
     )
     folder = arguments.out or Path("runs") / f"{task_name(config.env_id)}-{time.strftime('%Y%m%d-%H%M%S')}"
     if arguments.resume and not arguments.out:
@@ -77,14 +93,17 @@ def run_experiment(
     config: ExperimentConfig, folder: Path, command: str, overwrite: bool, resume: bool = False
 ) -> tuple[int, Run]:
     """Train with a display; returns the exit code and the run."""
-    from textmdp.agents.runs.train import Stopped, train  # imports torch, which `textmdp train --help` does without
-
-    quiet_transformers()
-    resumed = resume_run(config, folder) if resume else None
-    record, state = resumed or (begin_run(config, folder, command, overwrite or resume), None)
     show((f"{config.env_id}", "bold"), (f"   seed {config.seed}   {folder}", "dim"))
+    with waiting("loading torch and transformers"):
+        from textmdp.agents.runs.train import Stopped, train  # which `textmdp train --help` does without
+
+        quiet_transformers()
+        resumed = resume_run(config, folder) if resume else None
+        record, state = resumed or (begin_run(config, folder, command, overwrite or resume), None)
     if state is not None:
         show((f"resuming after update {state['update']}", "dim"))
+    elif resume:
+        show((f"nothing to resume: {folder} has no checkpoint, so the run begins", "yellow"))
     try:
         with Display(config.imitation.steps, config.training.updates) as display, _StopSignal(display.stopping) as stop:
             train(config, record, display, stop, state)
@@ -139,6 +158,7 @@ def begin_run(config: ExperimentConfig, folder: Path, command: str, overwrite: b
         tokenizer=envs.mdp.tokenizer,
         command=command,
         overwrite=overwrite,
+        module=config.module,
     )
 
 

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from textmdp.agents.credit.bias import statistics
 from textmdp.agents.credit.cases import (
     GAMMAS,
     GROUP_SIZES,
@@ -39,7 +40,6 @@ from textmdp.agents.credit.faults import (
     silent_turns,
     writes_off_policy,
 )
-from textmdp.agents.credit.statistics import statistics
 from textmdp.envs.core.task import Task
 
 CLOCKS = ("tokens", "turns")

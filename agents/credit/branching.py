@@ -80,7 +80,9 @@ def branched_values(
     noise = np.random.default_rng(seed).integers(1, 2**62, size=len(owners))
     for start in range(0, len(owners), envs.num_envs):
         some = slice(start, start + envs.num_envs)
-        found, written = _play(agent, envs, [snapshots[i] for i in owners[some]], noise[some], gamma, discount_unit)
+        found, written = play_branches(
+            agent, envs, [snapshots[i] for i in owners[some]], noise[some], gamma, discount_unit
+        )
         places = np.arange(start, start + len(found))
         returns[owners[some], places % samples] = found
         tokens += written
@@ -117,7 +119,7 @@ def branched_advantages(
     return rewards + decay * values.mean[1:] - values.mean[:-1], errors
 
 
-def _play(
+def play_branches(
     agent: Agent,
     envs: TokenVectorEnv[Any],
     snapshots: Sequence[Snapshot[Any]],
@@ -125,7 +127,18 @@ def _play(
     gamma: float,
     unit: str,
 ) -> tuple[Floats, int]:
-    """The discounted rewards to go of one branch of each snapshot, and the number of the policy's tokens."""
+    """The discounted rewards to go of one branch of each snapshot, (m,), and the number of the policy's tokens.
+
+    The first m rows of the environment hold the finished episodes afterwards.
+
+    Args:
+        agent: the policy.
+        envs: with autoreset disabled, and m rows or more.
+        snapshots: (m,), of episodes that are not over.
+        noise: (m,), of the randomness of each branch, not 0.
+        gamma: γ in [0, 1].
+        unit: "tokens" or "turns".
+    """
     count = len(snapshots)
     envs.restore([*snapshots, *[snapshots[-1]] * (envs.num_envs - count)])
     rows = np.arange(count)

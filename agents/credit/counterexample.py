@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from textmdp.agents.credit.bias import statistics
 from textmdp.agents.credit.cases import Groups
 from textmdp.agents.credit.faults import WITH_EPSILON
-from textmdp.agents.credit.statistics import statistics
 from textmdp.envs.views.rendering import visible
 
 

@@ -13,10 +13,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from textmdp.agents.credit.bias import Statistics, statistics
 from textmdp.agents.credit.cases import Groups
 from textmdp.agents.credit.exact_values import exact_values
 from textmdp.agents.credit.prefix_tree import Floats
-from textmdp.agents.credit.statistics import Statistics, statistics
 
 #: A bias that rounding explains; with a division by a deviation plus ε, what ε explains.
 ROUNDING, WITH_EPSILON = 1e-8, 2e-3

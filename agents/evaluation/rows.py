@@ -31,8 +31,11 @@ def evaluation_rows(evaluations: Sequence[Evaluation]) -> list[list[str]]:
     for reason in reasons:
         shares = (share(e.finish_reasons.get(reason, 0.0)) for e in evaluations)
         rows.append([f"ended by {reason or 'step limit'}", *shares])
+    a_turn = ", mean of turns" if any(e.turns > 1 for e in evaluations) else ""
     for part in parts:
-        rows.append([f"score: {part}", *(f"{e.scores[part]:.3g}" if part in e.scores else "–" for e in evaluations)])
+        rows.append(
+            [f"score: {part}{a_turn}", *(f"{e.scores[part]:.3g}" if part in e.scores else "–" for e in evaluations)]
+        )
     return rows
 
 

@@ -16,7 +16,7 @@ from torch import Tensor
 from textmdp.agents.inference.compiled import CompiledLlamaForward
 from textmdp.agents.inference.forward import make_forward
 from textmdp.agents.inference.kv_cache import Cache, CacheView
-from textmdp.agents.models.language_model import LanguageModel
+from textmdp.agents.models.language_model import NEVER, LanguageModel
 from textmdp.agents.rollouts.agent import Action
 from textmdp.envs.views.vector_env import TokenVectorEnv
 
@@ -39,6 +39,9 @@ class LanguageModelAgent:
         greedy: take the most likely token.
         seed: of the sampling.
         grammar: sample from the tokens that the task's grammar allows, if it has one.
+        top_p: sample from the most likely tokens whose probabilities first add up to this; 1 for all. For evaluation:
+            training would need the same restriction.
+        top_k: sample from as many of the most likely tokens; 0 for all.
     """
 
     def __init__(
@@ -49,7 +52,14 @@ class LanguageModelAgent:
         greedy: bool = False,
         seed: int = 0,
         grammar: bool = False,
+        top_p: float = 1.0,
+        top_k: int = 0,
     ) -> None:
+        if not 0.0 < top_p <= 1.0:
+            raise ValueError(f"top_p={top_p} must lie in (0, 1]; 1 samples from all tokens")
+        if top_k < 0:
+            raise ValueError(f"top_k={top_k} must be at least 0; 0 samples from all tokens")
+        self.top_p, self.top_k = top_p, top_k
         if temperature <= 0:
             raise ValueError(f"temperature={temperature} must be above 0; for the most likely tokens use greedy=True")
         self.model, self.temperature, self.greedy, self.grammar = model, temperature, greedy, grammar
@@ -99,7 +109,8 @@ class LanguageModelAgent:
         Log-probabilities are those of the policy at this temperature.
         """
         grammar = self.grammar and envs.mdp.has_grammar
-        if isinstance(self._forward, CompiledLlamaForward) and envs.can_append and not grammar:
+        likeliest = not self.greedy and (self.top_p < 1.0 or self.top_k > 0)
+        if isinstance(self._forward, CompiledLlamaForward) and envs.can_append and not grammar and not likeliest:
             return self._sample_turns(self._forward, envs, rows)
         if self._forward.supports_arbitrary_slots:
             logits = self._logits(envs, rows, rows)  # (m, V)
@@ -113,6 +124,8 @@ class LanguageModelAgent:
         allowed = envs.masks_of(rows) if grammar else None
         restriction = None if allowed is None else torch.from_numpy(allowed).to(logits.device)
         log_probs = self.model.distribution(logits, self.temperature, restriction)  # (m, V)
+        if likeliest:
+            log_probs = keep_likeliest(log_probs, self.top_p, self.top_k)
         tokens = log_probs.argmax(-1) if self.greedy else self._sample(log_probs)
         chosen = log_probs.gather(1, tokens[:, None])[:, 0]
         return Action(tokens.cpu().numpy(), log_probs=chosen.cpu().numpy(), allowed=allowed)
@@ -223,6 +236,25 @@ class LanguageModelAgent:
         self._cache.copy(slots[sources], free)
         rows[free] = targets
         self._rows = rows[: max(len(self._rows), free.max(initial=-1) + 1)]
+
+
+def keep_likeliest(log_probs: Tensor, top_p: float, top_k: int) -> Tensor:
+    """Log-probabilities, (m, V), renormalised over the likeliest tokens of each row; `NEVER` for the others.
+
+    Args:
+        log_probs: (m, V).
+        top_p: the likeliest tokens whose probabilities first add up to this are kept (nucleus sampling, Holtzman et al.
+            2020, arXiv 1904.09751); the likeliest one always is.
+        top_k: as many tokens are kept at most; 0 for any number.
+    """
+    ordered, order = log_probs.sort(-1, descending=True)
+    before = ordered.exp().cumsum(-1) - ordered.exp()  # the probability of likelier tokens
+    dropped = before >= top_p if top_p < 1.0 else torch.zeros_like(before, dtype=torch.bool)
+    dropped[:, 0] = False
+    if top_k:
+        dropped[:, top_k:] = True
+    ordered = ordered.masked_fill(dropped, NEVER).log_softmax(-1)
+    return torch.empty_like(log_probs).scatter_(-1, order, ordered)
 
 
 def _tokens_left(envs: TokenVectorEnv[Any], rows: NDArray[np.int64]) -> NDArray[np.int64]:

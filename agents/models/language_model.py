@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 from os import PathLike
 from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedModel
+from transformers.modeling_layers import GradientCheckpointingLayer
 
 from textmdp.agents.models.attention import attention_mask, attention_window
 from textmdp.agents.models.loading import load_network
@@ -67,6 +72,7 @@ class LanguageModel:
             )
         self.network = network.eval()
         self.tokenizer = tokenizer
+        self._checkpointed: list[GradientCheckpointingLayer] = []
         self.forbidden_tokens = torch.zeros(size, dtype=torch.bool, device=network.device)  # (V,)
         self.forbidden_tokens[list(tokenizer.unusable_ids)] = True
         self.forbidden_tokens[tokenizer.vocab_size :] = True
@@ -138,6 +144,15 @@ class LanguageModel:
         self.network.save_pretrained(folder)
         self.tokenizer.to_transformers().save_pretrained(folder)
 
+    def state(self) -> dict[str, Tensor]:
+        """The weights that training changes, for a checkpoint; they are not copied."""
+        weights: dict[str, Tensor] = self.network.state_dict()
+        return weights
+
+    def restore(self, state: dict[str, Tensor]) -> None:
+        """Load the weights that `state` returned."""
+        self.network.load_state_dict(state)
+
     @property
     def device(self) -> torch.device:
         """The device of the weights."""
@@ -163,6 +178,31 @@ class LanguageModel:
         config = self.network.config.get_text_config()
         limits = [getattr(config, "max_position_embeddings", None), attention_window(config)]
         return min((limit for limit in limits if limit is not None), default=None)
+
+    def checkpoint_gradients(self) -> None:
+        """Compute activations again in the backward pass instead of keeping them: less memory, a third more time.
+
+        Raises:
+            ValueError: the network doesn't support it.
+        """
+        layers = [layer for layer in self.network.modules() if isinstance(layer, GradientCheckpointingLayer)]
+        if not layers:
+            raise ValueError(f"{type(self.network).__name__} has no layers for gradient checkpointing: leave it out")
+        for layer in layers:  # transformers' own switch also hooks into the embeddings, for frozen networks of old
+            layer._gradient_checkpointing_func = partial(checkpoint, use_reentrant=False)
+        self._checkpointed = layers
+
+    @contextmanager
+    def _checkpointing(self) -> Iterator[None]:
+        """A context in which layers checkpoint, which they do in training mode: without it, they would drop caches."""
+        layers = self._checkpointed if torch.is_grad_enabled() else []
+        for layer in layers:
+            layer.training = layer.gradient_checkpointing = True  # of the layer alone: its dropout stays off
+        try:
+            yield
+        finally:
+            for layer in layers:
+                layer.training = layer.gradient_checkpointing = False
 
     def distribution(self, logits: Tensor, temperature: float = 1.0, allowed: Tensor | None = None) -> Tensor:
         """Log-probabilities of all tokens, (…, V) float32.
@@ -231,12 +271,13 @@ class LanguageModel:
             }
         else:
             inputs = {"input_ids": (tokens if hidden else tokens[:, :stop]).to(self.device)}
-        output = self.network(
-            **inputs,
-            use_cache=False,
-            logits_to_keep=torch.arange(start, stop, device=self.device),
-            output_hidden_states=hidden,
-        )
+        with self._checkpointing():
+            output = self.network(
+                **inputs,
+                use_cache=False,
+                logits_to_keep=torch.arange(start, stop, device=self.device),
+                output_hidden_states=hidden,
+            )
         last_hidden = output.hidden_states[-1] if hidden else None
         if last_hidden is not None and packing is not None:
             last_hidden = last_hidden.flatten(0, 1)[packing.token_index.to(self.device)]

@@ -23,6 +23,7 @@ from transformers.utils import cached_file
 
 from textmdp.agents.models.precision import compute_in_bfloat16
 from textmdp.envs.tokenizers import Tokenizer
+from textmdp.envs.tokenizers.hub import hub_or_cache
 
 Source = str | PathLike[str]
 
@@ -56,9 +57,10 @@ def load_network(
     """
     if dtype not in DTYPES:
         raise ValueError(f"dtype={dtype!r} is none of {', '.join(map(repr, DTYPES))}")
-    check_config(read_config(source), source)
-    check_tokens(source, tokenizer)
-    network, report = AutoModelForCausalLM.from_pretrained(source, dtype=DTYPES[dtype], output_loading_info=True)
+    with hub_or_cache():
+        check_config(read_config(source), source)
+        check_tokens(source, tokenizer)
+        network, report = AutoModelForCausalLM.from_pretrained(source, dtype=DTYPES[dtype], output_loading_info=True)
     if report["missing_keys"]:
         raise ValueError(
             f"model={str(source)!r} has no weights for {min(report['missing_keys'])}, which would be random: give a "

@@ -12,6 +12,7 @@ from os import PathLike
 from pathlib import Path
 
 import torch
+from torch import Tensor
 from transformers.pytorch_utils import Conv1D
 
 from textmdp.agents.models.language_model import LanguageModel
@@ -25,6 +26,19 @@ class AdaptedModel(LanguageModel):
         """A context in which the policy has no adapters, both in sampling and in training."""
         with self.network.disable_adapter():
             yield
+
+    def state(self) -> dict[str, Tensor]:
+        """The adapters alone: the frozen weights are those that training began with."""
+        return {name: weights for name, weights in self.network.named_parameters() if weights.requires_grad}
+
+    def restore(self, state: dict[str, Tensor]) -> None:
+        """Load the adapters that `state` returned."""
+        adapters = self.state()
+        if adapters.keys() != state.keys():
+            raise ValueError(f"the checkpoint has {len(state)} adapters, the model {len(adapters)}, or of other names")
+        with torch.no_grad():
+            for name, weights in adapters.items():
+                weights.copy_(state[name])
 
     def save(self, folder: str | PathLike[str]) -> None:
         """Write the merged model, as `LanguageModel.save` does, and the adapters alone into adapter/."""

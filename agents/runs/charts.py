@@ -82,6 +82,47 @@ def learning_curve(
     return _figure("Accuracy over updates", summary, _HEIGHT, parts, legend)
 
 
+def overlaid_curves(groups: Mapping[str, Sequence[Sequence[Point]]]) -> str:
+    """Return a chart of accuracy over updates with a colour for each group: thin lines for runs, thick for means.
+
+    Args:
+        groups: the evaluations of each run, in order of updates, by the name of the group. The mean of a group is drawn
+            over the updates at which all of its runs were evaluated.
+    """
+    last = max([1.0, *(point.update for runs in groups.values() for run in runs for point in run)])
+
+    def place(update: float, share: float) -> tuple[float, float]:
+        across = _LEFT + (_WIDTH - _LEFT - _RIGHT) * update / last
+        return across, _TOP + (_HEIGHT - _TOP - _BOTTOM) * (1 - share)
+
+    parts, legend, words = [], [], []
+    for share in (0.0, 0.25, 0.5, 0.75, 1.0):
+        y = place(0, share)[1]
+        parts.append(f'<line class="grid" x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>')
+        parts.append(f'<text x="{_LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{100 * share:.0f} %</text>')
+    for tick in _ticks(last):
+        parts.append(
+            f'<text x="{place(tick, 0)[0]:.1f}" y="{_HEIGHT - _BOTTOM + 18}" text-anchor="middle">{tick:g}</text>'
+        )
+    for number, (name, runs) in enumerate(groups.items()):
+        colour = f"run-{number % 6 + 1}"
+        for run in runs:
+            spots = _points(place(point.update, point.accuracy) for point in run)
+            parts.append(f'<polyline class="thin {colour}" points="{spots}"/>')
+        common = sorted(set.intersection(*({point.update for point in run} for run in runs)))
+        at = [{point.update: point.accuracy for point in run} for run in runs]
+        means = [(update, sum(found[update] for found in at) / len(at)) for update in common]
+        if means:
+            spots = _points(place(*mean) for mean in means)
+            parts.append(
+                f'<polyline class="thick {colour}" points="{spots}"><title>{html.escape(name)}</title></polyline>'
+            )
+            words.append(f"{name}: {100 * means[-1][1]:.1f} percent at update {means[-1][0]:g}")
+        count = f"{len(runs)} run{'s' * (len(runs) > 1)}"
+        legend.append(f'<span class="key {colour}"></span> {html.escape(name)} ({count})')
+    return _figure("Accuracy over updates", "; ".join(words) or "no evaluations", _HEIGHT, parts, " ".join(legend))
+
+
 def time_split(seconds: Mapping[str, float]) -> str:
     """Return a bar that is divided in proportion to the seconds of each part, in their order."""
     total = sum(seconds.values())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -113,6 +113,17 @@ ALARMS = (
 )
 
 
+#: An alarm about an update whose model was evaluated on problems that training never shows.
+MEMORISING = Alarm(
+    "memorising",
+    # Beyond the interval of the evaluation, and by a fifth of all problems.
+    lambda m: m["success"] - m["evaluation/accuracy"] > 0.2 and m["success"] > m["evaluation/high"],
+    "training {success:.0%}, held-out {evaluation/accuracy:.0%}: memorising",
+    "the policy knows the answers of the training problems, and not how to find them; use a difficulty with more "
+    "problems, fewer imitation steps, or a larger model",
+)
+
+
 class Doctor:
     """Examines the metrics of a run, update by update.
 
@@ -128,7 +139,9 @@ class Doctor:
         if patience < 1:
             raise ValueError(f"patience={patience} must be at least 1: an alarm needs an update to look at")
         self._patience, self._ratio_tolerance = patience, math.expm1(tolerance)
-        self._streaks = dict.fromkeys((alarm.name for alarm in ALARMS), 0)  # updates in a row that a rule has held
+        self._streaks = dict.fromkeys(
+            (alarm.name for alarm in (*ALARMS, MEMORISING)), 0
+        )  # updates in a row that a rule has held
         self._absences: dict[str, int] = {}  # of findings that have begun: updates since they were last there
         self._first_entropy, self._largest_return = math.nan, 0.0
 
@@ -139,8 +152,19 @@ class Doctor:
             metrics: of the update, as `Trainer.step` returns them; an alarm is silent where its metrics are missing.
                 `kl` is in nats an episode; leave `frac_zero_variance_groups` out where a group is one episode.
         """
+        return self._examine(metrics, ALARMS)
+
+    def examine_held_out(self, metrics: Mapping[str, float]) -> list[Finding]:
+        """Return the finding, if it begins here, that success on training problems doesn't carry over to others.
+
+        Args:
+            metrics: `success` on problems of training, `evaluation/accuracy` and `evaluation/high` on held-out ones.
+        """
+        return self._examine(metrics, (MEMORISING,))
+
+    def _examine(self, metrics: Mapping[str, float], alarms: Sequence[Alarm]) -> list[Finding]:
         known, begun = self._derive(metrics), []
-        for alarm in ALARMS:
+        for alarm in alarms:
             self._streaks[alarm.name] = self._streaks[alarm.name] + 1 if alarm.rule(known) else 0
             ill = self._streaks[alarm.name] >= (self._patience if alarm.lasting else 1)
             if ill and not any(name in self._absences for name in alarm.unless):
@@ -162,7 +186,10 @@ class Doctor:
             updates: metrics as `Run.metrics` returns them: None stands for a number that isn't finite.
         """
         for metrics in updates:
-            self.examine({name: math.nan if value is None else value for name, value in metrics.items()})
+            known = {name: math.nan if value is None else value for name, value in metrics.items()}
+            self.examine(known)
+            if "evaluation/accuracy" in known:
+                self.examine_held_out(known)
 
     def _derive(self, metrics: Mapping[str, float]) -> Mapping[str, Any]:
         """The metrics, NaN where one is missing, and those that need a memory."""

@@ -29,9 +29,13 @@ class NetworkConfig:
     lora_rank: int = 0
     """Train low-rank adapters of this rank and freeze all other weights; 0 trains all weights."""
 
+    gradient_checkpointing: bool = False
+    """Whether to compute activations again in the backward pass: less memory, more time; the same gradient."""
+
     def __post_init__(self) -> None:
         if self.dtype not in DTYPES:
             raise ValueError(f"dtype={self.dtype!r} is none of {', '.join(map(repr, DTYPES))}")
+        self._check_sizes()
         if self.lora_rank < 0:
             raise ValueError(f"lora_rank={self.lora_rank} must be at least 0; 0 trains all weights")
         if not self.model and self.dtype != "float32":
@@ -41,6 +45,18 @@ class NetworkConfig:
             raise ValueError(
                 f"{changed[0]}={getattr(self, changed[0])} is for the tiny model, and model={self.model!r} is loaded: "
                 "leave one out"
+            )
+
+    def _check_sizes(self) -> None:
+        for name, least in (("layers", 1), ("heads", 1), ("width", 6)):
+            if getattr(self, name) < least:
+                raise ValueError(f"{name}={getattr(self, name)} must be at least {least}")
+        if self.width % (2 * self.heads):
+            step = 2 * self.heads
+            near = max(step, round(self.width / step) * step)
+            raise ValueError(
+                f"width={self.width} must be a multiple of {step}, twice the {self.heads} heads, since positions turn "
+                f"pairs of numbers in each head: use width={near}"
             )
 
 
@@ -63,6 +79,8 @@ class EvalConfig:
         for name in ("evaluate_every", "evaluate_episodes", "final_episodes", "checkpoint_every"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}={getattr(self, name)} must be at least 1")
+        if not 0.0 <= self.until <= 1.0:
+            raise ValueError(f"until={self.until} must lie in [0, 1]: an accuracy, or 0 for never")
 
 
 @dataclass(frozen=True)
@@ -94,6 +112,7 @@ class ExperimentConfig:
         training: the policy gradient.
         evaluation: evaluations and checkpoints.
         curriculum: stages of the policy gradient; imitation and evaluations keep to `arguments`.
+        module: that registers the environment, imported before it is made again; "" for the environments of textmdp.
     """
 
     env_id: str
@@ -104,6 +123,7 @@ class ExperimentConfig:
     training: Config = field(default_factory=Config)
     evaluation: EvalConfig = field(default_factory=EvalConfig)
     curriculum: CurriculumConfig = field(default_factory=CurriculumConfig)
+    module: str = ""
 
     def held_out(self) -> dict[str, Any]:
         """Return the arguments of the environment for evaluations."""

@@ -16,7 +16,7 @@ from textmdp.envs.core.task import Score
 from textmdp.envs.views.rendering import ledger, visible
 
 #: Titles of the evaluations of a run, in their order.
-STAGES = {"untrained": "random weights", "imitation": "after imitation", "final": "after reinforcement"}
+STAGES = {"untrained": "before training", "imitation": "after imitation", "final": "after reinforcement"}
 
 #: Titles of the metrics of time.
 TIMES = {
@@ -65,11 +65,28 @@ def page(
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         '<meta name="color-scheme" content="light dark">\n'
-        f"<title>{_text(title)}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n<main>\n"
+        f"<title>{_text(title)}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<main>\n"
         f"<header><h1>{_text(config['id'])}</h1>{_headline(config, metrics, evaluations)}</header>\n"
         + "\n".join(section for section in sections if section)
         + "\n</main>\n</body>\n</html>\n"
     )
+
+
+def points_of(metrics: Sequence[Mapping[str, Any]], evaluations: Mapping[str, Evaluation]) -> list[Point]:
+    """Return the accuracies of a run in order of updates, those after imitation (at 0) and at the end among them."""
+    measured = [
+        Point(row["update"], row["evaluation/accuracy"], row["evaluation/low"], row["evaluation/high"])
+        for row in metrics
+        if row.get("evaluation/accuracy") is not None
+    ]
+    first = evaluations.get("imitation", evaluations.get("untrained"))
+    if first is not None:
+        measured.insert(0, Point(0, first.accuracy, *first.accuracy_interval))
+    if (final := evaluations.get("final")) is not None:
+        last = _last_update(metrics)
+        measured = [point for point in measured if point.update < last]
+        measured.append(Point(last, final.accuracy, *final.accuracy_interval))
+    return measured
 
 
 def times(metrics: Sequence[Mapping[str, Any]]) -> dict[str, float]:
@@ -104,19 +121,9 @@ def _headline(
 def _curve(
     config: Mapping[str, Any], metrics: Sequence[Mapping[str, Any]], evaluations: Mapping[str, Evaluation]
 ) -> str:
-    measured = [
-        Point(row["update"], row["evaluation/accuracy"], row["evaluation/low"], row["evaluation/high"])
-        for row in metrics
-        if row.get("evaluation/accuracy") is not None
-    ]
-    levels = {}
+    measured, levels = points_of(metrics, evaluations), {}
     if (imitation := evaluations.get("imitation")) is not None:
         levels[STAGES["imitation"]] = imitation.accuracy
-        measured.insert(0, Point(0, imitation.accuracy, *imitation.accuracy_interval))
-    if (final := evaluations.get("final")) is not None:
-        last = _last_update(metrics)
-        measured = [point for point in measured if point.update < last]
-        measured.append(Point(last, final.accuracy, *final.accuracy_interval))
     training = [(row["update"], row["success"]) for row in metrics if row.get("success") is not None]
     if not measured and not training:
         return ""
@@ -238,7 +245,7 @@ def _json(value: Any) -> str:
 
 
 # Colours are Okabe and Ito's, which people with any kind of colour vision tell apart; darker for text on white.
-_STYLE = """
+STYLE = """
 :root { --paper: #fff; --ink: #1b1f24; --soft: #5b6570; --faint: #e3e7eb; --card: #f6f8fa;
   --line: #0067a8; --band: #0067a826; --behind: #8a94a0; --level: #b34d00; --environment: #005f8a; --policy: #9a4200;
   --policy-paper: #fdf0e3; --p1: #cc79a7; --p2: #009e73; --p3: #56b4e9; --p4: #f0e442; --p5: #e69f00; --p6: #999; }

@@ -65,6 +65,7 @@ class Run:
         tokenizer: Tokenizer,
         command: str = "",
         overwrite: bool = False,
+        module: str = "",
     ) -> Run:
         """Begin a run in a folder that is new or empty.
 
@@ -80,6 +81,8 @@ class Run:
             overwrite: delete the files of an earlier run; all other files stay. A run that logged nothing, because its
                 model couldn't be loaded, say, is always overwritten.
 
+            module: that registers the environment; "" for none.
+
         Raises:
             FileExistsError: the folder isn't empty, and `overwrite` is False or it holds no run.
             TypeError: arguments or settings aren't JSON values.
@@ -88,6 +91,7 @@ class Run:
         files.prepare(path, overwrite)
         config = {
             "id": env_id,
+            **({"module": module} if module else {}),
             "arguments": dict(arguments),
             "seed": seed,
             "settings": dict(settings),
@@ -118,7 +122,8 @@ class Run:
         path = Path(folder)
         if not path.is_dir():
             raise FileNotFoundError(
-                f"there is no agent or run {str(folder)!r}: give random, expert, or a folder that `textmdp train` wrote"
+                f"there is no agent or run {str(folder)!r}: give random, expert, a folder that `textmdp train` wrote, "
+                "or a causal language model (a folder or a hub name)"
             )
         try:
             return cls(path, json.loads((path / files.CONFIG).read_text(encoding="utf-8")))
@@ -165,12 +170,9 @@ class Run:
 
     def load_checkpoint(self) -> dict[str, Any] | None:
         """Return the last checkpoint, or None; lines of later updates are removed from metrics and findings."""
-        import torch
-
-        path = self.folder / files.CHECKPOINT
-        if not path.is_file():
+        state = self.read_checkpoint()
+        if state is None:
             return None
-        state: dict[str, Any] = torch.load(path, weights_only=True)  # plain data: a checkpoint can't run code
         for name in files.LINES:
             kept = [row for row in self._rows(name) if row.get("update", 0) <= state["update"]]
             fresh = self.folder / f"{name}.new"
@@ -230,6 +232,16 @@ class Run:
         results = json.loads(path.read_text(encoding="utf-8"))
         return {name: Evaluation.from_dict(data) for name, data in results.items()}
 
+    def read_checkpoint(self) -> dict[str, Any] | None:
+        """Return the last checkpoint, `Trainer.state`, or None."""
+        import torch
+
+        path = self.folder / files.CHECKPOINT
+        if not path.is_file():
+            return None
+        state: dict[str, Any] = torch.load(path, weights_only=True)  # plain data: a checkpoint can't run code
+        return state
+
     def load_model(self, tokenizer: Tokenizer) -> LanguageModel:
         """Return the model, for an environment with the same tokenizer.
 
@@ -251,12 +263,22 @@ class Run:
 
         return load_model(folder, tokenizer)
 
-    def agent(self, tokenizer: Tokenizer, *, seed: int = 0, greedy: bool = True) -> LanguageModelAgent:
-        """Return the trained agent, at the temperature of its training."""
+    def agent(
+        self, tokenizer: Tokenizer, *, seed: int = 0, greedy: bool = True, **sampling: float
+    ) -> LanguageModelAgent:
+        """Return the trained agent, at the temperature of its training.
+
+        Args:
+            tokenizer: of the environment.
+            seed: of the sampling.
+            greedy: whether to take the most likely tokens.
+            sampling: `temperature`, `top_p`, `top_k`, see `LanguageModelAgent`.
+        """
         from textmdp.agents.inference.sampler import LanguageModelAgent
 
         temperature = float(self.config["settings"].get("temperature", 1.0))
-        return LanguageModelAgent(self.load_model(tokenizer), temperature=temperature, greedy=greedy, seed=seed)
+        options: dict[str, Any] = {"temperature": temperature, **sampling}
+        return LanguageModelAgent(self.load_model(tokenizer), greedy=greedy, seed=seed, **options)
 
 
 def fingerprint(tokenizer: Tokenizer) -> dict[str, Any]:

@@ -32,6 +32,9 @@ class Callback(Protocol):
     def on_stage(self, name: str) -> None:
         """A stage begins: "setting up", "imitation", "policy gradient" or "evaluating"."""
 
+    def on_imitation_step(self, step: int) -> None:
+        """So many steps of the imitation are done."""
+
     def on_imitation(self, metrics: Metrics) -> None:
         """The imitation was checked."""
 
@@ -86,14 +89,24 @@ def train(
     held_out = make_envs(config.env_id, rows, **config.held_out())
     model = make_model(config.network, envs.mdp.tokenizer, envs.mdp.context_length, config.seed)
     training = config.training
+    splits = config.held_out() != config.arguments
+    doctor = Doctor(tolerance=max(_LEAST_TOLERANCE, model.tolerance))
     greedy = LanguageModelAgent(model, greedy=True, temperature=training.temperature, grammar=training.grammar)
 
-    def evaluate_stage(stage: str) -> None:
+    def evaluate_stage(stage: str) -> Evaluation:
         callback.on_stage("evaluating")
         result = evaluate(greedy, held_out, episodes=evaluation.final_episodes, seed=config.seed)
         run.save_evaluation(stage, result)
         callback.on_evaluation(stage, result)
         stop_if_asked()
+        return result
+
+    def tell(update: int, findings: list[Finding]) -> None:
+        for finding in findings:
+            run.log_finding(update, finding)
+            callback.on_finding(update, finding)
+            if finding.severity == "error":
+                raise TrainingError(f"update {update}: {finding}")
 
     def on_imitation(metrics: Metrics) -> None:
         run.log({f"imitation/{name}": value for name, value in metrics.items()}, step=int(metrics["step"]))
@@ -106,26 +119,26 @@ def train(
         if state is None and config.imitation.steps:
             callback.on_stage("imitation")
             demonstrated = make_envs(config.env_id, config.imitation.episodes, **config.arguments)
-            imitate(model, demonstrated, config.imitation, on_imitation)
+            history = imitate(model, demonstrated, config.imitation, on_imitation, callback.on_imitation_step)
             run.save_model(model)
-            evaluate_stage("imitation")
+            result = evaluate_stage("imitation")
+            if splits:
+                metrics = {"success": history[-1]["accuracy"], "evaluation/accuracy": result.accuracy}
+                tell(0, doctor.examine_held_out({**metrics, "evaluation/high": result.accuracy_interval[1]}))
         callback.on_stage("policy gradient")
         trainer = Trainer(model, envs, training, curriculum=curriculum)
         if state is None:
             run.save_checkpoint(trainer.state())
         else:
             trainer.restore(state)
-        doctor = Doctor(tolerance=max(_LEAST_TOLERANCE, model.tolerance))
         doctor.recall(row for row in run.metrics() if "update" in row)
         for metrics in trainer.run():
-            for finding in doctor.examine(metrics):
-                run.log_finding(trainer.num_updates, finding)
-                callback.on_finding(trainer.num_updates, finding)
-                if finding.severity == "error":
-                    raise TrainingError(f"update {metrics['update']:.0f}: {finding}")
+            tell(trainer.num_updates, doctor.examine(metrics))
             if metrics["update"] % evaluation.evaluate_every == 0:
                 metrics |= _evaluation_metrics(greedy, held_out, evaluation.evaluate_episodes, config.seed)
                 run.save_model(model)
+                if splits:
+                    tell(trainer.num_updates, doctor.examine_held_out(metrics))
             run.log(metrics, step=int(metrics["update"]))
             callback.on_update(metrics)
             if metrics["update"] % evaluation.checkpoint_every == 0 or should_stop() or not trainer.updates_left:
@@ -170,7 +183,11 @@ def make_model(config: NetworkConfig, tokenizer: Tokenizer, context_length: int,
     else:
         size = {"layers": config.layers, "width": config.width, "heads": config.heads}
         model = LanguageModel.tiny(tokenizer, context_length, **size, seed=seed)
-    return add_lora(model, config.lora_rank, seed=seed) if config.lora_rank else model
+    if config.lora_rank:
+        model = add_lora(model, config.lora_rank, seed=seed)
+    if config.gradient_checkpointing:
+        model.checkpoint_gradients()
+    return model
 
 
 def _evaluation_metrics(agent: LanguageModelAgent, envs: Any, episodes: int, seed: int) -> Metrics:

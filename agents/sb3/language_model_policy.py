@@ -85,11 +85,11 @@ class LanguageModelPolicy(ActorCriticPolicy):
         model = LanguageModel(network, self._tokenizer)
         self.network: PreTrainedModel = model.network
         self.value_function = ValueFunction(model, self._value_trunk)
-        count = int(self.action_space.n)  # type: ignore[attr-defined]
+        count = int(self.action_space.n)
         self.register_buffer("forbidden_tokens", model.forbidden_tokens[:count])
         self.optimizer = self.optimizer_class(
             self.parameters(),
-            lr=lr_schedule(1),  # type: ignore[call-arg]
+            lr=lr_schedule(1),
             **self.optimizer_kwargs,
         )
 

@@ -57,7 +57,8 @@ class SB3VecEnv(VecEnv):
         if env_id.rpartition(":")[2].removesuffix("-v0") not in TASKS:
             known = ", ".join(f"{name}-v0" for name in TASKS)
             raise ValueError(f"{env_id!r} is none of the token views {known}: for others use SB3's make_vec_env")
-        return cls(gym.make_vec(env_id, num_envs, autoreset_mode=AutoresetMode.SAME_STEP, **options))
+        made: Any = gym.make_vec(env_id, num_envs, autoreset_mode=AutoresetMode.SAME_STEP, **options)
+        return cls(made)
 
     def reset(self) -> dict[str, NDArray[Any]]:
         """Begin episodes in all rows, with the seeds of `seed` and the options of `set_options`."""

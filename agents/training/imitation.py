@@ -30,6 +30,7 @@ def imitate(
     envs: VectorEnv[Any, Any, Any],
     config: ImitationConfig | None = None,
     report: Callable[[Metrics], None] | None = None,
+    progress: Callable[[int], None] | None = None,
 ) -> list[Metrics]:
     """Train a model on the demonstrations of a careless expert.
 
@@ -38,6 +39,7 @@ def imitate(
         envs: `config.episodes` rows of the training split, with autoreset disabled.
         config: hyperparameters; the defaults if None.
         report: called with the metrics of each check.
+        progress: called with the number of steps done, before each step.
 
     Returns:
         The metrics of each check: `step`, `episodes`, `seconds`, `loss` (nats a token), and the greedy `accuracy`.
@@ -59,6 +61,8 @@ def imitate(
     history: list[Metrics] = []
     began = perf_counter()
     for step in range(1, config.steps + 1):
+        if progress is not None:
+            progress(step - 1)
         batch = rollout(expert, envs)
         tokens, roles = torch.from_numpy(batch.tokens), torch.from_numpy(batch.roles)
         loss = -model.log_probs(tokens, roles).log_probs.sum() / batch.mask.sum()

@@ -275,7 +275,7 @@ class Learner:
         """Everything needed to continue bit for bit, for `torch.save`; arrays are not copied."""
         return {
             "num_updates": self.num_updates,
-            "model": self.model.network.state_dict(),
+            "model": self.model.state(),
             "reference": None if self.reference is None else self.reference.state(),
             "value": None if self.value is None else self.value.state_dict(),
             "optimizer": self.optimizer.state_dict(),
@@ -288,7 +288,7 @@ class Learner:
         """Continue from the `state` of a learner with the same configuration."""
         self.num_updates, self.running_mean = state["num_updates"], state["running_mean"]
         self.kl_coef = state["kl_coef"]
-        self.model.network.load_state_dict(state["model"])
+        self.model.restore(state["model"])
         if self.reference is not None:
             self.reference.restore(state["reference"])
         if self.value is not None:

@@ -32,6 +32,11 @@ def _docstring(path: str) -> str:
     return page_text(inspect.cleandoc(_load(path).__doc__ or ""))
 
 
+def _value(path: str) -> str:
+    """A text that is a constant of a module."""
+    return f"```text\n{_load(path)}\n```"
+
+
 def _listing(path: str) -> str:
     """The docstring of a module behind its first paragraph, as it stands."""
     return f"```text\n{inspect.cleandoc(_load(path).__doc__ or '').partition(chr(10) * 2)[2]}\n```"
@@ -101,4 +106,5 @@ INSERTS: dict[str, Callable[[str], str]] = {
     "algorithms": _algorithms,
     "readme": _readme,
     "results": _results,
+    "value": _value,
 }

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from generator.paths import RESULTS
 from textmdp.benchmarks.algorithms import table as algorithms_table
+from textmdp.benchmarks.baselines import table as baselines_table
 from textmdp.benchmarks.judging import FORGERIES
 
 
@@ -29,16 +30,61 @@ interquartile means over seeds with 95 % bootstrap intervals. {provenance(found,
 
 def learning() -> str:
     """The learning curves of TextMath, a row a seed."""
-    found = _read("learning_TextMath-v0")
+    return _learning("learning_TextMath-v0")
+
+
+def poem_learning() -> str:
+    """The learning curves of TextPoem, a row a seed."""
+    return _learning("learning_TextPoem-v0")
+
+
+def _learning(name: str) -> str:
+    found = _read(name)
     last = found["config"]["updates"]
-    rows = [f"| seed | warm start | seconds to 95 % | updates | after {last} updates |", "|---|---|---|---|---|"]
+    rows = [
+        f"| seed | warm start | seconds to {100 * found['bar']:.0f} % | updates | after {last} updates |",
+        "|---|---|---|---|---|",
+    ]
     for seed in found["seeds"]:
         low, high = seed["final_interval"]
         rows.append(
             f"| {seed['seed']} | {100 * seed['warm_start_accuracy']:.1f} % | {seed['seconds_to_bar']:.1f} | "
             f"{seed['updates_to_bar']} | {100 * seed['final_accuracy']:.1f} % [{100 * low:.1f}, {100 * high:.1f}] |"
         )
-    return "\n".join([*rows, "", provenance(found, "learning_TextMath-v0")])
+    return "\n".join([*rows, "", provenance(found, name)])
+
+
+def reward_hacking() -> str:
+    """Proxy, gold and divergence of each setting, before and after training."""
+    found = _read("reward_hacking")
+    rows = ["| trained on | proxy | gold | KL, nats a poem |", "|---|---|---|---|"]
+    for setting in found["settings"]:
+        proxy, gold = (
+            f"{setting[f'{part}_start'][0]:.2f} → {_mean(setting[f'{part}_end'])}" for part in ("lines", "gold")
+        )
+        rows.append(f"| {setting['setting']} | {proxy} | {gold} | {setting['kl_end'][0]:.1f} |")
+    return "\n".join([*rows, "", provenance(found, "reward_hacking")])
+
+
+def hacked_poems() -> str:
+    """Poems of the first seed, trained on the proxy alone, with a constraint, and with a roomy budget."""
+    poems = _read("reward_hacking")["poems"]
+    chosen = [
+        ("reference", "proxy", "start"),
+        ("trained on the proxy", "proxy", "end"),
+        ("trained behind the gate, at the best gold score", "gate", "best gold"),
+        ("trained behind the gate", "gate", "end"),
+        ("trained on the proxy, roomy budget", "roomy budget", "end"),
+    ]
+    blocks = []
+    for title, setting, when in chosen:
+        blocks += [f"{title[0].upper()}{title[1:]}:", "```text\n" + "\n\n".join(poems[setting][when][:2]) + "\n```"]
+    return "\n\n".join(blocks)
+
+
+def _mean(estimate: list[float]) -> str:
+    mean, low, high = estimate
+    return f"{mean:.2f} [{low:.2f}, {high:.2f}]"
 
 
 def code_learning() -> str:
@@ -52,6 +98,19 @@ def code_learning() -> str:
             f"{100 * seed['after']:.1f} % [{100 * low:.1f}, {100 * high:.1f}] |"
         )
     return "\n".join([*rows, "", provenance(found, "code_learning")])
+
+
+def support_audit() -> str:
+    """The audit of TextSupport's customer, a row a policy."""
+    found = _read("support_audit")
+    rows = ["| policy | resolved | turns | untruths, missed | leaks |", "|---|---|---|---|---|"]
+    for row in found["policies"]:
+        kind = "*expert:* " if "expert" in row["policy"] else "*specialist:* " if "replaces" in row["policy"] else ""
+        lies = f"{row['lies']:,}, {row['missed_lies']}"
+        rows.append(f"| {kind}{row['policy']} | {row['resolved']:.2%} | {row['turns']} | {lies} | {row['leaks']} |")
+    wrong = "; ".join(found["problems"]) or "nothing"
+    said = f"Each policy played {found['dialogues']:,} dialogues, at all difficulties in turn. The audit found {wrong}."
+    return "\n".join([*rows, "", said, provenance(found, "support_audit")])
 
 
 def decoding() -> str:
@@ -103,6 +162,17 @@ def judging() -> str:
         held = len(FORGERIES) - len(found["fooled_by"][name])
         rows.append(f"| {name} | {np.median(measured):,.0f} | {' | '.join(ratios)} | {held} of {len(FORGERIES)} |")
     return "\n".join([*rows, "", provenance(found, "judging")])
+
+
+def baselines() -> str:
+    """Final scores of SB3's agents, language models in SB3 and our algorithms."""
+    found = _read("baselines")
+    return f"""{baselines_table(found["levels"])}
+
+Scores: 0 is a random agent, 1 the expert; {found["tokens"]:,} tokens of the environment a run; interquartile means over
+{len(found["seeds"])} seeds with 95 % bootstrap intervals. {provenance(found, "baselines")}
+
+![Scores over tokens, and at the end, a column for each level](../benchmarks/results/baselines.png)"""
 
 
 def provenance(found: dict[str, Any], name: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import chain
+from math import isfinite
 from typing import Any, Generic, NamedTuple
 
 import numpy as np
@@ -18,10 +19,11 @@ from textmdp.envs.core.episode import Episode
 from textmdp.envs.core.openings import Openings
 from textmdp.envs.core.randomness import TurnGenerators, problem_indices
 from textmdp.envs.core.spaces import UnicodeText
-from textmdp.envs.core.task import END_OF_TURN, Future, Reply, S, Score, Task, await_replies
+from textmdp.envs.core.task import END_OF_TURN, Future, Reply, S, Score, Task, await_replies, check_replies
 from textmdp.envs.tokenizers import make_tokenizer
 
 REWARDS = ("sparse", "dense")
+_WHOLE = {Reply}
 
 
 class Answers(NamedTuple):
@@ -99,8 +101,8 @@ class TextMDP(Generic[S]):
     ) -> None:
         if reward not in REWARDS:
             raise ValueError(f"reward={reward!r} is not one of {REWARDS}")
-        if not 0.0 <= shaping_discount <= 1.0:
-            raise ValueError(f"shaping_discount={shaping_discount} must lie in [0, 1]")
+        if not isinstance(shaping_discount, (int, float, np.floating)) or not 0.0 <= shaping_discount <= 1.0:
+            raise ValueError(f"shaping_discount={shaping_discount!r} must be a number in [0, 1]")
         self.task = task
         self.tokenizer = make_tokenizer(tokenizer, task.vocabulary())
         self.max_response_tokens = _at_least(
@@ -111,7 +113,7 @@ class TextMDP(Generic[S]):
         self._replies_to_cuts = type(task).reply_to_cut is not Task.reply_to_cut
         if context_length is None:
             turn = self.max_response_tokens + 1 + self.tokenizer.turn_overhead()
-            text = task.max_text_bytes
+            text = task.text_budget(self.tokenizer)
             if tokenizer is None and task.max_text_tokens is not None:
                 text = task.max_text_tokens
             context_length = text + task.max_turns * turn + self.tokenizer.turn_overhead()
@@ -226,7 +228,11 @@ class TextMDP(Generic[S]):
                 self.task.reply_to_cut(episode.state, response, reply) if is_cut else reply
                 for episode, response, is_cut, reply in zip(episodes, responses, cut, replies, strict=True)
             ]
+        if {*map(type, replies)} != _WHOLE:
+            check_replies(self.task, replies)
         states, messages, scores, dones = zip(*replies, strict=True)
+        if None in dones:
+            check_replies(self.task, replies)
         for episode, response, state, message, score in zip(episodes, responses, states, messages, scores, strict=True):
             episode.state = state
             episode.messages += (response, message)
@@ -241,6 +247,8 @@ class TextMDP(Generic[S]):
 
     def shape(self, episode: Episode[S], potential: float) -> float:
         """The shaping reward γ Φ(s') − Φ(s) of a step to a state s' of this potential, which the episode keeps."""
+        if not isfinite(potential):
+            raise ValueError(f"{type(self.task).__name__}.potential gave {potential}: a potential must be finite")
         reward = self.shaping_discount * potential - episode.potential
         episode.potential = potential
         return reward
@@ -292,6 +300,6 @@ class TextMDP(Generic[S]):
 
 
 def _at_least(least: int, name: str, value: int) -> int:
-    if value < least:
-        raise ValueError(f"{name}={value} must be at least {least}")
+    if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < least:
+        raise ValueError(f"{name}={value!r} must be a whole number of at least {least}")
     return int(value)

@@ -27,7 +27,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
 from concurrent import futures
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 import numpy as np
 from typing_extensions import NamedTuple  # which may be generic before Python 3.11
@@ -95,8 +95,8 @@ class Reply(NamedTuple, Generic[S]):
     """The next message of the environment; "" for none."""
     score: Score
     """The score of the response."""
-    done: bool
-    """True if the episode terminates."""
+    done: bool = None  # type: ignore[assignment]  # so that its absence is an error with the fix
+    """True if the episode terminates; it must be given."""
 
 
 class Outcome(NamedTuple, Generic[S]):
@@ -218,6 +218,14 @@ class Task(ABC, Generic[S]):
         """
         return self.max_response_tokens
 
+    def text_budget(self, tokenizer: Tokenizer) -> int:
+        """The maximum number of tokens of `tokenizer` that the task writes in one episode, over all turns.
+
+        The context length is derived from it. By default it is `max_text_bytes`, since a tokenizer makes at most one
+        token of a byte; override it where the texts are known, as those of a data set are.
+        """
+        return self.max_text_bytes
+
     def success(self, scores: Sequence[Score]) -> bool:
         """True if an episode with these scores, one a turn, solved its problem.
 
@@ -289,6 +297,21 @@ class _NoChance:
             f"the replies of {self._task} draw random numbers (rng.{name}), so their probabilities are unknown: "
             "override Task.outcomes(state, response)"
         )
+
+
+def check_replies(task: Task[Any], replies: Sequence[Any]) -> None:
+    """Raise a `TypeError` if one of the replies of a task is no whole `Reply`."""
+    for reply in replies:
+        if not isinstance(reply, Reply):
+            raise TypeError(
+                f"{type(task).__name__}.reply returned {reply!r}, which is no Reply: "
+                "return Reply(state, text, score, done)"
+            )
+        if reply.done is None:
+            raise TypeError(
+                f"{type(task).__name__}.reply returned a Reply without done: give done=True where the episode ends, "
+                "done=False where it goes on"
+            )
 
 
 def await_replies(pending: Sequence[Future[Reply[S]]]) -> list[Reply[S]]:

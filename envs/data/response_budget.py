@@ -26,9 +26,14 @@ def response_budget(tokenizer: Tokenizer, solutions: Iterable[str]) -> int:
     """
     repeated = _SAMPLE * (REASONING // len(_SAMPLE) + 1)
     room = len(tokenizer.encode(repeated[:REASONING], errors="replace"))
+    return -(-(most_tokens(tokenizer, solutions) + room + 1) // _MULTIPLE) * _MULTIPLE
+
+
+def most_tokens(tokenizer: Tokenizer, texts: Iterable[str]) -> int:
+    """The number of tokens of the text that has the most; 0 for no texts."""
     longest = 0
-    for size, solution in sorted(((len(text.encode(errors="replace")), text) for text in solutions), reverse=True):
+    for size, text in sorted(((len(text.encode(errors="replace")), text) for text in texts), reverse=True):
         if size <= longest:  # a tokenizer makes at most one token of a byte
             break
-        longest = max(longest, len(tokenizer.encode(solution, errors="replace")))
-    return -(-(longest + room + 1) // _MULTIPLE) * _MULTIPLE
+        longest = max(longest, len(tokenizer.encode(text, errors="replace")))
+    return longest

@@ -177,6 +177,10 @@ class ComposedTask(Task[Composed[S]]):
         """Return the task's budget."""
         return self.task.response_budget(tokenizer)
 
+    def text_budget(self, tokenizer: Tokenizer) -> int:
+        """Return the task's budget of its own texts."""
+        return self.task.text_budget(tokenizer)
+
     def close(self) -> None:
         """Close the task."""
         self.task.close()

@@ -24,6 +24,7 @@ class ChatTemplate:
         control_ids: the tokens that a text must not produce.
         encode: the ids of a text, control tokens within it as ordinary characters.
         options: further variables for the template.
+        system: content of a first message with the role "system"; "" for none.
         name: the tokenizer's name in messages.
 
     Attributes:
@@ -42,9 +43,11 @@ class ChatTemplate:
         encode: Callable[[str], list[int]],
         options: Mapping[str, Any],
         name: str,
+        system: str = "",
     ) -> None:
         self._fast, self._tokens, self._control_ids = fast, tokens, control_ids
         self._encode_plain, self._options, self._name = encode, options, name
+        self._system = [{"role": "system", "content": system}] if system else []
         self.end_id: int | None = None
         (user, other_user), (policy, other_policy) = _USER, _POLICY
         try:
@@ -109,7 +112,8 @@ class ChatTemplate:
 
     def _render(self, *turns: str, **variables: Any) -> str:
         """The text of a conversation that the user begins."""
-        messages = [{"role": ("user", "assistant")[i % 2], "content": text} for i, text in enumerate(turns)]
+        roles = ("user", "assistant")
+        messages = [*self._system, *({"role": roles[i % 2], "content": text} for i, text in enumerate(turns))]
         rendered: str = self._fast.apply_chat_template(
             messages, tokenize=False, **{"add_generation_prompt": True, **self._options, **variables}
         )

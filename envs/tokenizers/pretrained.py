@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from textmdp.envs.tokenizers.base import REPLACEMENT, Tokenizer
 from textmdp.envs.tokenizers.chat_template import PROBE, ChatTemplate
+from textmdp.envs.tokenizers.hub import hub_or_cache
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -40,6 +41,7 @@ class PretrainedTokenizer(Tokenizer):
         source: a name on the Hugging Face hub, a path, or a transformers tokenizer (a copy is kept).
         chat_template: None for the tokenizer's own, if it has one; a Jinja template; False for none.
         template_options: further variables for the template, such as `{"date_string": "1 Jan 2025"}`.
+        system: a system prompt, which the template puts before the first turn; "" for none, or the template's own.
 
     Raises:
         ValueError: the chat template is not append-only; the message names the reason and the remedies.
@@ -51,6 +53,7 @@ class PretrainedTokenizer(Tokenizer):
         *,
         chat_template: str | bool | None = None,
         template_options: Mapping[str, Any] | None = None,
+        system: str = "",
     ) -> None:
         fast = _load(source)
         self.name = str(fast.name_or_path or type(fast).__name__)
@@ -61,7 +64,7 @@ class PretrainedTokenizer(Tokenizer):
         if chat_template is not None:
             fast.chat_template = chat_template or None
         self._fast, self._backend = fast, fast.backend_tokenizer
-        self._options = dict(template_options or {})
+        self._options, self._system = dict(template_options or {}), system
 
         self._tokens: dict[int, str] = {
             i: token for token, i in self._backend.get_vocab(with_added_tokens=True).items()
@@ -85,6 +88,7 @@ class PretrainedTokenizer(Tokenizer):
                 control_ids=self._control_ids,
                 encode=self.encode,
                 options=self._options,
+                system=system,
                 name=self.name,
             )
             end_id = end_id if self._template.end_id is None else self._template.end_id
@@ -172,6 +176,11 @@ class PretrainedTokenizer(Tokenizer):
         around = max(around, *map(len, self._template.in_parts("")))
         return around + 2  # other texts may merge less well with the template than this one
 
+    @property
+    def has_chat_template(self) -> bool:
+        """True if turns are written by a chat template."""
+        return self._template is not None
+
     def to_transformers(self) -> PreTrainedTokenizerFast:
         """A copy of the transformers tokenizer."""
         return copy.deepcopy(self._fast)
@@ -194,6 +203,7 @@ class PretrainedTokenizer(Tokenizer):
             self._backend.to_str(),
             self._fast.chat_template,
             sorted(self._options.items()),
+            self._system,
             self.end_id,
             self.pad_id,
         )
@@ -247,7 +257,8 @@ def _load(source: Any) -> Any:
             from transformers import AutoTokenizer
         except ImportError as error:
             raise ImportError('a pretrained tokenizer needs transformers: pip install "textmdp[agents]"') from error
-        fast = AutoTokenizer.from_pretrained(source)
+        with hub_or_cache():
+            fast = AutoTokenizer.from_pretrained(source)
     else:
         fast = source
     if not getattr(fast, "is_fast", False):

@@ -32,7 +32,7 @@ def test_scores_are_0_for_random_agents_and_1_for_the_expert():
 @pytest.mark.slow
 def test_every_agent_gets_the_same_tokens_and_a_killed_comparison_goes_on(tmp_path, monkeypatch, capsys):
     words = ["--levels", "TextGuess-v0:tiny", "--seeds", "0", "--tokens", "3000", "--points", "2", "--episodes", "8"]
-    agents = ["imitation", "ppo", "ppo_mask", "dqn", "ppo_lm", "our grpo"]
+    agents = ["imitation", "ppo", "ppo_mask", "dqn", "ppo_lm", "our_grpo"]
     words += ["--agents", *agents, "--jobs", "1", "--work", str(tmp_path / "work"), "--out", str(tmp_path / "out")]
     monkeypatch.setattr(sys, "argv", ["baselines", *words])
     baselines.main()

@@ -75,7 +75,7 @@ def test_graders_are_counted_by_kind(tmp_path):
     path = tmp_path / "pairs.jsonl"
     path.write_text("\n".join(map(json.dumps, rows)))
     assert answers.tally(path)["core"] == {"textmdp": [2, 2, 0, 1], "x": [1, 2, 1, 1]}
-    assert answers.integer_checks_per_second(1000) > 0
+    assert min(answers.integer_checks_per_second(1000)) > 0
 
 
 def test_the_cost_of_a_step_is_fitted():

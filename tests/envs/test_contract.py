@@ -46,7 +46,7 @@ VARIANTS = [
     ("TextSupport-v0", {"reward": "dense"}),
     ("TextSupport-v0", {"difficulty": "entry", "split": "test", "seed": 3, "grammar": True}),
     ("TextSupport-v0", {"difficulty": "hard", "show_policy": True}),
-    ("TextSupport-v0", {"tokenizer": "bytes", "max_response_tokens": 100}),
+    ("TextSupport-v0", {"tokenizer": "bytes"}),
     *[(f"{task.__name__}-v0", {task.sweep[0]: task.sweep[1][place]}) for task in DIAGNOSTICS for place in (0, 3)],
 ]
 

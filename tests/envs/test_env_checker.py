@@ -1,11 +1,12 @@
 """The checker must catch what it is for: each broken task fails the check that names its fault."""
 
 import itertools
+import math
 
 import pytest
 from toys import Counting, Digits, Echo, Penalised
 
-from textmdp.envs import Reply, Score, register_task
+from textmdp.envs import Reply, ResponseEnv, Score, TokenEnv, register_task
 from textmdp.envs.env_checker import CHECKS, check_text_env, difference, run_checks
 
 
@@ -24,6 +25,10 @@ def broken(fault):
     class Broken(Echo):
         def reply(self, state, response, rng):
             reply = super().reply(state, response, rng)
+            if fault == "no reply":
+                return (state, "", reply.score)
+            if fault == "no end":
+                return Reply(state, "", reply.score)
             if fault == "impure":
                 return Reply(state, "", Score.of(correct=float(next(counter) % 2)), True)
             if fault == "mutable":
@@ -48,7 +53,15 @@ def broken(fault):
         def success(self, scores):
             return fault != "hopeless" and super().success(scores)
 
+        def potential(self, state, partial):
+            return {"nan": math.nan, "moody": float(next(counter))}.get(fault, 0.0)
+
+        def mistake(self, state, rng):
+            return "zzz" if fault == "mumbling" else "0"
+
         def demonstrate(self, state, rng):
+            if fault == "fickle":
+                return str(next(counter) % 10)
             return "0" if fault == "expert" else super().demonstrate(state, rng)
 
         def problem(self, index):
@@ -65,7 +78,13 @@ def broken(fault):
 @pytest.mark.parametrize(
     ("fault", "message"),
     [
-        ("impure", "grading is pure: seed 0: grading"),
+        ("impure", "grading is pure: seed 0: reply is impure: grading"),
+        ("no reply", r"grading is pure: TypeError: Broken.reply returned \(.*, which is no Reply: return Reply"),
+        ("no end", "grading is pure: TypeError: Broken.reply returned a Reply without done: give done=True"),
+        ("nan", "methods are pure: seed 0: potential of .* is nan, and must be finite"),
+        ("moody", "methods are pure: seed 0: potential is impure: it gives 0.0, then 1.0"),
+        ("fickle", "methods are pure: seed 0: demonstrate is impure"),
+        ("mumbling", "demonstrations can be said: seed 0: the mistake says 'zzz'"),
         ("mutable", "grading is pure: TypeError: unhashable type: 'list'"),
         ("wordy", "ends are right: seed 0: the task said 10[0-9] bytes, and max_text_bytes=20"),
         ("endless", "ends are right: seed [0-9]: more than max_turns=1 turns"),
@@ -80,6 +99,33 @@ def broken(fault):
 def test_faults_are_caught(fault, message):
     with pytest.raises(AssertionError, match=message):
         check_text_env(broken(fault))
+
+
+def test_an_expert_that_the_grammar_forbids_is_caught():
+    class Forbidden(Digits):
+        def continuations(self, state, partial):
+            return [text for text in super().continuations(state, partial) if text != self.demonstrate(state, None)[:1]]
+
+    with pytest.raises(
+        AssertionError, match="demonstrations can be said: seed 0: the grammar forbids the expert's token"
+    ):
+        check_text_env(Forbidden())
+
+
+@pytest.mark.parametrize(("fault", "message"), [("no reply", "is no Reply"), ("no end", "without done")])
+def test_replies_that_are_none_are_named_in_every_view(fault, message):
+    for view in (TokenEnv, ResponseEnv):
+        env = view(broken(fault))
+        env.reset(seed=0)
+        with pytest.raises(TypeError, match=message):
+            env.step(env.mdp.tokenizer.end_id if view is TokenEnv else "1")
+
+
+def test_a_potential_that_is_no_number_is_named():
+    env = TokenEnv(broken("nan"), reward="dense")
+    env.reset(seed=0)
+    with pytest.raises(ValueError, match=r"Broken\.potential gave nan"):
+        env.step(3)
 
 
 def test_a_context_that_is_too_short_for_the_expert_is_caught():

@@ -1,6 +1,7 @@
 """The notebooks run from top to bottom, their exercises tell right from wrong, and what they show is what they give.
 
-What a notebook shows on GitHub is saved in it. After a change, run `python tests/test_notebooks.py` to save it anew.
+What a notebook shows on GitHub is saved in it. After a change, run `python tests/project/test_notebooks.py` to save it
+anew; names of notebooks restrict it to them.
 
 The cells of an exercise are found by their ids: `exercise-NAME` holds the placeholder, `check-NAME` checks it, and
 `solution-NAME` is a folded markdown cell with a solution. A cell tagged `output-varies` gives other text at each run.
@@ -67,7 +68,50 @@ WRONG = {
             ('sorted(f"{index:03d}")', "sorted(str(index))"),
             ("done=True", "done=False"),
         ],
-    }
+    },
+    "02_policy_gradient": {
+        "score": [
+            ("gradient[edge] += 1", "gradient[edge] = 1"),
+            ("-policy[edges]", "policy[edges]"),
+            ("tree.edges(tree.edge_prefix[edge])", "slice(None)"),
+            ("return gradient", "return gradient[edges]"),
+        ],
+        "weights": [
+            ("mask * 1.0", "np.ones(mask.shape)"),
+            ("mask * rewards.sum(1, keepdims=True)", "mask * rewards"),
+            ("mask * rewards.sum(1, keepdims=True)", "mask * rewards.sum()"),
+            ("mask * rewards.sum(1, keepdims=True)", "rewards.sum(1)"),
+            ('"likelihood"', '"reinforce"'),
+        ],
+        "ratios": [
+            (".prod(1)", ".sum(1)"),
+            (".prod(1)", ".prod()"),
+            ("policy[edges] / behaviour[edges]", "behaviour[edges] / policy[edges]"),
+            (", 1.0)", ", 0.0)"),
+            ("mask = edges >= 0", "mask = edges >= -1"),
+        ],
+    },
+    "03_discounting": {
+        "to_go": [
+            ("gamma * following", "following"),
+            ("rewards[:, t] + gamma * following, following)", "rewards[:, t] + gamma * following, gamma * following)"),
+            ("np.where(mask[:, t], following, 0.0)", "following"),
+            ("reversed(range(rewards.shape[1]))", "range(rewards.shape[1])"),
+            ("return result", "return result[:, ::-1]"),
+        ],
+        "episodes": [
+            ("gamma ** (2 * k)", "gamma**k"),
+            ("range(1, n + 1)", "range(n)"),
+            ("noise**2", "noise"),
+            ("(gamma**n / 2) ** 2", "(gamma**n / 2)"),
+            ("(gamma**n / 2)", "(gamma**n)"),
+        ],
+        "break_even": [
+            ("(n + 1))", "max(n, 1))"),
+            ("(2 * apple)", "apple"),
+            ("(1 / (n + 1))", "(n + 1)"),
+        ],
+    },
 }
 
 
@@ -153,7 +197,7 @@ def test_it_needs_no_heavy_package(run):
 def test_saved_outputs_are_those_of_the_code(saved, run, path):
     for before, now in zip(saved.cells, run.cells, strict=False):
         if before.cell_type == "code" and "output-varies" not in before.metadata.get("tags", ()):
-            fix = f"cell {before['id']!r} gives something else: run python tests/{Path(__file__).name}"
+            fix = f"cell {before['id']!r} gives something else: run python tests/project/{Path(__file__).name}"
             assert shown(before) == shown(now), fix
             assert all(output.get("name") != "stderr" for output in now.outputs), before["id"]
 
@@ -217,7 +261,8 @@ def save_outputs(path, folder):
 if __name__ == "__main__":
     import tempfile
 
-    for each in NOTEBOOKS:
+    chosen = [path for path in NOTEBOOKS if path.stem in sys.argv[1:]] if sys.argv[1:] else NOTEBOOKS
+    for each in chosen:
         with tempfile.TemporaryDirectory() as scratch:
             save_outputs(each, Path(scratch))
         print(f"{each.relative_to(ROOT)}: {os.path.getsize(each):,} bytes")

@@ -29,7 +29,7 @@ MAY_IMPORT = {
     "envs.views": "envs.core envs.tokenizers",
     "envs.rewards": "envs.core envs.tokenizers envs.answers",
     "envs.tasks": "envs.core envs.data envs.tokenizers envs.answers envs.judge envs.rewards",
-    "envs.registration": "envs.core envs.views envs.rewards",
+    "envs.registration": "envs.core envs.tokenizers envs.views envs.rewards",
     "envs": "envs.core envs.tokenizers envs.views envs.rewards envs.registration",
     "envs.env_checker_tools": "envs.core envs.views envs.registration",
     "envs.env_checker": "envs.core envs.views envs.env_checker_tools",
@@ -41,6 +41,8 @@ MAY_IMPORT = {
     "agents.evaluation": "agents.rollouts agents.inference agents.models",
     "agents.training": ("agents.algorithms agents.rollouts agents.models agents.inference agents.evaluation"),
     "agents.credit": "agents.algorithms agents.rollouts agents.models agents.inference",
+    "agents.course": "",
+    "agents.microscope": "agents.algorithms agents.rollouts agents.models agents.inference agents.credit",
     "agents.runs": (
         "agents.algorithms agents.rollouts agents.models agents.inference agents.evaluation agents.training"
     ),
@@ -52,7 +54,7 @@ MAY_IMPORT = {
     ),
     "agents.cli": (
         "agents agents.algorithms agents.rollouts agents.models agents.inference agents.evaluation agents.training "
-        "agents.credit agents.runs agents.sb3"
+        "agents.credit agents.microscope agents.runs agents.sb3"
     ),
     "benchmarks": "agents",
 }

@@ -371,7 +371,11 @@ def host(folder: str) -> None:
                     item
                     for number in range(2 * workers * turn, 2 * workers * (turn + 1))
                     for item in (
-                        (f"def f(x): return x  # {number}{named}", calls("f", [((1,), {})], [1])),
+                        (f"def f(x): return x  # {number}", calls("f", [((1,), {})], [1])),
+                        (
+                            f"import time; time.sleep(0.05)\ndef f(x): return x  # {number}",
+                            calls("f", [((1,), {})], [1]),
+                        ),
                         (
                             f"def f(x): return x  # {number}{named}",
                             asserts("f", ["import time; time.sleep(0.05); assert f(1) == 1"]),

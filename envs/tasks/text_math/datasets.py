@@ -7,18 +7,23 @@ Two formats are recognised:
 - **MATH**: `problem`, and `solution` with the answer in its last `\boxed{...}`; a field `answer` takes precedence.
 
 Other names are given as `question_field=` and `answer_field=`; that answer may be the bare answer, or a worked solution
-with either of the two markers. No row is skipped: an unreadable one raises a `DataError` with file, line and field.
+with either of the two markers. Answers may be numbers. A list holds several right answers, of which any counts, and
+the expert gives the first. No row is skipped: an unreadable one raises a `DataError` with file, line and field.
 """
 
 from __future__ import annotations
 
+import math
 import re
+from decimal import Decimal
 from os import PathLike
 from typing import NamedTuple
 
 from textmdp.envs.data.dataset_rows import DataError, Row, held_out, kind_of, load_rows, names_of
 
 _NOTE = re.compile(r"<<[^<>\n]*>>")
+#: Below this, every whole number is a float.
+_WHOLE = 2**53
 _BOX = re.compile(r"\\f?box(?:ed)?\s*\{")
 
 
@@ -31,6 +36,8 @@ class Problem(NamedTuple):
     """The reference answer."""
     solution: str
     """A worked solution that ends in the answer, or the answer alone."""
+    alternatives: tuple[str, ...] = ()
+    """Further right answers."""
 
 
 def load_problems(
@@ -73,17 +80,33 @@ def _problem(place: str, row: Row, question_field: str | None, answer_field: str
         )
     question = _text(place, row, asked).strip() + "\n"
     if answer_field is not None:
-        return Problem(question, *_answer_of(_text(place, row, answer_field, numbers=True)))
-    if asked == "problem" or "solution" in row:
-        return Problem(question, *_math(place, row))
-    solution = _NOTE.sub("", _text(place, row, "answer")).strip()
+        first, *others = _answers(place, row, answer_field)
+        return Problem(question, *_answer_of(first), tuple(_answer_of(other)[0] for other in others))
+    if asked == "problem" or row.get("solution") is not None:
+        return _math(place, row, question)
+    first, *others = _answers(place, row, "answer")
+    solution = _NOTE.sub("", first).strip()
     answer = _after_hashes(solution)
-    if answer is None:
-        raise DataError(
-            f"{place}, field 'answer': no final answer '#### ...' found; "
-            'if the field is the bare answer, use answer_field="answer"'
-        )
-    return Problem(question, answer, solution)
+    if answer is not None:
+        return Problem(question, answer, solution, tuple(_after_hashes(other) or other.strip() for other in others))
+    if not isinstance(row["answer"], str):  # a number or a list is no worked solution
+        return Problem(question, *_answer_of(first), tuple(_answer_of(other)[0] for other in others))
+    raise DataError(
+        f"{place}, field 'answer': no final answer '#### ...' found; "
+        'if the field is the bare answer, use answer_field="answer"'
+    )
+
+
+def _answers(place: str, row: Row, name: str) -> list[str]:
+    """A field with an answer, or with a list of right answers, as texts."""
+    value = row.get(name)
+    if not isinstance(value, list):
+        return [_text(place, row, name, numbers=True)]
+    if not value:
+        raise DataError(f"{place}, field {name!r}: the list holds no answer")
+    return [
+        _text(f"{place}, item {i} of {name!r}", {name: item}, name, numbers=True) for i, item in enumerate(value, 1)
+    ]
 
 
 def _text(place: str, row: Row, name: str, *, numbers: bool = False) -> str:
@@ -94,8 +117,11 @@ def _text(place: str, row: Row, name: str, *, numbers: bool = False) -> str:
             "other names are given with question_field= and answer_field="
         )
     value = row[name]
-    if numbers and isinstance(value, (int, float)) and not isinstance(value, bool):
-        return str(value)
+    if numbers and isinstance(value, (int, float, Decimal)) and not isinstance(value, bool):
+        number = float(value)
+        if not math.isfinite(number):
+            raise DataError(f"{place}, field {name!r}: {value} is no answer; a finite number is expected")
+        return str(int(value)) if number.is_integer() and abs(number) < _WHOLE else str(value)
     if not isinstance(value, str):
         raise DataError(f"{place}, field {name!r}: text is expected, not {kind_of(value)}")
     if not value.strip():
@@ -124,16 +150,19 @@ def _answer_of(text: str) -> tuple[str, str]:
     return text, f"#### {text}"
 
 
-def _math(place: str, row: Row) -> tuple[str, str]:
-    """The answer and the solution of a row in the format of MATH."""
-    answer = _text(place, row, "answer", numbers=True).strip() if row.get("answer") is not None else None
-    if answer is not None and "solution" not in row:
-        return answer, rf"\boxed{{{answer}}}"
+def _math(place: str, row: Row, question: str) -> Problem:
+    """A row in the format of MATH."""
+    answer, *others = (
+        [text.strip() for text in _answers(place, row, "answer")] if row.get("answer") is not None else [None]
+    )
+    alternatives = tuple(other for other in others if other is not None)
+    if answer is not None and row.get("solution") is None:
+        return Problem(question, answer, rf"\boxed{{{answer}}}", alternatives)
     solution = _text(place, row, "solution").strip()
     boxed = last_boxed(solution)
     if answer is None and boxed is None:
         raise DataError(rf"{place}, field 'solution': no final answer \boxed{{...}} found")
-    return answer or boxed or "", one_box(solution, answer or boxed or "")
+    return Problem(question, answer or boxed or "", one_box(solution, answer or boxed or ""), alternatives)
 
 
 def _boxes(text: str) -> list[tuple[int, int, str]]:

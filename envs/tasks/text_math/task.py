@@ -14,7 +14,7 @@ import numpy as np
 
 from textmdp.envs.answers import Outcome, grade, is_number, require_symbolic
 from textmdp.envs.core.task import END_OF_TURN, Reply, Score, Task
-from textmdp.envs.data.response_budget import response_budget
+from textmdp.envs.data.response_budget import most_tokens, response_budget
 from textmdp.envs.tasks.text_math.arithmetic import DEFAULT_LEVEL, LEVELS, Arithmetic
 from textmdp.envs.tasks.text_math.datasets import Problem, load_problems
 from textmdp.envs.tasks.text_math.mistakes import common_mistake
@@ -127,7 +127,8 @@ class TextMath(Task[Problem]):
       steps.
     - `shared`: whether vocabulary, budget and context length are those of all difficulties together, so that one model
       meets them all.
-    - `dataset`: a `.jsonl` file, a folder with `train.jsonl` and `test.jsonl`, or a name on the Hugging Face hub.
+    - `dataset`: a file (JSON lines, JSON, CSV, Parquet, Arrow), a folder with one called `train` and one called
+      `test`, or a name on the Hugging Face hub.
     - `question_field`, `answer_field`: the names of the fields, if the rows are neither in GSM8K's nor in MATH's
       format.
     - `symbolic`: True (the default) to compare a data set's answers by algebra if exact comparison does not decide.
@@ -217,7 +218,7 @@ class TextMath(Task[Problem]):
 
     def reply(self, state: Problem, response: str, rng: np.random.Generator) -> Reply[Problem]:
         """The score of the response; the episode ends."""
-        score = self._grade(state.answer, response)[len(response)]
+        score = self._scores_of(state, response)[len(response)]
         if self._thinking is not None:
             score = score.metrics(**self._thinking.measures(state.question, response))
         return Reply(state, "", score, True)
@@ -230,12 +231,18 @@ class TextMath(Task[Problem]):
             return [self.reply(state, said, rng) for state, said, rng in zip(states, responses, rngs, strict=True)]
         # One search for other characters, in all responses together.
         signs_alone = self._generator is not None and not _OTHER.search("".join(responses))
-        scores_of = _grade_signs if signs_alone else self._grade
-        scores = [
-            scores_of(state.answer, response)[len(response)] for state, response in zip(states, responses, strict=True)
-        ]
+        pairs = zip(states, responses, strict=True)
+        if signs_alone:
+            scores = [_grade_signs(state.answer, response)[len(response)] for state, response in pairs]
+        else:
+            scores = [self._scores_of(state, response)[len(response)] for state, response in pairs]
         # Reply(…) without a Python frame for each.
         return [*map(tuple.__new__, repeat(Reply), zip(states, repeat(""), scores, repeat(True)))]
+
+    def _scores_of(self, problem: Problem, response: str) -> _Scores:
+        """The best scores of a response beside each of the right answers; right, else undecided, before wrong."""
+        scores = [self._grade(answer, response) for answer in (problem.answer, *problem.alternatives)]
+        return max(scores, key=_Scores.rank) if len(scores) > 1 else scores[0]
 
     def _grade(self, answer: str, response: str) -> _Scores:
         """The scores of correct, wrong or unreadable responses, whichever the response is."""
@@ -269,6 +276,12 @@ class TextMath(Task[Problem]):
         if self._generator is not None:
             return self.max_response_tokens
         return response_budget(tokenizer, (row.solution for row, _ in self._rows))
+
+    def text_budget(self, tokenizer: Tokenizer) -> int:
+        """The tokens of a data set's longest question; for arithmetic, its bytes."""
+        if self._generator is not None:
+            return self.max_text_bytes
+        return most_tokens(tokenizer, (row.question for row, _ in self._rows))
 
     def demonstrate(self, state: Problem, rng: np.random.Generator) -> str:
         """The answer, or with `thinking` the steps and the answer; for a data set, the worked solution."""
@@ -395,6 +408,10 @@ class _Scores(dict[int, Score]):
         self._parts = {"correct": float(correct), "format": float(readable)}
         if undecided is not None:
             self._parts["undecided"] = float(undecided)
+
+    def rank(self) -> tuple[float, float]:
+        """Orders verdicts on one response: right, undecided, wrong."""
+        return self._parts["correct"], self._parts.get("undecided", 0.0)
 
     def __missing__(self, length: int) -> Score:
         score = Score({**self._parts, "length": float(length)}, {"correct": 1.0})

@@ -196,7 +196,7 @@ def _issue(
         lost = level.strict and rng.below(100) < 60
         status, days = (LOST, 0) if lost else (SHIPPED, rng.between(2, 9))
     elif kind == "wrong":
-        in_stock = rng.below(2) == 0
+        in_stock = rng.below(3) > 0
     elif kind == "return" and no:
         used = rng.below(2) == 0
         days = days if used else rng.between(RETURN_DAYS + 1, 2 * MONTH - 1)

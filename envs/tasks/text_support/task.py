@@ -11,7 +11,7 @@ from textmdp.envs.core.task import Reply, Score, Task
 from textmdp.envs.data.counter_rng import CounterRNG, CounterStreams
 from textmdp.envs.tasks.text_support import tools
 from textmdp.envs.tasks.text_support.dialogue import Dialogue, call, courteous, gathered, judge
-from textmdp.envs.tasks.text_support.expert import mediocre_act, next_act, write
+from textmdp.envs.tasks.text_support.expert import SENTENCES, mediocre_act, next_act, write
 from textmdp.envs.tasks.text_support.lexicon import (
     AGENT,
     BROKEN,
@@ -28,9 +28,7 @@ from textmdp.envs.tasks.text_support.lexicon import (
 from textmdp.envs.tasks.text_support.policy import TEXT
 from textmdp.envs.tasks.text_support.scenarios import DEFAULT_LEVEL, LEVELS, SPLITS, draw
 from textmdp.envs.tasks.text_support.user import BEST_MOOD, Answer, Request, RuleUser, Turn, User
-
-#: The share of the potential that is reached before the last claim; the rest is the unfinished response's.
-_STEPS = 8
+from textmdp.envs.tokenizers import LexiconTokenizer, Tokenizer
 
 
 class TextSupport(Task[Dialogue]):
@@ -223,25 +221,13 @@ class TextSupport(Task[Dialogue]):
 
     def potential(self, state: Dialogue, partial: str) -> float:
         """Progress towards the resolution, in [0, 1)."""
-        right = state.right
-        steps = len(right.checks) + len(right.asks) + 3
-        done = gathered(state) * (len(right.checks) + len(right.asks)) + ("kind" in state.mind.told)
-        done += bool(state.mind.number == state.facts.number) + (
-            right.call is not None and state.records != state.before
-        )
-        if partial and not state.broken:
-            act = next_act(state)
-            best = 0.0
-            for variant in range(2):
-                goal = write(act, state, variant)
-                same = next(
-                    (k for k, (a, b) in enumerate(zip(goal, partial, strict=False)) if a != b),
-                    min(len(goal), len(partial)),
-                )
-                best = max(best, 0.0 if same < len(partial) else same / len(goal))
-            done += 0.9 * best
-        issues = len(state.scenario.issues)
-        return (state.mind.issue + min(1.0, done / (steps + 1))) / issues
+        right, act = state.right, next_act(state)
+        needed = len(right.checks) + len(right.asks)
+        steps = needed + 3  # the problem, the order's number, the deed
+        done = gathered(state) * needed + ("kind" in state.mind.told) + (state.mind.number == state.facts.number)
+        done += right.call is not None and state.records != state.before
+        done += 0.9 * max(_begun(write(act, state, variant), partial) for variant in range(2))
+        return (state.mind.issue + done / (steps + 1)) / len(state.scenario.issues)
 
     def continuations(self, state: Dialogue, partial: str) -> Collection[str] | None:
         """With `grammar=True`, the tokens of a tool call or of the bot's sentences; None without."""
@@ -255,6 +241,17 @@ class TextSupport(Task[Dialogue]):
         """Whether there is a grammar."""
         return self._grammar
 
-    def vocabulary(self) -> Sequence[str]:
-        """The words of customers, system and bot at this level, digits and the names of the tools."""
-        return vocabulary(self.difficulty, self._show_policy)
+    def vocabulary(self) -> Sequence[str] | None:
+        """The words of customers, system and bot at this level; None (bytes) for another user, who has its own."""
+        return vocabulary(self.difficulty, self._show_policy) if type(self.user) is RuleUser else None
+
+    def response_budget(self, tokenizer: Tokenizer) -> int:
+        """The level's budget for the compact lexicon; for other tokenizers twice the expert's longest sentence."""
+        if isinstance(tokenizer, LexiconTokenizer):
+            return self.max_response_tokens
+        return 1 + 2 * max(len(tokenizer.encode(text)) for texts in SENTENCES.values() for text in texts)
+
+
+def _begun(goal: str, partial: str) -> float:
+    """The share of a response that an unfinished one has written; 0 if it goes another way."""
+    return len(partial) / len(goal) if goal.startswith(partial) else 0.0

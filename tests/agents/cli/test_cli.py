@@ -1,5 +1,6 @@
 import io
 import json
+import math
 import os
 import pty
 import re
@@ -212,6 +213,26 @@ def test_training_repeats_bit_for_bit(trained, tmp_path, capsys):
     assert returns(again) == returns(trained)
 
 
+def test_difficulties_that_do_not_fit_a_model_are_left_out_with_the_fix(trained, capsys):
+    words = ["evaluate", str(trained), "--episodes", "4", "--difficulties", "one-digit", "words"]
+    code, out, _ = run(capsys, *words)
+    assert code == 0
+    assert re.search(r"^one-digit +4 ", out, re.MULTILINE)
+    assert re.search(
+        r"^words left out: the model of .* has a vocabulary of \d+ tokens, the environment of", out, re.MULTILINE
+    )
+    record = json.loads(run(capsys, *words, "--json")[1])
+    assert [*record["difficulties"]] == ["one-digit"]
+    assert [*record["left_out"]] == ["words"]
+    refused(capsys, "evaluate", str(trained), "--episodes", "4", "--difficulties", "words")
+
+
+def test_nothing_to_resume_is_said(tmp_path, capsys):
+    words = ["train", "TextMath-v0", "--out", str(tmp_path / "new"), "--resume", "--updates", "0", *TINY]
+    assert "nothing to resume" in run(capsys, *words)[1]
+    assert "nothing to resume" not in run(capsys, *words)[1]
+
+
 def test_a_run_is_not_overwritten_by_default(trained, capsys):
     words = ["train", "TextMath-v0", "--out", str(trained), "--updates", "1", *TINY]
     before = (trained / "config.json").read_bytes()
@@ -273,8 +294,9 @@ def test_a_person_plays_responses_until_the_input_ends(capsys, monkeypatch):
     assert (code, error) == (0, "")
     assert out.count("reward +0") == 3
     assert "you › no " in out
+    assert "the vocabulary has not all of these characters" in out
     assert "  … idea" in out
-    assert "an expert would have said: " in out
+    assert out.count("an expert: «") == 3
     assert "3 episodes, mean return 0 of 1" in out
 
 
@@ -284,6 +306,28 @@ def test_a_person_wins(capsys, monkeypatch):
     assert [word for word in out.split() if word in ("higher", "lower")] == ["lower", "higher"]
     assert "reward +1 = found 1 × 1   (valid 1, guesses 3)" in out
     assert "1 episode, mean return 1 of 1" in out
+    for line in ("Find a secret number", "4 turns of at most 4 tokens", "you (3 of 4) › ", "solved, terminated"):
+        assert line in out
+
+
+def test_nothing_gives_the_answer_away_before_the_end(capsys, monkeypatch):
+    _, out, _ = play(capsys, monkeypatch, "1\n2\n3\n4\n", "TextGuess-v0", "--problem", "5")
+    before, _, after = out.partition("not solved")
+    assert "problem" not in before
+    assert "problem 5" in after
+    assert "an expert: «8» lower\n? «4» higher\n? «6»" in after
+
+
+def test_a_person_plays_against_an_agent(capsys, monkeypatch):
+    code, out, _ = play(capsys, monkeypatch, "1\n1\n1\n1\n", "TextGuess-v0", "--problem", "5", "--against", "expert")
+    assert code == 0
+    assert "you 0 : 1 expert, solved of 1" in out
+
+
+def test_a_response_of_many_lines(capsys, monkeypatch):
+    typed = '"""\ndef f(x):\n    return x\n"""\n'
+    _, out, _ = play(capsys, monkeypatch, typed, "TextMath-v0", "--set", "tokenizer=bytes", "--problem", "3")
+    assert "length 22" in out
 
 
 def test_a_person_picks_tokens(capsys, monkeypatch):
@@ -301,9 +345,9 @@ def test_a_person_plays_on_a_terminal_and_leaves_with_ctrl_c():
     words = [*TEXTMDP, "play", "TextGuess-v0", "--problem", "5"]
     process = subprocess.Popen(words, stdin=there, stdout=there, stderr=there, start_new_session=True)
     os.close(there)
-    seen = _read_until(here, "you › ")
+    seen = _read_until(here, " of 4) › ")
     os.write(here, b"8\n")
-    seen += _read_until(here, "you › ")
+    seen += _read_until(here, " of 4) › ")
     assert "lower" in seen
     assert "\x1b[" in seen  # in colour
     time.sleep(0.5)  # let readline wait: a signal while it sets itself up is only seen with the next key
@@ -382,6 +426,18 @@ def test_ids_are_found_by_any_of_their_names():
         ("play TextMath-v0 --set difficulty=hard", "difficulty='hard' is none of 'entry', 'one-digit'"),
         ("play TextMath-v0 --set action=tokens", "leave 'action' out"),
         ("play TextGuess-v0 --problem 99", "in 0..14"),
+        *(
+            (f"play TextMath-v0 --set {pair}", f"{told} must be {kind}")
+            for pair, told, kind in [
+                ("max_response_tokens=abc", "max_response_tokens='abc'", "a whole number or None"),
+                ("context_length=1.5", "context_length=1.5", "a whole number or None"),
+                ("shaping_discount=abc", "shaping_discount='abc'", "a number"),
+                ("seed=abc", "seed='abc'", "a whole number"),
+                ("seed=true", "seed=True", "a whole number"),
+                ("symbolic=5", "symbolic=5", "True or False or None"),
+                ("dataset=5", "dataset=5", "text or a path or None"),
+            ]
+        ),
         ("play Sudoku-v0", "there is no environment 'Sudoku-v0'"),
         ("rollout --agent expert", "needs an environment: textmdp rollout ID --agent expert"),
         ("evaluate random", "needs an environment: textmdp evaluate random ID"),
@@ -401,15 +457,55 @@ def test_ids_are_found_by_any_of_their_names():
         ("evaluate expert TextMath-v0 --difficulties words --set difficulty=words", "leave one out"),
         ("evaluate /no/where", "no agent or run '/no/where': give random, expert, or a folder"),
         ("train TextMath-v0 --group-size 7", "group_size=7 must divide episodes=512"),
+        ("train TextMath-v0 --updates -1", "updates=-1 must not be negative"),
+        ("train TextMath-v0 --learning-rate -1", "learning_rate=-1.0 must not be negative"),
+        ("train TextMath-v0 --learning-rate nan", "learning_rate=nan must be a finite number"),
+        ("train TextMath-v0 --imitation-learning-rate -1", "imitation's learning_rate=-1.0 must be at least 0"),
+        ("train TextMath-v0 --imitation-mistake-rate 2", "imitation's mistake_rate=2.0 must lie in [0, 1]"),
+        ("train TextMath-v0 --until 95", "until=95.0 must lie in [0, 1]"),
+        ("train TextMath-v0 --model x --dtype half", "dtype='half' is none of"),
+        ("train TextMath-v0 --width 130", "width=130 must be a multiple of 8, twice the 4 heads"),
+        ("train TextMath-v0 --width 0", "width=0 must be at least 6"),
+        ("train TextMath-v0 --layers 0", "layers=0 must be at least 1"),
+        ("rollout TextGuess-v0 --agent expert --problem 99999999999999999999", "is too large: it must be at most"),
         ("train TextMath-v0 --updates many", "invalid int value: 'many'; see `textmdp train --help`"),
         ("train no.such.module:Task-v0", "No module named 'no'"),
-        ("frobnicate", "invalid choice: 'frobnicate'"),
-        ("", "required: COMMAND"),
+        ("frobnicate", "there is no command 'frobnicate': there are envs, play,"),
+        ("trian TextMath-v0", "there is no command 'trian': did you mean train?"),
         ("envs --al", "unrecognized arguments: --al"),
     ],
 )
 def test_errors_are_one_line_with_the_fix(capsys, words, message):
     assert message in refused(capsys, *words.split())
+
+
+def test_a_refused_run_leaves_no_folder(capsys, tmp_path):
+    for words in ("--updates -1", "--width 130", "--set max_response_tokens=abc", "--dtype half --model x"):
+        refused(capsys, "train", "TextMath-v0", "--out", str(tmp_path / "run"), *words.split())
+    assert not [*tmp_path.iterdir()]
+
+
+def test_without_a_command_the_help_is_printed(capsys):
+    code, out, _ = run(capsys)
+    assert code == 0
+    assert "evaluate" in out
+
+
+def test_shaping_is_shown_with_each_turn(capsys):
+    words = ["rollout", "TextGuess-v0", "--agent", "expert", "--problem", "5", "--episodes", "1"]
+    _, plain, _ = run(capsys, *words)
+    _, dense, _ = run(capsys, *words, "--set", "reward=dense")
+    assert "shaping" not in plain
+    shaping = [float(number) for number in re.findall(r"with shaping ([+-][\d.]+)", dense)]
+    # Three turns from potential 0 to 0: the first hint leaves 7 of 15 numbers.
+    assert len(shaping) == 3
+    assert shaping[0] == pytest.approx(1 - math.log(7, 15), abs=1e-5)
+    assert sum(shaping) == pytest.approx(0.0, abs=1e-5)
+
+
+def test_means_of_turns_are_labelled(capsys):
+    assert "score: guesses, mean of turns" in run(capsys, "evaluate", "expert", "TextGuess-v0", "--episodes", "4")[1]
+    assert "mean of turns" not in run(capsys, "evaluate", "expert", "TextMath-v0", "--episodes", "4")[1]
 
 
 def test_debugging_shows_the_traceback(monkeypatch):
@@ -493,6 +589,19 @@ def test_nothing_heavy_is_loaded_without_a_model(words):
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
+
+
+def test_audit_prints_a_verdict_and_the_figures(capsys):
+    code, out, _ = run(capsys, "audit", "rloo")
+    assert code == 0
+    assert out.startswith("rloo: unbiased. It discounts by tokens.")
+    assert "TextUmbrella" in out
+    code, out, _ = run(capsys, "audit", "textmdp.agents.credit.known_faults:by_length", "--json")
+    assert code == 1
+    found = json.loads(out)
+    assert found["biased"]
+    assert found["faults"][0].startswith("weights tokens by 1/|o|")
+    assert "has no function 'rlo'" in refused(capsys, "audit", "textmdp.agents.credit.known_faults:rlo")
 
 
 def test_output_may_be_cut_short_by_a_pipe():

@@ -10,11 +10,11 @@ import torch
 
 from textmdp.agents.credit import known_faults
 from textmdp.agents.credit.audit import audit
+from textmdp.agents.credit.bias import statistics
 from textmdp.agents.credit.cases import Case, enumerate_groups
 from textmdp.agents.credit.episodes import enumerate_episodes
 from textmdp.agents.credit.estimators import estimator_of
 from textmdp.agents.credit.known_faults import KNOWN_FAULTS
-from textmdp.agents.credit.statistics import statistics
 from textmdp.envs.tasks.diagnostics import (
     TextDelay,
     TextDepth,

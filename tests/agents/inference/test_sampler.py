@@ -450,3 +450,35 @@ def test_dense_rewards_and_limits_of_steps_take_a_token_at_a_time(options):
         return
     inside = batch.mask & (np.pad(batch.turns, ((0, 0), (0, 1)), constant_values=-1)[:, 1:] == batch.turns)
     assert batch.rewards[inside].any()  # a right number on the way earns its shaping reward at once
+
+
+def test_the_likeliest_tokens_share_the_probability():
+    log_probs = torch.tensor([[0.1, 0.5, 0.15, 0.25], [0.01, 0.01, 0.97, 0.01]]).log()
+    for top_p, top_k, expected in [
+        (0.6, 0, [[0, 2 / 3, 0, 1 / 3], [0, 0, 1, 0]]),
+        (0.5, 0, [[0, 1, 0, 0], [0, 0, 1, 0]]),
+        (1.0, 1, [[0, 1, 0, 0], [0, 0, 1, 0]]),
+        (0.8, 3, [[0, 0.5 / 0.9, 0.15 / 0.9, 0.25 / 0.9], [0, 0, 1, 0]]),
+        (1e-9, 0, [[0, 1, 0, 0], [0, 0, 1, 0]]),
+    ]:
+        kept = sampler.keep_likeliest(log_probs, top_p, top_k).exp()
+        torch.testing.assert_close(kept, torch.tensor(expected, dtype=torch.float32))
+    assert torch.equal(sampler.keep_likeliest(log_probs, 1.0, 0).argmax(-1), log_probs.argmax(-1))
+
+
+@pytest.mark.parametrize("options", [{"top_k": 1}, {"top_p": 1e-6}], ids=str)
+def test_the_one_likeliest_token_is_the_greedy_one(options):
+    envs = TokenVectorEnv(Echo(), 8, autoreset_mode="Disabled", copy=False)
+    model = LanguageModel.tiny(envs.mdp.tokenizer, envs.mdp.context_length, width=16, heads=2, layers=1)
+    greedy = rollout(LanguageModelAgent(model, greedy=True), envs, seed=0)
+    sampled = rollout(LanguageModelAgent(model, **options), envs, seed=0)
+    np.testing.assert_array_equal(sampled.tokens, greedy.tokens)
+    np.testing.assert_allclose(sampled.log_probs, 0.0, atol=1e-6)
+
+
+def test_restrictions_of_sampling_are_checked():
+    envs = TokenVectorEnv(Echo(), 2)
+    model = LanguageModel.tiny(envs.mdp.tokenizer, envs.mdp.context_length, width=16, heads=2, layers=1)
+    for options in ({"top_p": 0.0}, {"top_p": 1.5}, {"top_k": -1}):
+        with pytest.raises(ValueError, match=rf"{next(iter(options))}=.* must"):
+            LanguageModelAgent(model, **options)

@@ -150,3 +150,23 @@ def test_a_context_ends_where_a_layer_no_longer_sees_the_beginning():
     sliding = qwen2(24, sliding_window=16, use_sliding_window=True, max_window_layers=1)
     assert LanguageModel(sliding, tokenizer).context_length == 16
     assert LanguageModel(gpt2(24), tokenizer).context_length == LENGTH
+
+
+@pytest.mark.parametrize("name", ["llama", "gpt2, positions learned and tied"])
+def test_checkpointed_gradients_are_the_same_and_caches_stay(name, tmp_path):
+    envs = vector(Echo())
+    folder = save(tmp_path, NETWORKS[name], envs.mdp.tokenizer)
+    gradients = []
+    for checkpointed in (False, True):
+        model = LanguageModel.load(folder, envs.mdp.tokenizer)
+        if checkpointed:
+            model.checkpoint_gradients()
+        batch = rollout(LanguageModelAgent(model), envs, seed=0)
+        tokens, roles = torch.from_numpy(batch.tokens), torch.from_numpy(batch.roles)
+        statistics = model.log_probs(tokens, roles)
+        np.testing.assert_allclose(statistics.log_probs.detach()[batch.mask], batch.log_probs[batch.mask], atol=1e-4)
+        statistics.log_probs.sum().backward()
+        gradients.append([weights.grad for weights in model.trainable()])
+        assert not any(module.training for module in model.network.modules())
+    for plain, again in zip(*gradients, strict=True):
+        torch.testing.assert_close(again, plain)

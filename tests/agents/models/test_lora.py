@@ -129,3 +129,26 @@ def test_without_peft_the_error_names_the_command(monkeypatch):
     model = LanguageModel.tiny(LexiconTokenizer("ab"), 8, width=16, heads=2, layers=1)
     with pytest.raises(ImportError, match=r'pip install "textmdp\[lora\]"'):
         add_lora(model)
+
+
+@needs_peft
+def test_a_checkpoint_holds_the_adapters_and_their_optimizer_alone(folders):
+    envs = vector(Chatty(), 16)
+    config = Config(episodes=16, group_size=4, updates=2, learning_rate=0.1, warmup_updates=0)
+
+    def made():
+        return add_lora(LanguageModel.load(folders("llama"), envs.mdp.tokenizer), rank=2)
+
+    trainer = Trainer(made(), envs, config)
+    next(trainer.run())
+    state = copy.deepcopy(trainer.state()["learner"])
+    assert all("lora_" in name for name in state["model"])
+    assert sum(weights.numel() for weights in state["model"].values()) == sum(
+        weights.numel() for weights in trainer.model.trainable()
+    )
+    again = made()
+    again.restore(state["model"])
+    for name, weights in trainer.model.network.state_dict().items():
+        assert torch.equal(weights, again.network.state_dict()[name]), name
+    with pytest.raises(ValueError, match="adapters"):
+        again.restore({})

@@ -219,3 +219,14 @@ def test_a_doctor_that_recalls_is_the_one_that_was_there(series, at, patience):
     later.recall(map(as_json, series[:at]))
     for metrics in series[at:]:
         assert later.examine(metrics) == whole.examine(metrics)
+
+
+def test_success_that_does_not_carry_over_is_memorising():
+    doctor = Doctor()
+    seen = {"success": 0.8, "evaluation/accuracy": 0.12, "evaluation/high": 0.17}
+    [finding] = doctor.examine_held_out(seen)
+    assert finding.name == "memorising"
+    assert finding.message == "training 80 %, held-out 12 %: memorising"
+    assert doctor.examine_held_out(seen) == []  # reported once
+    for fine in ({"evaluation/accuracy": 0.7, "evaluation/high": 0.75}, {"evaluation/high": 0.9}, {"success": 0.1}):
+        assert Doctor().examine_held_out({**seen, **fine}) == []

@@ -57,7 +57,7 @@ def test_a_killed_run_goes_on_bit_for_bit(whole, tmp_path, capsys):
     process.send_signal(signal.SIGKILL)  # nothing can be put in order
     process.communicate(timeout=60)
     assert main(command(folder, 8, "--resume")) == 0
-    assert "going on after update" in capsys.readouterr()[0]
+    assert "resuming after update" in capsys.readouterr()[0]
     assert metrics(folder) == metrics(whole)
     ours, theirs = (load_file(place / "model" / "model.safetensors") for place in (folder, whole))
     assert all((ours[name] == theirs[name]).all() for name in theirs)

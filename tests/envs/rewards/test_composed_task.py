@@ -14,6 +14,7 @@ import textmdp.envs
 from textmdp.envs import Reply, ResponseEnv, Score, Task, TokenVectorEnv
 from textmdp.envs.env_checker import check_text_env
 from textmdp.envs.rewards import ComposedTask, RewardError
+from textmdp.envs.tasks.diagnostics import TextStopping
 
 RNG = np.random.default_rng(0)
 
@@ -220,6 +221,17 @@ def test_slow_tasks_stay_slow_and_functions_are_called_once_for_what_was_submitt
     assert [future.result().score.total for future in pending] == [2.0, 2.0, 1.0]
     assert calls == [3]
     assert [future.result() for future in pending] == task.reply_many(states, ["0", "1", "x"], [RNG] * 3)
+
+
+def test_outcomes_have_composed_scores():
+    composed = ComposedTask(TextStopping(turns=2), {"paid": 2.0, "correct": 1.0})
+    state, _ = composed.problem(0)
+    after = composed.outcomes(state, "go")[0].reply.state
+    outcomes = composed.outcomes(after, "go")
+    assert [(outcome.probability, outcome.reply.score.total) for outcome in outcomes] == [(0.5, 1.0), (0.5, 3.0)]
+    composed = ComposedTask(Counting(), "correct")
+    with pytest.raises(TypeError, match="override Task"):
+        composed.outcomes(composed.problem(0)[0], "1")
 
 
 def test_every_id_takes_rewards():

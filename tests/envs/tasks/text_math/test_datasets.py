@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import math
 import sys
 import types
 from pathlib import Path
@@ -13,6 +14,7 @@ from paths import SHARED
 
 from textmdp.envs.data.dataset_rows import DataError, held_out
 from textmdp.envs.tasks.text_math.datasets import Problem, last_boxed, load_problems, one_box
+from textmdp.envs.tasks.text_math.task import TextMath
 
 GSM8K = SHARED / "data" / "gsm8k"
 PAIRS = GSM8K.parent / "math_equivalence" / "pairs.jsonl"
@@ -44,6 +46,10 @@ def test_math_rows(tmp_path):
     [
         ({"problem": "p", "answer": "5"}, "5", r"\boxed{5}"),
         ({"problem": "p", "answer": 25}, "25", r"\boxed{25}"),
+        ({"problem": "p", "answer": 25.0}, "25", r"\boxed{25}"),
+        ({"problem": "p", "answer": "5", "solution": None}, "5", r"\boxed{5}"),
+        ({"question": "p", "answer": "#### 5", "solution": None}, "5", "#### 5"),
+        ({"question": "p", "answer": 5}, "5", "#### 5"),
         ({"problem": "p", "solution": r"so \boxed{5}", "answer": "5"}, "5", r"so \boxed{5}"),
         ({"problem": "p", "solution": r"so \boxed{5.0}", "answer": "5"}, "5", "so 5.0\n\\boxed{5}"),
         ({"problem": "p", "solution": "so five", "answer": "5"}, "5", "so five\n\\boxed{5}"),
@@ -54,6 +60,24 @@ def test_math_rows(tmp_path):
 )
 def test_shapes_of_math(tmp_path, row, answer, solution):
     assert load_problems(write(tmp_path / "a.jsonl", row)) == [Problem("p\n", answer, solution)]
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"question": "q", "answer": ["1/3", "0.3"]},
+        {"question": "q", "answer": ["so #### 1/3", "#### 0.3"]},
+        {"problem": "q", "answer": ["1/3", 0.3], "solution": None},
+        {"problem": "q", "answer": ["1/3", "0.3"], "solution": r"so \boxed{1/3}"},
+    ],
+)
+def test_any_of_several_answers_is_right(tmp_path, row):
+    task = TextMath(dataset=write(tmp_path / "a.jsonl", row), symbolic=False)
+    state, _ = task.problem(0)
+    assert (state.answer, state.alternatives) == ("1/3", ("0.3",))
+    right = [task.reply(state, text, None).score.parts["correct"] for text in ("#### 1/3", "#### 0.3", "#### 0.5")]
+    assert right == [1.0, 1.0, 0.0]
+    assert task.reply(state, task.demonstrate(state, None), None).score.total == 1.0
 
 
 @pytest.mark.parametrize(
@@ -90,7 +114,10 @@ def test_fields_by_name(tmp_path, written, answer, solution):
         ({"question": "", "answer": "#### 1"}, "line 2, field 'question': the text is empty"),
         ({"question": 3, "answer": "#### 1"}, "line 2, field 'question': text is expected, not a number"),
         ({"question": "q", "answer": None}, "line 2, field 'answer': text is expected, not null"),
-        ({"question": "q", "answer": ["#### 1"]}, "line 2, field 'answer': text is expected, not a list"),
+        ({"question": "q", "answer": ["#### 1", None]}, "line 2, item 2 of 'answer'.*: text is expected, not null"),
+        ({"question": "q", "answer": []}, "line 2, field 'answer': the list holds no answer"),
+        ({"question": "q", "answer": math.inf}, "line 2, field 'answer': inf is no answer"),
+        ({"question": "q \ud83d", "answer": "#### 1"}, "line 2, field 'question': .* half of a character"),
         (
             {"question": "q", "answer": "1"},
             "line 2, field 'answer': no final answer '#### ...' found; .* answer_field=",
@@ -180,7 +207,7 @@ def answers(*args: object) -> list[int]:
 
 def test_a_folder_is_split_by_its_files(tmp_path):
     write(tmp_path / "train.jsonl", *rows(3))
-    with pytest.raises(FileNotFoundError, match=r"has no test\.jsonl, which split='test' needs"):
+    with pytest.raises(FileNotFoundError, match=r"has no test\.jsonl and .*, which split='test' needs"):
         load_problems(tmp_path, "test")
     write(tmp_path / "test.jsonl", *rows(2, 3))
     assert answers(tmp_path, None) == answers(str(tmp_path), "train") == [0, 1, 2]
@@ -282,6 +309,6 @@ def test_gsm8k_loads_whole_and_in_order():
 
 
 @pytest.mark.skipif(not PAIRS.is_file(), reason=f"the answer pairs are not at {PAIRS}")
-def test_a_list_of_answers_is_named_with_its_line():
-    with pytest.raises(DataError, match=r"pairs\.jsonl, line 176, field 'gold': text is expected, not a list"):
-        load_problems(PAIRS, question_field="id", answer_field="gold")
+def test_a_list_of_answers_holds_alternatives():
+    problems = load_problems(PAIRS, question_field="id", answer_field="gold")
+    assert (problems[175].answer, problems[175].alternatives) == ("0.5", ("1/2", "one half"))
