@@ -80,8 +80,8 @@ def run(arguments: argparse.Namespace) -> int:
         imitation=from_flags(ImitationConfig, arguments, seed=arguments.seed),
         training=from_flags(Config, arguments, seed=arguments.seed),
         evaluation=from_flags(EvalConfig, arguments),
-        module=arguments.id.rpartition(":")[0],
         curriculum=from_flags(CurriculumConfig, arguments),
+        module=arguments.id.rpartition(":")[0],
     )
     folder = arguments.out or Path("runs") / f"{task_name(config.env_id)}-{time.strftime('%Y%m%d-%H%M%S')}"
     if arguments.resume and not arguments.out:

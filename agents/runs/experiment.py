@@ -111,8 +111,8 @@ class ExperimentConfig:
         imitation: the warm start.
         training: the policy gradient.
         evaluation: evaluations and checkpoints.
-        module: that registers the environment, imported before it is made again; "" for the environments of textmdp.
         curriculum: stages of the policy gradient; imitation and evaluations keep to `arguments`.
+        module: that registers the environment, imported before it is made again; "" for the environments of textmdp.
     """
 
     env_id: str
@@ -122,8 +122,8 @@ class ExperimentConfig:
     imitation: ImitationConfig = field(default_factory=ImitationConfig)
     training: Config = field(default_factory=Config)
     evaluation: EvalConfig = field(default_factory=EvalConfig)
-    module: str = ""
     curriculum: CurriculumConfig = field(default_factory=CurriculumConfig)
+    module: str = ""
 
     def held_out(self) -> dict[str, Any]:
         """Return the arguments of the environment for evaluations."""
