@@ -40,7 +40,7 @@ ENV_ID = "TextMath-v0"
 WORKED_STEPS, MIXED_STEPS = 250, 120
 STEPS_SHARE = 0.1
 #: Demonstrations with a mistake: the careless answer, or an error in one step.
-MISTAKE_RATE = 0.3
+MISTAKE_RATE = 0.5
 #: Slow enough for a curve: with 5e-4, thinking takes over within ten updates.
 LEARNING_RATE = 1e-4
 COLUMNS = ("thinks", "tokens", "accuracy", "accuracy_thinking", "accuracy_direct", "steps_right")

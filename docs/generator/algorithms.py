@@ -29,6 +29,10 @@ ADVANTAGES: dict[str, tuple[str, Any]] = {
         r"A_{it} = G_{it} - \frac{1}{G - 1} \sum_{j \in g(i),\, j \neq i} R_j",
         baselines.leave_one_out,
     ),
+    "turn": (
+        r"A_{it} = G_{it} - \frac{1}{G - 1} \sum_{j \in g(i),\, j \neq i} G_{j,k(t)}",
+        baselines.turn_leave_one_out,
+    ),
     "greedy": (r"A_{it} = G_{it} - R_i^{\text{greedy}}", None),
     "value": (
         r"A_{it} = \sum_{k \ge 0} (\gamma\lambda)^k \delta_{i,t+k}, \quad"
@@ -160,6 +164,8 @@ def formula(row: Objective) -> list[str]:
         words.append(r"$V$: the value function; $\gamma$, $\lambda$: `--gamma`, `--gae-lambda`")
     else:
         words.append(r"$G_{it}$: discounted rewards to go; $R_i$: the return of episode $i$")
+    if row.baseline == "turn":
+        words.append(r"$G_{jk}$: the reward to go at the first token of turn $k$ of episode $j$, 0 if it is over by then")
     if row.grouped:
         words.append(r"$g(i)$: the $G$ episodes of the group of $i$")
     if row.scale_by_std:
