@@ -23,7 +23,14 @@ from textmdp.agents.algorithms.advantages import (
     rewards_to_go,
     whiten,
 )
-from textmdp.agents.algorithms.baselines import Groups, batch_mean, group_mean, group_std, leave_one_out, turn_leave_one_out
+from textmdp.agents.algorithms.baselines import (
+    Groups,
+    batch_mean,
+    group_mean,
+    group_std,
+    leave_one_out,
+    turn_leave_one_out,
+)
 
 
 @dataclass(frozen=True)

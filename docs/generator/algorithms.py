@@ -165,7 +165,7 @@ def formula(row: Objective) -> list[str]:
     else:
         words.append(r"$G_{it}$: discounted rewards to go; $R_i$: the return of episode $i$")
     if row.baseline == "turn":
-        words.append(r"$G_{jk}$: the reward to go at the first token of turn $k$ of episode $j$, 0 if it is over by then")
+        words.append(r"$G_{jk}$: the reward to go at the first token of turn $k$ of episode $j$, 0 if it ended before")
     if row.grouped:
         words.append(r"$g(i)$: the $G$ episodes of the group of $i$")
     if row.scale_by_std:
