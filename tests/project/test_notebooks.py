@@ -17,9 +17,9 @@ from pathlib import Path
 import nbformat
 import pytest
 from nbclient import NotebookClient
-from paths import ROOT
 from traitlets.config import Config
 
+ROOT = Path(__file__).parents[2]  # this file is a script as well, without pytest's path
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 HEAVY = ("torch", "transformers", "sympy", "datasets", "pandas")
 
@@ -110,6 +110,26 @@ WRONG = {
             ("(n + 1))", "max(n, 1))"),
             ("(2 * apple)", "apple"),
             ("(1 / (n + 1))", "(n + 1)"),
+        ],
+    },
+    "04_baselines": {
+        "best": [
+            ("chances * kappa", "chances"),
+            ("chances * kappa", "kappa"),
+            (" / weights.sum()", ""),
+            ("weights @ returns", "chances @ returns"),
+        ],
+        "running": [
+            ("0.0 if mean is None else mean", "batch.mean() if mean is None else mean"),
+            ("baselines[k] = 0.0 if mean is None else mean", "baselines[k] = batch.mean()"),
+            ("(1 - rate) * mean + rate", "rate * mean + (1 - rate)"),
+            ("return baselines", "return np.append(baselines[1:], mean)"),
+        ],
+        "others": [
+            (" - returns) / (size - 1)", ") / size"),
+            (" - returns) / (size - 1)", " - returns) / size"),
+            (", keepdims=True", ""),
+            ("returns.sum(1, keepdims=True)", "returns.sum()"),
         ],
     },
 }
