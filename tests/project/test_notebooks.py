@@ -132,6 +132,26 @@ WRONG = {
             ("returns.sum(1, keepdims=True)", "returns.sum()"),
         ],
     },
+    "05_gae": {
+        "gae": [
+            ("delta + lam * advantage, advantage", "delta + lam * advantage, lam * advantage"),
+            ("delta + lam * advantage", "delta"),
+            ("np.where(own, values[:, t], following)", "values[:, t]"),
+            ("rewards[:, t] + following", "rewards[:, t]"),
+            ("np.where(own, advantage, 0.0)", "advantage"),
+        ],
+        "arrives": [
+            ("(n - 1)", "n"),
+            (" * (1 - c)", ""),
+            (" * (1 - c)", " - c"),
+        ],
+        "targets": [
+            ("return rewards_to_go(rewards, mask)", "return rewards_to_go(rewards, mask) - values"),
+            ("rewards[:, t] + following, 0.0", "rewards[:, t], 0.0"),
+            ("rewards[:, t] + following, 0.0", "rewards[:, t] + following - values[:, t], 0.0"),
+            ("values[:, t], following)", "rewards[:, t], following)"),
+        ],
+    },
 }
 
 
