@@ -152,6 +152,50 @@ WRONG = {
             ("values[:, t], following)", "rewards[:, t], following)"),
         ],
     },
+    "06_branching": {
+        "estimate": [
+            (" / np.sqrt(len(returns))", ""),
+            ("np.sqrt(len(returns))", "len(returns)"),
+            ("ddof=1", "ddof=0"),
+            ("returns.mean(), ", "np.median(returns) + 0.1, "),
+        ],
+        "vine": [
+            ("rewards + ", ""),
+            ("values[1:] - values[:-1]", "values[:-1] - values[1:]"),
+            ("endings.mean(1), 0.0", "endings.mean(1), endings[-1].mean()"),
+            ("endings.mean(1)", "endings.max(1)"),
+            ("endings.mean(1)", "endings.mean(0)"),
+        ],
+        "bill": [
+            ("length + branches", "branches"),
+            ("(length + 1) / 2", "length"),
+            ("(length + 1)", "(length - 1)"),
+        ],
+    },
+    "10_referee": {
+        "bias": [
+            (" - policy @ expected", ""),
+            ("policy @ expected", "expected.mean()"),
+            (" - advantages", ""),
+            ("(chances * estimates).sum(1)", "estimates.mean(1)"),
+        ],
+        "turns": [
+            ("to_go.sum(0) - to_go) / (len(to_go) - 1)", "to_go.sum(0) - to_go) / np.maximum(reached.sum(0) - reached, 1)"),
+            ("(to_go.sum(0) - to_go) / (len(to_go) - 1)", "to_go.mean(0)"),
+            ("to_go = earned[:, ::-1].cumsum(1)[:, ::-1]", "to_go = earned"),
+            (
+                "to_go = earned[:, ::-1].cumsum(1)[:, ::-1]",
+                "to_go = earned.sum(1, keepdims=True) + np.zeros(earned.shape)",
+            ),
+        ],
+        "grpo": [
+            (" * size / (size - 1)", ""),
+            ("size / (size - 1)", "(size - 1) / size"),
+            (" * size / (size - 1)", " * size / (size - 1) / lengths"),
+            (" * size / (size - 1)", " * size / (size - 1) / (returns.std() + 1e-6)"),
+            ("np.bincount(groups)[groups]", "len(groups)"),
+        ],
+    },
 }
 
 
