@@ -180,7 +180,11 @@ WRONG = {
             ("(chances * estimates).sum(1)", "estimates.mean(1)"),
         ],
         "turns": [
-            ("to_go.sum(0) - to_go) / (len(to_go) - 1)", "to_go.sum(0) - to_go) / np.maximum(reached.sum(0) - reached, 1)"),
+            (
+                "return np.where(reached, to_go - others, 0.0)",
+                "others = (earned.sum(0) - earned) / np.maximum(reached.sum(0) - reached, 1)\n"
+                "    return np.where(reached, earned - others, 0.0)[:, ::-1].cumsum(1)[:, ::-1]",
+            ),
             ("(to_go.sum(0) - to_go) / (len(to_go) - 1)", "to_go.mean(0)"),
             ("to_go = earned[:, ::-1].cumsum(1)[:, ::-1]", "to_go = earned"),
             (
