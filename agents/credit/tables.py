@@ -22,7 +22,7 @@ class SampledEpisodes:
         rewards: (B, T).
         turns: (B, T), the turn of each of the policy's tokens; -1 elsewhere.
         groups: (B,), equal numbers for the episodes of a group.
-        particles: (B, T), the hidden state of the turn of each of the policy's tokens; -1 elsewhere.
+        particles: (B, T), the hidden state of the turn of each of the policy's tokens; -1 elsewhere, and where unknown.
     """
 
     edges: Ints
