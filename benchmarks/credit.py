@@ -12,7 +12,8 @@ known. Two questions:
   The score, in [0, 1], is the mean over the training of (return − random) / (best − random), at equal tokens and at
   equal episodes; and the tokens until that is 0.9.
 
-Writes `credit.csv` (a difficulty, estimator and seed a row), `credit.json` (the summary), `credit_radar.png` (scores by
+Writes `credit.csv` (a difficulty, estimator and seed a row), `credit.json` (the summary, and the referee's verdict on every
+row of the table of algorithms), `credit_radar.png` (scores by
 diagnostic) and `credit_sweeps.png` (scores over the difficulties).
 """
 
@@ -24,6 +25,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
+from textmdp.agents.algorithms.objectives import OBJECTIVES
+from textmdp.agents.credit.audit import audit
 from textmdp.agents.credit.cases import Case
 from textmdp.agents.credit.contenders import CONTENDERS, Contender, Situation, TableCritic
 from textmdp.agents.credit.exact_values import ExactValues, exact_values
@@ -200,7 +203,8 @@ def main() -> None:
     updates, count = (20, 5) if arguments.quick else (arguments.updates, arguments.batches)
     rows = parallel(trials, [Run(seed, updates, arguments.every, count, sweeps) for seed in seeds], arguments.jobs)
     write_csv(rows, arguments.out / "credit.csv")
-    figures = {"summary": summary(rows), "scores": scores_of(rows), **provenance("credit")}
+    verdicts = {name: audit(name).verdict for name in OBJECTIVES}
+    figures = {"summary": summary(rows), "scores": scores_of(rows), "verdicts": verdicts, **provenance("credit")}
     write_json(figures, arguments.out / "credit.json")
     draw_radar(rows, arguments.out / "credit_radar.png")
     draw_sweeps(rows, arguments.out / "credit_sweeps.png")

@@ -11,6 +11,7 @@ from typing import Any
 
 from generator.inserts import code_block
 from generator.paths import RESULTS
+from generator.results import verdict
 from textmdp.agents.algorithms import advantages, baselines, losses, objectives
 from textmdp.agents.algorithms.config import Config
 from textmdp.agents.algorithms.objectives import OBJECTIVES, Objective
@@ -142,6 +143,12 @@ def page(name: str, row: Objective) -> str:
     for function in functions:
         if function is not None:
             parts += [code_block(function), ""]
+    parts += [
+        "## Judged",
+        "",
+        f"By [the referee](../credit.md#the-referee), `textmdp audit {name}`: {verdict(name)}",
+        "",
+    ]
     parts += ["## Measured", "", measured(name), ""]
     parts += ["## Run", "", "```sh", f"textmdp train TextMath-v0 --algorithm {name} --out runs/{name}", "```", ""]
     return "\n".join(parts)
