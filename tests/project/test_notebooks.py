@@ -176,6 +176,27 @@ WRONG = {
             ("(length + 1)", "(length - 1)"),
         ],
     },
+    "07_ppo": {
+        "clip": [
+            ("np.minimum(ratios * advantages, bounded * advantages)", "bounded * advantages"),
+            ("np.minimum", "np.maximum"),
+            ("1 - epsilon, 1 + epsilon", "-epsilon, epsilon"),
+            ("1 - epsilon, ", "0, "),
+        ],
+        "held": [
+            ("good | bad", "good & bad"),
+            ("good | bad", "good"),
+            ("(advantages < 0) & ", ""),
+            ("advantages < 0", "advantages > 0"),
+            ("1 + epsilon", "1"),
+        ],
+        "third": [
+            (" - 1 + log_ratio", " - 1"),
+            ("np.exp(-log_ratio)", "np.exp(log_ratio)"),
+            ("log_probs - reference", "reference - log_probs"),
+            ("np.exp(-log_ratio) - 1 + log_ratio", "log_ratio"),
+        ],
+    },
     "08_many_turns": {
         "elapsed": [
             ("len(turns) - 1 - np.arange(len(turns))", "len(turns) - np.arange(len(turns))"),
@@ -234,10 +255,11 @@ def execute(notebook, folder):
         for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR"):
             patch.setenv(name, str(folder / name.lower()))
         patch.setenv("PYDEVD_DISABLE_FILE_VALIDATION", "1")
+        patch.setenv("PYTHONWARNINGS", "ignore:IProgress not found")  # tqdm's, without ipywidgets
         # Without folders to look in there is one kernel, "python3", and it is sys.executable's.
         config = Config(KernelSpecManager={"kernel_dirs": []})
         resources = {"metadata": {"path": str(ROOT / "notebooks")}}
-        options = {"timeout": 120, "record_timing": False, "coalesce_streams": True}
+        options = {"timeout": 300, "record_timing": False, "coalesce_streams": True}
         client = NotebookClient(notebook, kernel_name="python3", config=config, resources=resources, **options)
         client.execute()
     return notebook
