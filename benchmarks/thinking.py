@@ -40,7 +40,7 @@ ENV_ID = "TextMath-v0"
 WORKED_STEPS, MIXED_STEPS = 250, 120
 STEPS_SHARE = 0.1
 #: Demonstrations with a mistake: the careless answer, or an error in one step.
-MISTAKE_RATE = 0.3
+MISTAKE_RATE = 0.5
 #: Slow enough for a curve: with 5e-4, thinking takes over within ten updates.
 LEARNING_RATE = 1e-4
 COLUMNS = ("thinks", "tokens", "accuracy", "accuracy_thinking", "accuracy_direct", "steps_right")
@@ -58,6 +58,8 @@ class Setting(NamedTuple):
     difficulty: str = "modular-5"
     way: str | None = "totals"
     """The demonstrated way to work a sum; None for a long and a short one."""
+    imitation: float = 1.0
+    """Times `WORKED_STEPS` that are imitated; two ways take longer to learn than one."""
 
     def envs(self, episodes: int, split: str = "train", share: float = STEPS_SHARE) -> TokenVectorEnv[Any]:
         """Make rows of the environment."""
@@ -72,7 +74,7 @@ SETTINGS = {
     "grpo, constant weights": Setting("grpo", "constant"),
     "thinking forbidden": Setting(grammar=True),
     "six digits": Setting(difficulty="modular-6"),
-    "short or long steps": Setting(way=None),
+    "short or long steps": Setting(way=None, imitation=2.4),
 }
 
 
@@ -101,7 +103,7 @@ def config_of(setting: Setting, seed: int, updates: int) -> Config:
 def warm_start(setting: Setting, seed: int) -> LanguageModel:
     """Return a tiny model that answers at once in most responses, and works the sum in some."""
     free = setting._replace(grammar=False)
-    phases = ((WORKED_STEPS, 1.0), (MIXED_STEPS, STEPS_SHARE))
+    phases = ((int(setting.imitation * WORKED_STEPS), 1.0), (MIXED_STEPS, STEPS_SHARE))
     config = ImitationConfig(seed=seed, mistake_rate=MISTAKE_RATE)
     envs = [free.envs(config.episodes, share=share) for _, share in phases]
     model = LanguageModel.tiny(envs[0].mdp.tokenizer, envs[0].mdp.context_length, seed=seed)

@@ -15,6 +15,11 @@ from textmdp.agents.runs.experiment import EvalConfig, ExperimentConfig
 from textmdp.agents.runs.report import STAGES
 from textmdp.agents.runs.run import Run
 
+#: A warm start that is short, and leaves the larger part to rewards.
+IMITATION_STEPS, LEARNING_RATE, MISTAKE_RATE = 600, 2e-3, 0.5
+#: Of an update: many, so that the curve rises steadily.
+EPISODES = 2048
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `textmdp demo`."""
@@ -22,13 +27,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--out", metavar="FOLDER", type=Path, default=Path("runs/demo"), help="folder of the run (default: %(default)s)"
     )
     parser.add_argument("--seed", type=at_least(0), default=0, help="seed of everything (default: %(default)s)")
-    parser.add_argument(
-        "--updates", type=at_least(1), default=Config.updates, help="updates at most (default: %(default)s)"
-    )
+    parser.add_argument("--updates", type=at_least(1), default=500, help="updates at most (default: %(default)s)")
     parser.add_argument(
         "--imitation-steps",
         type=at_least(0),
-        default=ImitationConfig.steps,
+        default=IMITATION_STEPS,
         help="steps of the warm start (default: %(default)s)",
     )
     parser.add_argument(
@@ -44,9 +47,11 @@ def run(arguments: argparse.Namespace) -> int:
         env_id=token_id("TextMath-v0"),
         arguments=settings(arguments.set),
         seed=arguments.seed,
-        imitation=ImitationConfig(steps=arguments.imitation_steps, seed=arguments.seed),
-        training=Config(updates=arguments.updates, seed=arguments.seed),
-        evaluation=EvalConfig(evaluate_every=2, until=0.95),
+        imitation=ImitationConfig(
+            arguments.imitation_steps, mistake_rate=MISTAKE_RATE, learning_rate=LEARNING_RATE, seed=arguments.seed
+        ),
+        training=Config(updates=arguments.updates, episodes=EPISODES, seed=arguments.seed),
+        evaluation=EvalConfig(evaluate_every=5, until=0.95),
     )
     code, record = run_experiment(config, arguments.out, arguments.command_line, overwrite=_is_demo(arguments.out))
     if code:

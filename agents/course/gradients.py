@@ -92,7 +92,8 @@ def _all_groups(episodes: Episodes, group_size: int) -> tuple[SampledEpisodes, F
     """All K groups of a problem as one batch of K G episodes, and their probabilities, (K,)."""
     members = np.array(list(product(range(len(episodes.probability)), repeat=group_size)))  # (K, G)
     rows, groups = members.ravel(), np.repeat(np.arange(len(members)), group_size)
-    batch = SampledEpisodes(episodes.edges[rows], episodes.rewards[rows], episodes.turns[rows], groups)
+    edges = episodes.edges[rows]
+    batch = SampledEpisodes(edges, episodes.rewards[rows], episodes.turns[rows], groups, np.full_like(edges, -1))
     return batch, episodes.probability[members].prod(1)
 
 
