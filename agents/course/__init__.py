@@ -1,1 +1,1 @@
-"""The parts that the notebooks of the course share: figures, exercises that check themselves, exact figures of tables."""
+"""What the notebooks of the course share: figures, exercises that check themselves, exact figures of tables."""
