@@ -12,9 +12,9 @@ known. Two questions:
   The score, in [0, 1], is the mean over the training of (return − random) / (best − random), at equal tokens and at
   equal episodes; and the tokens until that is 0.9.
 
-Writes `credit.csv` (a difficulty, estimator and seed a row), `credit.json` (the summary, and the referee's verdict on every
-row of the table of algorithms), `credit_radar.png` (scores by
-diagnostic) and `credit_sweeps.png` (scores over the difficulties).
+Writes `credit.csv` (a difficulty, estimator and seed a row), `credit.json` (the summary, and the referee's verdict on
+every row of the table of algorithms), `credit_radar.png` (scores by diagnostic) and `credit_sweeps.png` (scores over
+the difficulties).
 """
 
 from __future__ import annotations

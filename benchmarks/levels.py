@@ -3,16 +3,18 @@
     python -m textmdp.benchmarks.levels --seeds 0 1 2
 
 For each level, each seed trains one model on bare answers and one on worked steps: imitation of an expert that makes
-mistakes in some demonstrations, then policy gradient with the reward for the final answer alone. Seeds and levels run
-in processes of their own, on one core each. Seconds are those of imitation and policy gradient together, without the
-evaluations; the policy gradient stops at `--minutes`, or when an evaluation reaches `--bar`.
+mistakes in some demonstrations, then policy gradient with the reward for the final answer alone. The imitation stops
+early when a check on problems of the training split reaches `UNTIL`. Seeds and levels run in processes of their own, on
+one core each. Seconds are those of imitation and policy gradient together, without the evaluations; the policy gradient
+stops at `--minutes`, or when an evaluation reaches `--bar`.
 
-Writes `levels.csv` (a run a row) and `levels.json` (means over seeds with intervals, and how they were made), and
-prints the table.
+Writes after each level `levels.csv` (a run a row) and `levels.json` (means over seeds with intervals, and how they were
+made), and prints the table at the end.
 """
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Sequence
 from dataclasses import asdict
 from time import perf_counter
@@ -47,6 +49,10 @@ WAYS = {
 THINKING = ("none", "steps")
 #: Demonstrations of steps have fewer mistakes than bare answers: a mistake in one step spoils all that follow.
 MISTAKE_RATES = {"none": ImitationConfig.mistake_rate, "steps": 0.3}
+#: Greedy accuracy of a check, every so many steps, that ends the imitation: the rest is left to the policy gradient.
+UNTIL, CHECK_EVERY = 0.8, 50
+#: Demonstrations of a step of imitation: worked ones have many tokens.
+DEMONSTRATIONS = {"none": ImitationConfig.episodes, "steps": 64}
 Row = dict[str, Any]
 
 
@@ -77,7 +83,9 @@ def measure(run: Run) -> list[Row]:
         seed=run.seed,
         steps=run.imitation_steps,
         mistake_rate=MISTAKE_RATES[run.thinking],
-        check_every=max(run.imitation_steps, 1),
+        episodes=DEMONSTRATIONS[run.thinking],
+        until=UNTIL,
+        check_every=CHECK_EVERY,
     )
     envs = make_envs(ENV_ID, imitation.episodes, **options)
     model = LanguageModel.tiny(envs.mdp.tokenizer, envs.mdp.context_length, seed=run.seed)
@@ -87,7 +95,7 @@ def measure(run: Run) -> list[Row]:
         return evaluate(greedy, held_out, episodes=run.episodes, seed=run.seed, transcripts=0).accuracy
 
     began = perf_counter()
-    imitate(model, envs, imitation)
+    (*_, last) = imitate(model, envs, imitation) or [{"step": 0.0}]
     warm_up = perf_counter() - began
     start = end = accuracy()
     trainer, metrics = Trainer(model, make_envs(ENV_ID, config.episodes, **options), config), {"seconds": 0.0}
@@ -102,12 +110,14 @@ def measure(run: Run) -> list[Row]:
         "seed": run.seed,
         "warm_start": start,
         "end": end,
+        "imitation_steps": int(last["step"]),
         "updates": trainer.num_updates,
         "warm_up_seconds": warm_up,
         "seconds": warm_up + metrics["seconds"],
         "silent_groups": metrics.get("frac_zero_variance_groups", float("nan")),
     }
-    print("  ".join(f"{name} {round(value, 3) if isinstance(value, float) else value}" for name, value in row.items()))
+    shown = {name: round(value, 3) if isinstance(value, float) else value for name, value in row.items()}
+    print("  ".join(f"{name} {value}" for name, value in shown.items()), flush=True)
     return [row]
 
 
@@ -150,35 +160,42 @@ def main() -> None:
     parser.add_argument("--imitation-steps", type=int, default=1400, help="of each run (default: %(default)s)")
     parser.add_argument("--minutes", type=float, default=10.0, help="of a run, at most (default: %(default)s)")
     arguments = parser.parse_args()
-    runs = [
-        Run(
-            level,
-            thinking,
-            seed,
-            imitation_steps=arguments.imitation_steps,
-            updates=arguments.updates,
-            every=arguments.every,
-            episodes=arguments.episodes,
-            bar=arguments.bar,
-            minutes=arguments.minutes,
-        )
-        for level in arguments.levels
-        for thinking in arguments.thinking
-        for seed in arguments.seeds
-    ]
-    rows = parallel(measure, runs, arguments.jobs)
+    rows: list[Row] = []
+    for level in arguments.levels:
+        runs = [
+            Run(
+                level,
+                thinking,
+                seed,
+                imitation_steps=arguments.imitation_steps,
+                updates=arguments.updates,
+                every=arguments.every,
+                episodes=arguments.episodes,
+                bar=arguments.bar,
+                minutes=arguments.minutes,
+            )
+            for thinking in arguments.thinking
+            for seed in arguments.seeds
+        ]
+        rows += parallel(measure, runs, arguments.jobs)
+        _write(rows, arguments)
+    print(table(summary(rows)))
+
+
+def _write(rows: Sequence[Row], arguments: argparse.Namespace) -> None:
+    """Write the results so far, after each level."""
     write_csv(rows, arguments.out / "levels.csv")
-    found = summary(rows)
     figures = {
-        "levels": found,
+        "levels": summary(rows),
         "ways": WAYS,
         "mistake_rates": MISTAKE_RATES,
+        "demonstrations": DEMONSTRATIONS,
+        "until": UNTIL,
         "config": asdict(Config(updates=arguments.updates)),
         "imitation": asdict(ImitationConfig(steps=arguments.imitation_steps)),
         **provenance("levels"),
     }
     write_json(figures, arguments.out / "levels.json")
-    print(table(found))
 
 
 if __name__ == "__main__":

@@ -2,12 +2,11 @@
 
     python -m textmdp.benchmarks.thinking --seeds 0 1 2 3 4
 
-The question is a sum of digits modulo 10, which a tiny model can't say at once, and can reach by running totals. A warm
-start answers at once in nine responses of ten, and works the sum in the others, imperfectly. Then each setting trains a
-copy of the same warm start. Settings differ in the algorithm, in the weights of tokens (1/|o| or constant), in a
-grammar that allows answers alone, and in the number of digits: with six, working is no better than answering at the
-start. Every evaluation samples responses to the same held-out problems. Seeds run in processes of their own, on one
-core each.
+The question is a sum of five digits modulo 10, which a tiny model can't say at once, and can reach by running totals. A
+warm start answers at once in nine responses of ten, and works the sum in the others, imperfectly. Then each setting
+trains a copy of the warm start of its seed. Settings differ in the algorithm, in the weights of tokens (1/|o| or
+constant), in a grammar that allows answers alone, and in the warm start: one has not learnt to add. Every evaluation
+samples responses to the same held-out problems. Seeds run in processes of their own, on one core each.
 
 Writes `thinking.csv` (an evaluation a row), `thinking.json` (the summary, how it was made, and responses of the first
 seed to the same problems over time) and `thinking.png`.
@@ -25,46 +24,29 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from textmdp.agents.algorithms.config import Config, ImitationConfig
-from textmdp.agents.inference.sampler import LanguageModelAgent
+from textmdp.agents.algorithms.config import Config
 from textmdp.agents.models.language_model import LanguageModel
-from textmdp.agents.rollouts.rollout import make_envs, rollout
-from textmdp.agents.training.imitation import imitate
+from textmdp.agents.training.thinking import WarmStart, sample
 from textmdp.agents.training.trainer import Trainer
 from textmdp.benchmarks.common import parallel, provenance, seeds_parser, write_csv, write_json
 from textmdp.benchmarks.intervals import bootstrap
-from textmdp.envs.views.vector_env import TokenVectorEnv
 
-ENV_ID = "TextMath-v0"
-#: Gradient steps of the imitation: first of worked demonstrations, then of one worked in ten.
-WORKED_STEPS, MIXED_STEPS = 250, 120
-STEPS_SHARE = 0.1
-#: Demonstrations with a mistake: the careless answer, or an error in one step.
-MISTAKE_RATE = 0.5
 #: Slow enough for a curve: with 5e-4, thinking takes over within ten updates.
 LEARNING_RATE = 1e-4
-COLUMNS = ("thinks", "tokens", "accuracy", "accuracy_thinking", "accuracy_direct", "steps_right")
+#: The columns of a summary.
+COLUMNS = ("thinks", "tokens", "accuracy", "accuracy_thinking", "accuracy_direct")
 Row = dict[str, Any]
 
 
 class Setting(NamedTuple):
-    """What a policy is trained with."""
+    """The training of a policy."""
 
     algorithm: str = "reinforce-group"
     aggregation: str = ""
     """Token weights in the loss; empty for the algorithm's own."""
     grammar: bool = False
     """Whether thinking is forbidden."""
-    difficulty: str = "modular-5"
-    way: str | None = "totals"
-    """The demonstrated way to work a sum; None for a long and a short one."""
-    imitation: float = 1.0
-    """Times `WORKED_STEPS` that are imitated; two ways take longer to learn than one."""
-
-    def envs(self, episodes: int, split: str = "train", share: float = STEPS_SHARE) -> TokenVectorEnv[Any]:
-        """Make rows of the environment."""
-        options = {"difficulty": self.difficulty, "split": split, "way": self.way, "grammar": self.grammar}
-        return make_envs(ENV_ID, episodes, thinking="mixed", steps_share=share, **options)
+    start: WarmStart = WarmStart()
 
 
 SETTINGS = {
@@ -73,8 +55,7 @@ SETTINGS = {
     "dr-grpo": Setting("dr-grpo"),
     "grpo, constant weights": Setting("grpo", "constant"),
     "thinking forbidden": Setting(grammar=True),
-    "six digits": Setting(difficulty="modular-6"),
-    "short or long steps": Setting(way=None, imitation=2.4),
+    "adding not learnt": Setting(start=WarmStart(worked_steps=50, until=0.0)),
 }
 
 
@@ -100,65 +81,29 @@ def config_of(setting: Setting, seed: int, updates: int) -> Config:
     )
 
 
-def warm_start(setting: Setting, seed: int) -> LanguageModel:
-    """Return a tiny model that answers at once in most responses, and works the sum in some."""
-    free = setting._replace(grammar=False)
-    phases = ((int(setting.imitation * WORKED_STEPS), 1.0), (MIXED_STEPS, STEPS_SHARE))
-    config = ImitationConfig(seed=seed, mistake_rate=MISTAKE_RATE)
-    envs = [free.envs(config.episodes, share=share) for _, share in phases]
-    model = LanguageModel.tiny(envs[0].mdp.tokenizer, envs[0].mdp.context_length, seed=seed)
-    for (steps, _), rows in zip(phases, envs, strict=True):
-        imitate(model, rows, ImitationConfig(seed=seed, mistake_rate=MISTAKE_RATE, steps=steps, check_every=steps))
-    return model
-
-
 def curves(run: Run) -> list[Row]:
     """Evaluate every setting of one seed as it is trained."""
-    starts: dict[tuple[str, str | None], tuple[LanguageModel, float]] = {}
+    starts: dict[WarmStart, tuple[LanguageModel, float]] = {}
     rows: list[Row] = []
     for name in run.settings:
         setting = SETTINGS[name]
-        key = setting.difficulty, setting.way
-        if key not in starts:
+        if setting.start not in starts:
             began = perf_counter()
-            starts[key] = warm_start(setting, run.seed), perf_counter() - began
-        model, warm_up = copy.deepcopy(starts[key][0]), starts[key][1]
+            starts[setting.start] = setting.start.train(run.seed), perf_counter() - began
+        model, warm_up = copy.deepcopy(starts[setting.start][0]), starts[setting.start][1]
         config = config_of(setting, run.seed, run.updates)
-        trainer = Trainer(model, setting.envs(config.episodes), config)
-        held_out = setting.envs(run.episodes, "test")
+        trainer = Trainer(model, setting.start.envs(config.episodes, grammar=setting.grammar), config)
+        held_out = setting.start.envs(run.episodes, "test", setting.grammar)
         metrics = {"seconds": 0.0}
         for update in range(run.updates + 1):
             if update:
                 metrics = trainer.step()
             if update % run.every == 0 or update == run.updates:
                 counts = {"setting": name, "seed": run.seed, "update": update, "seconds": metrics["seconds"]}
-                rows.append({**counts, "warm_up_seconds": warm_up, **look(model, held_out, setting.grammar)})
+                looked = sample(model, held_out, setting.grammar)._asdict()
+                rows.append({**counts, "warm_up_seconds": warm_up, **looked})
                 print(_line(rows[-1]), flush=True)
     return rows
-
-
-def look(model: LanguageModel, envs: TokenVectorEnv[Any], grammar: bool) -> Row:
-    """Sample a response to each of the same problems: its share of thinking, tokens and accuracy, and four of them.
-
-    `accuracy_thinking` and `accuracy_direct` are those of responses with steps and without; NaN if there are none.
-    """
-    batch = rollout(LanguageModelAgent(model, grammar=grammar, seed=1), envs, seed=1)
-    parts = [episode.scores[-1].parts for episode in batch.episodes]
-    thinks = np.array([part["thinking_tokens"] > 0 for part in parts])
-    right = np.array([part["correct"] for part in parts])
-    return {
-        "thinks": float(thinks.mean()),
-        "tokens": float(batch.lengths.mean()),
-        "accuracy": float(right.mean()),
-        "accuracy_thinking": _mean(right[thinks]),
-        "accuracy_direct": _mean(right[~thinks]),
-        "steps_right": float(np.mean([part["steps_right"] for part in parts])),
-        "responses": ["".join(episode.messages) for episode in batch.episodes[:4]],
-    }
-
-
-def _mean(values: Any) -> float:
-    return float(values.mean()) if len(values) else float("nan")
 
 
 def _line(row: Row) -> str:
@@ -176,7 +121,7 @@ def summary(rows: Sequence[Row]) -> list[Row]:
         seeds = _by_seed(rows, name)
         line: Row = {"setting": name, "seeds": len(seeds)}
         for when, place in (("start", 0), ("end", -1)):
-            for column in ("thinks", "tokens", "accuracy", "accuracy_thinking", "accuracy_direct"):
+            for column in COLUMNS:
                 line[f"{column}_{when}"] = _estimate([points[place][column] for points in seeds])
         line["seconds"] = _estimate([points[-1]["seconds"] for points in seeds])
         found.append(line)
@@ -186,7 +131,7 @@ def summary(rows: Sequence[Row]) -> list[Row]:
 def responses_of(points: Sequence[Row]) -> dict[str, list[str]]:
     """Responses of a run (evaluations in order) to the same problems at its start, in its middle and at its end."""
     moments = {"start": points[0], "middle": points[len(points) // 2], "end": points[-1]}
-    return {f"{when}, update {row['update']}": row["responses"] for when, row in moments.items()}
+    return {f"{when}, update {row['update']}": [*row["transcripts"]] for when, row in moments.items()}
 
 
 def _estimate(values: Sequence[float]) -> list[float | None]:
@@ -239,19 +184,15 @@ def main() -> None:
     setting = (arguments.settings, arguments.updates, arguments.every, arguments.episodes)
     rows = parallel(curves, [Run(seed, *setting) for seed in arguments.seeds], arguments.jobs)
     write_csv(
-        [{name: value for name, value in row.items() if name != "responses"} for row in rows],
+        [{name: value for name, value in row.items() if name != "transcripts"} for row in rows],
         arguments.out / "thinking.csv",
     )
     figures = {
         "settings": summary(rows),
-        "settings_of": {name: SETTINGS[name]._asdict() for name in arguments.settings},
-        "config": asdict(config_of(Setting(), 0, arguments.updates)),
-        "imitation": {
-            "worked_steps": WORKED_STEPS,
-            "mixed_steps": MIXED_STEPS,
-            "steps_share": STEPS_SHARE,
-            "mistake_rate": MISTAKE_RATE,
+        "settings_of": {
+            name: {**SETTINGS[name]._asdict(), "start": SETTINGS[name].start._asdict()} for name in arguments.settings
         },
+        "config": asdict(config_of(Setting(), 0, arguments.updates)),
         "responses": {name: responses_of(_by_seed(rows, name)[0]) for name in arguments.settings},
         **provenance("thinking"),
     }

@@ -182,6 +182,8 @@ class ImitationConfig:
     """Probability, for each turn, that the expert makes the task's typical mistake."""
     check_every: int = 100
     """Steps between two checks of the accuracy, each on one greedy episode in every row."""
+    until: float = 0.0
+    """Accuracy of a check that ends the imitation before its last step; 0 for none."""
     learning_rate: float = 3e-3
     """Peak learning rate of Adam, after warm-up over a twentieth of the steps and before cosine decay to a tenth."""
     max_grad_norm: float = 1.0
@@ -194,8 +196,9 @@ class ImitationConfig:
         for name, least in (("steps", 0), ("episodes", 1), ("check_every", 1), ("learning_rate", 0)):
             if getattr(self, name) < least:
                 raise ValueError(f"imitation's {name}={getattr(self, name)} must be at least {least}")
-        if not 0.0 <= self.mistake_rate <= 1.0:
-            raise ValueError(f"imitation's mistake_rate={self.mistake_rate} must lie in [0, 1]")
+        for name in ("mistake_rate", "until"):
+            if not 0.0 <= getattr(self, name) <= 1.0:
+                raise ValueError(f"imitation's {name}={getattr(self, name)} must lie in [0, 1]")
         if not self.max_grad_norm > 0:
             raise ValueError(f"imitation's max_grad_norm={self.max_grad_norm} must be above 0")
 

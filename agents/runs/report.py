@@ -209,14 +209,15 @@ def _transcripts(stages: Mapping[str, Evaluation]) -> str:
         return ""
     problems = [record["problem"] for record in [*shown.values()][-1].transcripts]
     blocks = []
-    for problem in problems:
+    for number, problem in enumerate(problems, start=1):
         cells = []
         for name, stage in shown.items():
             record = next((r for r in stage.transcripts if r["problem"] == problem), None)
             if record is not None:
                 earned = f"return {record['return']:g}"
                 cells.append(f"<article><h4>{_text(name)} <span>{earned}</span></h4>{_transcript(record)}</article>")
-        blocks.append(f"<section><h3>problem {problem}</h3><div class=stages>{''.join(cells)}</div></section>")
+        title = f'<h3 title="--problem {problem}">Problem {number}</h3>'
+        blocks.append(f"<section>{title}<div class=stages>{''.join(cells)}</div></section>")
     key = '<p><span class="environment">environment</span> <span class="policy">policy</span></p>'
     return key + "".join(blocks)
 

@@ -83,6 +83,8 @@ def imitate(
             history.append(metrics)
             if report is not None:
                 report(metrics)
+            if 0.0 < config.until <= metrics["accuracy"]:
+                break
     return history
 
 

@@ -5,7 +5,7 @@ import json
 import sys
 from functools import partial
 
-from textmdp.agents.algorithms.config import Config, ImitationConfig
+from textmdp.agents.algorithms.config import Config
 from textmdp.benchmarks import levels
 from textmdp.envs.tasks.text_math.arithmetic import LEVELS
 from textmdp.envs.tasks.text_math.steps import way_names
@@ -18,7 +18,7 @@ def test_every_level_has_a_way():
 
 
 def test_a_run_writes_rows_and_a_table(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(levels, "ImitationConfig", partial(ImitationConfig, episodes=8))
+    monkeypatch.setattr(levels, "DEMONSTRATIONS", {"none": 8, "steps": 8})
     monkeypatch.setattr(levels, "Config", partial(Config, episodes=16))
     options = ["--seeds", "0", "1", "--updates", "1", "--imitation-steps", "2", "--episodes", "8", "--jobs", "1"]
     monkeypatch.setattr(sys, "argv", ["levels", *options, "--levels", "entry", "two-digit", "--out", str(tmp_path)])
@@ -35,14 +35,14 @@ def test_a_run_writes_rows_and_a_table(tmp_path, monkeypatch, capsys):
 
 
 def test_the_policy_gradient_stops_in_time(monkeypatch):
-    monkeypatch.setattr(levels, "ImitationConfig", partial(ImitationConfig, episodes=8))
+    monkeypatch.setattr(levels, "DEMONSTRATIONS", {"none": 8, "steps": 8})
     monkeypatch.setattr(levels, "Config", partial(Config, episodes=16))
     (row,) = levels.measure(levels.Run("entry", "steps", 0, 1, 1000, 20, 8, bar=1.0, minutes=0.0))
     assert row["updates"] == 0
 
 
 def test_the_policy_gradient_stops_at_the_bar(monkeypatch):
-    monkeypatch.setattr(levels, "ImitationConfig", partial(ImitationConfig, episodes=8))
+    monkeypatch.setattr(levels, "DEMONSTRATIONS", {"none": 8, "steps": 8})
     monkeypatch.setattr(levels, "Config", partial(Config, episodes=16))
     (row,) = levels.measure(levels.Run("entry", "steps", 0, 1, 1000, 20, 8, bar=0.0, minutes=9.0))
     assert row["updates"] == 0

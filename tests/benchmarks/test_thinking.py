@@ -7,23 +7,21 @@ from functools import partial
 
 import pytest
 
-from textmdp.agents.algorithms.config import Config, ImitationConfig
-from textmdp.agents.models.language_model import LanguageModel
-from textmdp.agents.rollouts.scripted import ExpertAgent
+from textmdp.agents.algorithms.config import Config
 from textmdp.benchmarks import thinking
 
 
 @pytest.fixture
 def tiny(monkeypatch):
     """Seconds instead of minutes."""
-    monkeypatch.setattr(thinking, "ImitationConfig", partial(ImitationConfig, episodes=8))
     monkeypatch.setattr(thinking, "Config", partial(Config, episodes=16))
-    monkeypatch.setattr(thinking, "WORKED_STEPS", 2)
-    monkeypatch.setattr(thinking, "MIXED_STEPS", 2)
+    small = {"worked_steps": 2, "mixed_steps": 2, "episodes": 8}
+    settings = {name: one._replace(start=one.start._replace(**small)) for name, one in thinking.SETTINGS.items()}
+    monkeypatch.setattr(thinking, "SETTINGS", settings)
 
 
 def test_a_run_writes_curves_a_summary_responses_and_a_picture(tiny, tmp_path, monkeypatch):
-    names = ["grpo", "thinking forbidden", "six digits"]
+    names = ["grpo", "thinking forbidden", "adding not learnt"]
     options = ["--seeds", "0", "1", "--updates", "2", "--every", "1", "--episodes", "8", "--jobs", "1"]
     monkeypatch.setattr(sys, "argv", ["thinking", *options, "--settings", *names, "--out", str(tmp_path)])
     thinking.main()
@@ -44,20 +42,10 @@ def test_a_run_writes_curves_a_summary_responses_and_a_picture(tiny, tmp_path, m
     assert (tmp_path / "thinking.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_an_expert_who_thinks_is_measured_as_one(monkeypatch):
-    setting = thinking.Setting()
-    monkeypatch.setattr(thinking, "LanguageModelAgent", lambda model, **_: ExpertAgent())
-    model = LanguageModel.tiny(setting.envs(1).mdp.tokenizer, setting.envs(1).mdp.context_length, seed=0)
-    seen = thinking.look(model, setting.envs(32, "test", share=1.0), grammar=False)
-    assert (seen["thinks"], seen["tokens"], seen["accuracy"], seen["steps_right"]) == (1, 11, 1, 1)
-    seen = thinking.look(model, setting.envs(32, "test", share=0.0), grammar=False)
-    assert (seen["thinks"], seen["tokens"], seen["accuracy"], seen["steps_right"]) == (0, 3, 1, 0)
-
-
 def test_the_control_differs_by_the_grammar_alone():
     free, forbidden = thinking.SETTINGS["reinforce-group"], thinking.SETTINGS["thinking forbidden"]
     assert forbidden == free._replace(grammar=True)
-    one, other = free.envs(1).mdp, forbidden.envs(1).mdp
+    one, other = (x.start.envs(1, grammar=x.grammar).mdp for x in (free, forbidden))
     assert (one.tokenizer, one.context_length, one.max_response_tokens) == (
         other.tokenizer,
         other.context_length,

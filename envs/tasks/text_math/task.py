@@ -75,8 +75,8 @@ class TextMath(Task[Problem]):
     #### 125
     ```
 
-    Each step is a line; running totals modulo 10 are digits with blanks between them (`5 6 3 4 #### 4`). A mistake errs
-    in one step, and all that follows is consistent with it.
+    Each step is a line; running totals modulo 10 are digits with blanks between them (`6 5 6 7 4 #### 4`). A mistake
+    errs in one step, and all that follows is consistent with it.
 
     The budget of a data set is the number of tokens, in the tokenizer in use, of its longest solution and of 2,048
     characters of reasoning (`textmdp.envs.data.response_budget`).

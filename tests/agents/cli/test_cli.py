@@ -266,6 +266,16 @@ def test_the_demo_ends_with_a_report(trained, tmp_path, capsys):
     assert "not empty" in refused(capsys, "demo", "--out", str(trained))  # and of nothing else
 
 
+def test_the_demo_of_thinking_shows_the_same_problems_over_time(capsys, monkeypatch):
+    monkeypatch.setattr("textmdp.agents.training.thinking.imitate", lambda model, envs, config: None)
+    code, printed, _ = run(capsys, "demo", "--thinking", "--updates", "2")
+    assert code == 0
+    (heads,) = (line.split() for line in printed.splitlines() if line.split()[:2] == ["update", "0"])
+    assert heads == ["update", "0", "update", "1", "update", "2"]
+    assert printed.count("%10=") == 5  # one in the introduction, and four problems
+    assert "leave out --out and --set" in refused(capsys, "demo", "--thinking", "--out", "a")
+
+
 def test_train_help_has_a_flag_and_its_words_for_every_field(capsys):
     from textmdp.agents.algorithms.config import Config
     from textmdp.agents.training.imitation import ImitationConfig

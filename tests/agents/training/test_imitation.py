@@ -111,3 +111,12 @@ def test_rewards_take_the_default_warm_start_from_half_right_to_right():
         pass
     assert evaluate(greedy, held_out, episodes=1000, seed=0).accuracy >= 0.95
     assert (rollout(ExpertAgent(), held_out, seed=0).returns == 1).all()
+
+
+def test_imitation_ends_at_its_accuracy():
+    envs = vector(Echo(), 64)
+    model = LanguageModel.tiny(envs.mdp.tokenizer, envs.mdp.context_length, width=32, seed=1)
+    config = ImitationConfig(steps=400, episodes=64, mistake_rate=0.0, check_every=10, until=0.9)
+    *before, last = imitate(model, envs, config)
+    assert last["step"] < 400
+    assert last["accuracy"] >= 0.9 > max((check["accuracy"] for check in before), default=0.0)

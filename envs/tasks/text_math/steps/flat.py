@@ -83,18 +83,18 @@ def multiply_parts(work: Work, a: int, b: int) -> int:
 
 
 def totals(work: Work, question: str) -> str:
-    """(6+9+1+7)%10: the last digit of each sum so far, `5 6 3`."""
+    """(6+9+1+7)%10: the first digit, and the last digit of each sum so far, `6 5 6 3`."""
     return _running(work, question, 1)
 
 
 def pairs(work: Work, question: str) -> str:
-    """(6+9+1+7)%10: the last digit after every second summand from the second on, and at the end, `5 3`."""
+    """(6+9+1+7)%10: the first digit, and the last digit after every second summand and at the end, `6 6 3`."""
     return _running(work, question, 2)
 
 
 def _running(work: Work, question: str, stride: int) -> str:
     digits = [int(digit) for digit in question.partition(")")[0] if digit.isdigit()]
-    total = digits[0]
+    total = work.write_digit("", digits[0])
     for start in range(1, len(digits), stride):
         total = work.write_digit("", (total + sum(digits[start : start + stride])) % 10)
     return str(total)

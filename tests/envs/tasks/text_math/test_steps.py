@@ -65,9 +65,9 @@ def check_worked(question: str, answer: str, response: str) -> None:
     assert final == answer, (question, response)
     if "%" in question:
         digits = [int(digit) for digit in re.findall(r"\d", question.partition(")")[0])]
-        sums = {sum(digits[: end + 1]) % 10 for end in range(1, len(digits))}
+        sums = [sum(digits[: end + 1]) % 10 for end in range(len(digits))]
         said = [int(step) for step in work.split()]
-        assert set(said) <= sums
+        assert said in (sums, [*sums[:-1:2], sums[-1]])
         assert said[-1] == int(answer) == sum(digits) % 10
         return
     steps = work.splitlines()
