@@ -5,6 +5,8 @@ B episodes. `groups`, (B,) int64, holds equal numbers for the episodes of a grou
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -70,6 +72,32 @@ def leave_one_out(returns: Floats, groups: Groups) -> Floats:
         alone = groups[sizes < 2][0]
         raise ValueError(f"group {alone} has one episode, and leave-one-out needs others: use groups of two or more")
     return (sums - returns) / (sizes - 1)
+
+
+def turn_leave_one_out(to_go: Floats, mask: Mask, turns: NDArray[np.integer[Any]], groups: Groups) -> Floats:
+    """The mean reward to go of the group's others at the same turn, as a baseline for each token, (B, T).
+
+    `b_ik = (1/(G-1)) Σ_{j ≠ i} G_jk`, with G_jk the reward to go at the first token of episode j's turn k, and 0 if the
+    episode was over by then. Every sum has G − 1 terms, so that the baseline of a turn doesn't depend on episode i, and
+    is unbiased. A mean over the episodes that came as far is not: an episode chooses by its length whom it is compared
+    with (https://github.com/volcengine/verl/issues/7244).
+
+    Args:
+        to_go: (B, T), from `advantages.rewards_to_go`.
+        mask: (B, T) bool, the policy's tokens.
+        turns: (B, T), the turn of each of them.
+        groups: (B,), equal numbers for the episodes of a group.
+
+    Raises:
+        ValueError: a group has a single episode.
+    """
+    numbered = np.where(mask, turns, -1)
+    baselines = np.zeros(to_go.shape)
+    for turn in range(int(numbered.max(initial=-1)) + 1):
+        here = numbered == turn
+        first = to_go[np.arange(len(to_go)), here.argmax(1)]
+        baselines += here * leave_one_out(np.where(here.any(1), first, 0.0), groups)[:, None]
+    return baselines
 
 
 def group_std(returns: Floats, groups: Groups) -> Floats:

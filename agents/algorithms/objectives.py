@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from textmdp.agents.algorithms.advantages import (
     EPSILON,
@@ -21,7 +23,14 @@ from textmdp.agents.algorithms.advantages import (
     rewards_to_go,
     whiten,
 )
-from textmdp.agents.algorithms.baselines import Groups, batch_mean, group_mean, group_std, leave_one_out
+from textmdp.agents.algorithms.baselines import (
+    Groups,
+    batch_mean,
+    group_mean,
+    group_std,
+    leave_one_out,
+    turn_leave_one_out,
+)
 
 
 @dataclass(frozen=True)
@@ -34,6 +43,7 @@ class AdvantageInputs:
         time: (B, T), from `advantages.time_steps`.
         groups: (B,), equal numbers for the episodes of a group.
         running_mean: of the returns of earlier batches; 0 before the first.
+        turns: (B, T), the turn of each of the policy's tokens; baseline "turn" only.
         greedy_returns: (B,), discounted returns of the greedy policy on the same problems; baseline "greedy" only.
         values: (B, T), V of the state before each token; baseline "value" only.
         last_values: (B,), V of the state after each episode, 0 if it terminated; baseline "value" only.
@@ -44,6 +54,7 @@ class AdvantageInputs:
     time: Floats
     groups: Groups
     running_mean: float = 0.0
+    turns: NDArray[np.integer[Any]] | None = None
     greedy_returns: Floats | None = None
     values: Floats | None = None
     last_values: Floats | None = None
@@ -57,7 +68,7 @@ def _greedy(returns: Floats, inputs: AdvantageInputs) -> Floats:
 
 
 #: Baselines by name: functions of the discounted returns, (B,), that return the number to subtract for each episode.
-#: The value function is a baseline for each token instead: see `Objective.advantages`.
+#: The value function and "turn" are baselines for each token instead: see `Objective.advantages`.
 BASELINES: dict[str, Callable[[Floats, AdvantageInputs], Floats]] = {
     "none": lambda returns, inputs: np.zeros_like(returns),
     "running": lambda returns, inputs: np.full_like(returns, inputs.running_mean),
@@ -74,7 +85,8 @@ class Objective:
 
     Attributes:
         summary: one line.
-        baseline: a name from `BASELINES`, or "value" for a learnt value function with generalized advantages.
+        baseline: a name from `BASELINES`; "turn" for `turn_leave_one_out`; "value" for a learnt value function with
+            generalized advantages.
         scale_by_std: whether advantages are divided by the standard deviation of their group's returns.
         whitened: whether advantages are whitened over the batch.
         clipped: whether the probability ratio is clipped (PPO).
@@ -95,7 +107,7 @@ class Objective:
     @property
     def grouped(self) -> bool:
         """Whether its baseline compares the episodes of a group."""
-        return self.baseline in ("group", "leave-one-out")
+        return self.baseline in ("group", "leave-one-out", "turn")
 
     @property
     def has_value(self) -> bool:
@@ -124,9 +136,15 @@ class Objective:
             )
         to_go = rewards_to_go(inputs.rewards, mask, gamma, time)
         returns = discounted_returns(to_go, mask)  # (B,)
+        if self.baseline == "turn":
+            if inputs.turns is None:
+                raise ValueError("the baseline 'turn' needs the turn of each token: pass turns")
+            return to_go - turn_leave_one_out(to_go, mask, inputs.turns, inputs.groups)
         advantages = np.where(mask, to_go - BASELINES[self.baseline](returns, inputs)[:, None], 0.0)
         if self.scale_by_std:
-            advantages /= group_std(returns, inputs.groups)[:, None] + EPSILON
+            std = group_std(returns, inputs.groups)[:, None]
+            # Equal returns are no signal. Rewards to go may differ even so, and would be divided by next to nothing.
+            advantages = np.where(std > EPSILON, advantages / (std + EPSILON), 0.0)
         return advantages
 
     def normalize(self, advantages: Floats, mask: Mask) -> Floats:
@@ -143,6 +161,7 @@ OBJECTIVES: dict[str, Objective] = {
         "minus the mean return of the others in the group (arXiv 2402.14740)",
         baseline="leave-one-out",
     ),
+    "rloo-turn": Objective("minus the mean reward to go of the others in the group, turn by turn", baseline="turn"),
     "remax": Objective("minus the return of a greedy episode (arXiv 2310.10505)", baseline="greedy"),
     "grpo": Objective(
         "group mean and standard deviation, clipped, mean over the tokens of each episode (arXiv 2402.03300)",

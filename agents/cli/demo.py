@@ -18,6 +18,10 @@ from textmdp.agents.runs.run import Run
 
 #: The folder of the run unless another is asked for.
 FOLDER = Path("runs/demo")
+#: A warm start that is short, and leaves the larger part to rewards.
+IMITATION_STEPS, LEARNING_RATE, MISTAKE_RATE = 600, 2e-3, 0.5
+#: Updates at most, and the episodes of one: many, so that the curve rises steadily.
+UPDATES, EPISODES = 500, 2048
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -32,12 +36,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--updates",
         type=at_least(1),
-        help=f"updates at most (default: {Config.updates}, with --thinking {demo_thinking.UPDATES})",
+        help=f"updates at most (default: {UPDATES}, with --thinking {demo_thinking.UPDATES})",
     )
     parser.add_argument(
         "--imitation-steps",
         type=at_least(0),
-        help=f"steps of the warm start (default: {ImitationConfig.steps}; with --thinking as many as it needs)",
+        help=f"steps of the warm start (default: {IMITATION_STEPS}; with --thinking as many as it needs)",
     )
     parser.add_argument(
         "--set", metavar="KEY=VALUE", nargs="+", action="extend", default=[], help="arguments of TextMath-v0"
@@ -51,16 +55,16 @@ def run(arguments: argparse.Namespace) -> int:
             raise UserError("--thinking writes no folder and has a level of its own: leave out --out and --set")
         return demo_thinking.run(arguments.seed, arguments.updates, arguments.imitation_steps)
     folder = arguments.out or FOLDER
-    steps = ImitationConfig.steps if arguments.imitation_steps is None else arguments.imitation_steps
+    steps = IMITATION_STEPS if arguments.imitation_steps is None else arguments.imitation_steps
     show("A language model of 0.4 million parameters, from random weights, learns to solve problems such as 12-45=")
-    show("First it imitates an expert that mostly forgets to carry; then rewards teach it the right answers.\n")
+    show("First it imitates an expert that often forgets to carry; then rewards teach it the right answers.\n")
     config = ExperimentConfig(
         env_id=token_id("TextMath-v0"),
         arguments=settings(arguments.set),
         seed=arguments.seed,
-        imitation=ImitationConfig(steps=steps, seed=arguments.seed),
-        training=Config(updates=arguments.updates or Config.updates, seed=arguments.seed),
-        evaluation=EvalConfig(evaluate_every=2, until=0.95),
+        imitation=ImitationConfig(steps, mistake_rate=MISTAKE_RATE, learning_rate=LEARNING_RATE, seed=arguments.seed),
+        training=Config(updates=arguments.updates or UPDATES, episodes=EPISODES, seed=arguments.seed),
+        evaluation=EvalConfig(evaluate_every=5, until=0.95),
     )
     code, record = run_experiment(config, folder, arguments.command_line, overwrite=_is_demo(folder))
     if code:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import TracebackType
+from typing import Any
 
 from rich.console import Group
 from rich.live import Live
@@ -11,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.table import Table
 from rich.text import Text
 
-from textmdp.agents.cli.terminal import console, show
+from textmdp.agents.cli.terminal import console, episode_text, show
 from textmdp.agents.evaluation.evaluate import Evaluation
 from textmdp.agents.evaluation.rows import share
 from textmdp.agents.runs.doctor import Finding
@@ -20,6 +21,8 @@ from textmdp.agents.runs.report import STAGES, TIMES
 _BARS = "▁▂▃▄▅▆▇█"
 _COLOURS = ("green", "magenta", "cyan", "blue", "yellow", "white")
 _BAR_WIDTH = 40
+#: Transcripts on the screen.
+_EPISODES = 5
 
 
 class Display:
@@ -35,6 +38,7 @@ class Display:
         self._seconds: dict[str, float] = {}
         self._curve: list[float] = []
         self._line = Text()
+        self._transcripts: Sequence[Mapping[str, Any]] = ()
         self._progress = Progress(
             SpinnerColumn(),
             TextColumn("{task.description:16}"),
@@ -103,6 +107,11 @@ class Display:
             self._plain(f"update {metrics['update']:.0f} of {self._updates}  greedy accuracy {accuracy}  {line}")
         self._refresh()
 
+    def on_transcripts(self, transcripts: Sequence[Mapping[str, Any]]) -> None:
+        """Show the episodes in the place of those before."""
+        self._transcripts = transcripts
+        self._refresh()
+
     def on_finding(self, update: int, finding: Finding) -> None:
         """Print a finding with its remedy; it stays on the screen."""
         style = "bold red" if finding.severity == "error" else "bold yellow"
@@ -113,6 +122,7 @@ class Display:
         """Print the accuracy of a stage; it stays on the screen."""
         if stage != "untrained":
             self._curve.append(evaluation.accuracy)
+            self.on_transcripts(evaluation.transcripts)
         show(
             (f"{STAGES[stage]:20}", "bold"),
             f"{share(evaluation.accuracy, evaluation.accuracy_interval)} of {evaluation.episodes} problems solved",
@@ -136,6 +146,11 @@ class Display:
             rows.add_row(Text("greedy", style="dim"), Text(f"{curve} {share(self._curve[-1])}", style="bold green"))
         if self._seconds:
             rows.add_row(Text("time", style="dim"), time_bar(self._seconds))
+        # Greedy responses to the same problems, which change in place.
+        for number, record in enumerate(self._transcripts[:_EPISODES]):
+            shown = episode_text(record)
+            shown.truncate(max(console.width - 12, 20), overflow="ellipsis")
+            rows.add_row(Text("episodes" if number == 0 else "", style="dim"), shown)
         return Group(self._progress, rows)
 
 

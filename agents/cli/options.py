@@ -5,10 +5,12 @@ from __future__ import annotations
 import argparse
 import difflib
 import importlib
+import itertools
 import json
 import os
 import re
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -166,6 +168,8 @@ def environment_of(arguments: argparse.Namespace, usage: str) -> tuple[str, dict
     options: dict[str, Any] = {}
     run = arguments.agent if is_run(arguments.agent) else None
     if run is None and env_id is None:
+        if arguments.agent not in SCRIPTED and not is_model_name(arguments.agent):
+            Run.open(arguments.agent)  # raises, with all that an agent may be
         raise UserError(f"the agent {arguments.agent!r} needs an environment: {usage}")
     if run is None and arguments.agent not in SCRIPTED:
         assert env_id is not None
@@ -225,6 +229,13 @@ def load_agent(
 
     model = load_model(name, envs.mdp.tokenizer)
     return LanguageModelAgent(model, greedy=not sampled, seed=seed, **(sampling or {}))
+
+
+def new_run_folder(name: str) -> Path:
+    """Return a folder in `runs/` that is not there yet, named after the run and the second."""
+    stem = f"{name}-{time.strftime('%Y%m%d-%H%M%S')}"
+    names = itertools.chain([stem], (f"{stem}-{k}" for k in itertools.count(2)))
+    return next(folder for folder in (Path("runs") / each for each in names) if not folder.exists())
 
 
 def is_run(name: str) -> bool:

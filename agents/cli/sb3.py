@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import shlex
 import sys
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +12,7 @@ from textmdp.agents.cli.options import (
     UserError,
     add_settings,
     at_least,
+    new_run_folder,
     quiet_transformers,
     settings,
     task_name,
@@ -78,9 +78,7 @@ def _train(arguments: argparse.Namespace) -> int:
     from textmdp.agents.sb3.zoo import settings_for
 
     env_id = token_id(arguments.env)
-    folder = (
-        arguments.out or Path("runs") / f"sb3-{arguments.algo}-{task_name(env_id)}-{time.strftime('%Y%m%d-%H%M%S')}"
-    )
+    folder = arguments.out or new_run_folder(f"sb3-{arguments.algo}-{task_name(env_id)}")
     record = Run(folder)
     if arguments.resume:
         if not arguments.out:

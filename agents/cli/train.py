@@ -6,7 +6,6 @@ import argparse
 import shlex
 import signal
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType, TracebackType
@@ -21,6 +20,7 @@ from textmdp.agents.cli.options import (
     add_environment,
     at_least,
     model_arguments,
+    new_run_folder,
     quiet_transformers,
     settings,
     task_name,
@@ -83,7 +83,7 @@ def run(arguments: argparse.Namespace) -> int:
         curriculum=from_flags(CurriculumConfig, arguments),
         module=arguments.id.rpartition(":")[0],
     )
-    folder = arguments.out or Path("runs") / f"{task_name(config.env_id)}-{time.strftime('%Y%m%d-%H%M%S')}"
+    folder = arguments.out or new_run_folder(task_name(config.env_id))
     if arguments.resume and not arguments.out:
         raise UserError("--resume continues the run in --out: name its folder")
     return run_experiment(config, folder, arguments.command_line, arguments.overwrite, arguments.resume)[0]

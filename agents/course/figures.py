@@ -32,8 +32,13 @@ def panels(count: int = 1, height: float = 2.9, **options: Any) -> tuple[Figure,
         height: in inches.
         options: of Matplotlib's `subplots`, such as `sharey`.
     """
+    return grid(1, count, height, **options)
+
+
+def grid(rows: int, columns: int, height: float, **options: Any) -> tuple[Figure, list[Axes]]:
+    """A figure, 8 inches wide, and its plots, row by row; `height` and `options` as in `panels`."""
     figure = Figure(figsize=(8, height), layout="constrained")
-    return figure, figure.subplots(1, count, squeeze=False, **options)[0].tolist()
+    return figure, figure.subplots(rows, columns, squeeze=False, **options).ravel().tolist()
 
 
 def show(figure: Figure, alt: str) -> None:

@@ -134,6 +134,7 @@ def _own_row(name: str, discount_unit: str) -> Estimator:
             mask=batch.mask,
             time=time_steps(batch.mask, batch.turns.astype(np.int32), discount_unit),
             groups=batch.groups,
+            turns=batch.turns,
             greedy_returns=np.zeros(len(batch.mask)),  # any constant: its value doesn't depend on the episode
             values=batch.values,
             last_values=batch.last_values,

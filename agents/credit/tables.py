@@ -5,7 +5,7 @@ They learn in milliseconds, and `exact_values` says after each update how good t
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,12 +22,14 @@ class SampledEpisodes:
         rewards: (B, T).
         turns: (B, T), the turn of each of the policy's tokens; -1 elsewhere.
         groups: (B,), equal numbers for the episodes of a group.
+        particles: (B, T), the hidden state of the turn of each of the policy's tokens; -1 elsewhere, and where unknown.
     """
 
     edges: Ints
     rewards: Floats
     turns: Ints
     groups: Ints
+    particles: Ints
 
     @property
     def mask(self) -> NDArray[np.bool_]:
@@ -67,7 +69,7 @@ def policy_gradient(tree: PrefixTree, policy: Floats, edges: Ints, advantages: F
 def sample_episodes(
     tree: PrefixTree, policy: Floats, num_episodes: int, rng: np.random.Generator, group_size: int = 1
 ) -> SampledEpisodes:
-    """Episodes of a policy on a tree, with the task's chance.
+    """Episodes of a policy on a tree from its openings, with the task's chance.
 
     Args:
         tree: the prefixes.
@@ -87,7 +89,23 @@ def sample_episodes(
     start = rng.choice(len(starts), num_episodes // group_size, p=chances / chances.sum())[groups]
     prefix = np.array([p for p, _ in starts])[start]
     particle = np.array([one.number for _, one in starts])[start]
+    return replace(continue_episodes(tree, policy, prefix, particle, rng), groups=groups)
 
+
+def continue_episodes(
+    tree: PrefixTree, policy: Floats, prefixes: Ints, particles: Ints, rng: np.random.Generator
+) -> SampledEpisodes:
+    """Episodes that go on from prefixes, with fresh randomness; each is a group of its own.
+
+    Args:
+        tree: the prefixes.
+        policy: (E,), the probability of each edge.
+        prefixes: (B,), where the policy acts first.
+        particles: (B,), the hidden states of the turns there.
+        rng: of policy and task.
+    """
+    num_episodes = len(prefixes)
+    prefix, particle = prefixes.copy(), particles.copy()
     child = np.full(tree.num_edges, -1)  # of edges within a turn, which have one
     child[tree.parent_edge[tree.parent_edge >= 0]] = np.flatnonzero(tree.parent_edge >= 0)
     bounds = np.cumsum(policy)
@@ -98,14 +116,14 @@ def sample_episodes(
     outcome_bounds = np.cumsum(tree.outcome_probability[order])
 
     shape = num_episodes, int(tree.length.max()) + 1
-    edges, turns, rewards = np.full(shape, -1), np.full(shape, -1), np.zeros(shape)
+    edges, turns, hidden, rewards = np.full(shape, -1), np.full(shape, -1), np.full(shape, -1), np.zeros(shape)
     rows = np.arange(num_episodes)
     while len(rows):
         here = prefix[rows]
         drawn = below[here] + rng.random(len(rows)) * (below[here + 1] - below[here])
         edge = np.clip(np.searchsorted(bounds, drawn, "right"), tree.first_edge[here], tree.first_edge[here + 1] - 1)
         place = rows, tree.length[here]
-        edges[place], turns[place] = edge, tree.turn[here]
+        edges[place], turns[place], hidden[place] = edge, tree.turn[here], particle[rows]
         prefix[rows] = child[edge]
 
         ends = tree.ends_turn[edge]
@@ -117,4 +135,4 @@ def sample_episodes(
         rewards[ending, tree.length[here[ends]]] = tree.outcome_reward[outcome]
         prefix[ending], particle[ending] = tree.outcome_target[outcome], tree.outcome_particle[outcome]
         rows = rows[prefix[rows] >= 0]
-    return SampledEpisodes(edges, rewards, turns, groups)
+    return SampledEpisodes(edges, rewards, turns, np.arange(num_episodes), hidden)

@@ -115,7 +115,7 @@ _SHOWN = ("group_size", "samples", "gamma", "gae_lambda", "discount_unit", "seed
 def _inputs(batch: Trajectories, settings: Settings) -> AdvantageInputs:
     unfinished = batch.truncated & np.isin(batch.finish_reasons, ("context", ""))
     time = time_steps(batch.mask, batch.turns, settings.discount_unit, unfinished)
-    return AdvantageInputs(rewards=batch.rewards, mask=batch.mask, time=time, groups=batch.groups)
+    return AdvantageInputs(batch.rewards, batch.mask, time, batch.groups, turns=batch.turns)
 
 
 def _returns(inputs: AdvantageInputs, settings: Settings) -> Floats:

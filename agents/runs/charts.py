@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 _WIDTH, _HEIGHT = 760, 340
 _LEFT, _RIGHT, _TOP, _BOTTOM = 52, 16, 14, 44
+_SMALL_WIDTH, _SMALL_HEIGHT = 240, 80
 
 
 class Point(NamedTuple):
@@ -121,6 +122,30 @@ def overlaid_curves(groups: Mapping[str, Sequence[Sequence[Point]]]) -> str:
         count = f"{len(runs)} run{'s' * (len(runs) > 1)}"
         legend.append(f'<span class="key {colour}"></span> {html.escape(name)} ({count})')
     return _figure("Accuracy over updates", "; ".join(words) or "no evaluations", _HEIGHT, parts, " ".join(legend))
+
+
+def small_curve(title: str, points: Sequence[tuple[float, float]]) -> str:
+    """Return a small chart of a metric over updates, with its first, last, least and largest value.
+
+    Args:
+        title: of the metric, with its unit.
+        points: pairs of an update and a value, in order.
+    """
+    values = [value for _, value in points]
+    low, high = min(values), max(values)
+    first, span = points[0][0], max(points[-1][0] - points[0][0], 1)
+    spots = _points(
+        (_SMALL_WIDTH * (update - first) / span, 4 + (_SMALL_HEIGHT - 8) * (1 - (value - low) / ((high - low) or 1)))
+        for update, value in points
+    )
+    words = f"from {values[0]:.3g} to {values[-1]:.3g}"
+    extremes = f"between {low:.3g} and {high:.3g}"
+    return (
+        f'<figure class="small"><figcaption><strong>{html.escape(title)}</strong> {words}</figcaption>'
+        f'<svg viewBox="0 0 {_SMALL_WIDTH} {_SMALL_HEIGHT}" preserveAspectRatio="none" role="img" '
+        f'aria-label="{html.escape(title)}, {words}, {extremes}"><title>{extremes}</title>'
+        f'<polyline class="line" vector-effect="non-scaling-stroke" points="{spots}"/></svg></figure>'
+    )
 
 
 def time_split(seconds: Mapping[str, float]) -> str:

@@ -5,15 +5,18 @@ from __future__ import annotations
 import html
 import json
 from collections.abc import Mapping, Sequence
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from textmdp.agents.evaluation.evaluate import Evaluation
 from textmdp.agents.evaluation.rows import evaluation_rows, share
-from textmdp.agents.runs.charts import Point, learning_curve, time_split
+from textmdp.agents.runs.charts import Point, learning_curve, small_curve, time_split
 from textmdp.agents.runs.run import Run
 from textmdp.envs.core.task import Score
 from textmdp.envs.views.rendering import ledger, visible
+
+STYLE = (resources.files("textmdp.agents.runs") / "report.css").read_text(encoding="utf-8")
 
 #: Titles of the evaluations of a run, in their order.
 STAGES = {"untrained": "before training", "imitation": "after imitation", "final": "after reinforcement"}
@@ -25,6 +28,16 @@ TIMES = {
     "seconds_decoding": "decoding",
     "seconds_update": "update",
     "seconds_evaluation": "evaluation",
+}
+#: Titles of the metrics of reinforcement that have a curve.
+CURVES = {
+    "return": "return of an episode",
+    "entropy": "entropy, nats a token",
+    "kl": "KL from the reference, nats an episode",
+    "approx_kl": "KL from the policy of the batch, nats a token",
+    "clip_fraction": "share of clipped tokens",
+    "grad_norm": "norm of the gradient",
+    "response_tokens": "tokens of a response",
 }
 
 
@@ -56,9 +69,10 @@ def page(
     sections = [
         _section("Learning curve", _curve(config, metrics, evaluations)),
         _section("Warnings", _findings(findings)),
-        _section("Time", time_split(times(metrics))),
-        _section("Evaluation", _evaluation_table(config, stages)),
+        _section("Reinforcement", _reinforcement(config, metrics)),
         _section("Transcripts", _transcripts(stages)),
+        _section("Evaluation", _evaluation_table(config, stages)),
+        _section("Time", time_split(times(metrics))),
         _section("Settings", _settings(config)),
     ]
     return (
@@ -130,6 +144,26 @@ def _curve(
     return learning_curve(measured, training, levels, _problems(config)) + _curve_table(measured)
 
 
+def _reinforcement(config: Mapping[str, Any], metrics: Sequence[Mapping[str, Any]]) -> str:
+    """The algorithm, its time, and the curves of its metrics; those that are constant are left out."""
+    rows = [row for row in metrics if "update" in row]
+    if not rows:
+        return ""
+    seconds = sum(row.get(key) or 0.0 for row in rows for key in TIMES)
+    episodes, tokens = (int(max(row.get(name) or 0 for row in rows)) for name in ("episodes", "tokens"))
+    algorithm = str(config["settings"].get("algorithm", "policy gradient"))
+    words = (
+        f"<p><code>{_text(algorithm)}</code>: {len(rows)} updates in {seconds:.0f} s, {episodes:,} episodes, "
+        f"{tokens:,} tokens.</p>"
+    )
+    curves = []
+    for name, title in CURVES.items():
+        points = [(row["update"], row[name]) for row in rows if row.get(name) is not None]
+        if len({value for _, value in points}) > 1:
+            curves.append(small_curve(title, points))
+    return f'{words}<div class="curves">{"".join(curves)}</div>'
+
+
 def _curve_table(measured: Sequence[Point]) -> str:
     rows = "".join(
         f"<tr><th scope=row>{p.update:g}</th><td>{share(p.accuracy)}</td><td>{share(p.low)} – {share(p.high)}</td></tr>"
@@ -175,14 +209,15 @@ def _transcripts(stages: Mapping[str, Evaluation]) -> str:
         return ""
     problems = [record["problem"] for record in [*shown.values()][-1].transcripts]
     blocks = []
-    for problem in problems:
+    for number, problem in enumerate(problems, start=1):
         cells = []
         for name, stage in shown.items():
             record = next((r for r in stage.transcripts if r["problem"] == problem), None)
             if record is not None:
                 earned = f"return {record['return']:g}"
                 cells.append(f"<article><h4>{_text(name)} <span>{earned}</span></h4>{_transcript(record)}</article>")
-        blocks.append(f"<section><h3>problem {problem}</h3><div class=stages>{''.join(cells)}</div></section>")
+        title = f'<h3 title="--problem {problem}">Problem {number}</h3>'
+        blocks.append(f"<section>{title}<div class=stages>{''.join(cells)}</div></section>")
     key = '<p><span class="environment">environment</span> <span class="policy">policy</span></p>'
     return key + "".join(blocks)
 
@@ -242,57 +277,3 @@ def _text(text: str) -> str:
 
 def _json(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-
-
-# Colours are Okabe and Ito's, which people with any kind of colour vision tell apart; darker for text on white.
-STYLE = """
-:root { --paper: #fff; --ink: #1b1f24; --soft: #5b6570; --faint: #e3e7eb; --card: #f6f8fa;
-  --line: #0067a8; --band: #0067a826; --behind: #8a94a0; --level: #b34d00; --environment: #005f8a; --policy: #9a4200;
-  --policy-paper: #fdf0e3; --p1: #cc79a7; --p2: #009e73; --p3: #56b4e9; --p4: #f0e442; --p5: #e69f00; --p6: #999; }
-@media (prefers-color-scheme: dark) {
-  :root { --paper: #14171a; --ink: #e4e8ec; --soft: #9aa4af; --faint: #2d333a; --card: #1c2126;
-    --line: #56b4e9; --band: #56b4e933; --behind: #6f7a86; --level: #f0a04b; --environment: #7cc7f0; --policy: #f5b26b;
-    --policy-paper: #33271a; } }
-* { box-sizing: border-box; }
-body { margin: 0; background: var(--paper); color: var(--ink); font: 16px/1.55 system-ui, sans-serif; }
-main { max-width: 60rem; margin: 0 auto; padding: 2rem 1.25rem 4rem; }
-h1 { margin: 0; font-size: 1.9rem; letter-spacing: -.02em; }
-h2 { margin: 2.5rem 0 .75rem; font-size: 1.25rem; border-bottom: 1px solid var(--faint); padding-bottom: .3rem; }
-h3 { margin: 1.25rem 0 .5rem; font-size: .95rem; color: var(--soft); font-weight: 600; overflow-wrap: anywhere; }
-h4 { display: flex; justify-content: space-between; margin: 0 0 .4rem;
-  font-size: .8rem; color: var(--soft); font-weight: 600; }
-.given, figcaption, .ledger { color: var(--soft); }
-.given { margin: .2rem 0; overflow-wrap: anywhere; }
-.result { font-size: 1.35rem; margin: .6rem 0 0; }
-.result strong { color: var(--line); }
-figure { margin: 0; } svg { width: 100%; height: auto; display: block; }
-svg text { fill: var(--soft); font: 12px system-ui, sans-serif; }
-svg text.of-level { fill: var(--level); } svg text.inside { fill: #10151a; font-weight: 600; }
-.grid { stroke: var(--faint); } .level { stroke: var(--level); stroke-width: 1.5; stroke-dasharray: 6 4; }
-.band { fill: var(--band); } .line { fill: none; stroke: var(--line); stroke-width: 2.5; stroke-linejoin: round; }
-.behind { fill: none; stroke: var(--behind); stroke-width: 1; opacity: .75; } .dot { fill: var(--line); }
-.part-1 { fill: var(--p1); background: var(--p1); } .part-2 { fill: var(--p2); background: var(--p2); }
-.part-3 { fill: var(--p3); background: var(--p3); } .part-4 { fill: var(--p4); background: var(--p4); }
-.part-5 { fill: var(--p5); background: var(--p5); } .part-6 { fill: var(--p6); background: var(--p6); }
-@media (max-width: 40rem) { svg text { font-size: 19px; } }
-figcaption { font-size: .875rem; margin-top: .4rem; }
-.key { display: inline-block; width: .8em; height: .8em; border-radius: 2px; margin: 0 .1em 0 .9em; }
-.key:first-child { margin-left: 0; } .key-line { background: var(--line); } .key-behind { background: var(--behind); }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: .9rem; }
-th, td { padding: .28rem 1.2rem .28rem 0; text-align: left; vertical-align: top;
-  border-bottom: 1px solid var(--faint); }
-thead th { color: var(--soft); } tbody th { font-weight: 400; } .wide { overflow-x: auto; }
-td { overflow-wrap: anywhere; }
-details { margin-top: .75rem; } summary { cursor: pointer; color: var(--soft); }
-.stages { display: grid; grid-template-columns: repeat(auto-fit, minmax(15rem, 1fr)); gap: .75rem; }
-article { background: var(--card); border: 1px solid var(--faint); border-radius: 8px; min-width: 0;
-  padding: .7rem .9rem; }
-.said { margin: 0 0 .4rem; white-space: break-spaces; overflow-wrap: anywhere; unicode-bidi: isolate;
-  font: 1rem/1.6 ui-monospace, monospace; }
-.environment { color: var(--environment); }
-.policy { color: var(--policy); background: var(--policy-paper); border-radius: 3px; font-weight: 600; }
-.nothing { font-weight: 400; opacity: .8; } .ledger { margin: 0; font-size: .8rem; }
-.settings { display: grid; grid-template-columns: repeat(auto-fit, minmax(17rem, 1fr)); gap: 0 1.5rem; }
-code { background: var(--card); padding: .15em .4em; border-radius: 4px; overflow-wrap: anywhere; }
-.hidden { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }
-"""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from textmdp.agents.evaluation.evaluate import MOST_ROWS, Evaluation, evaluate
@@ -24,6 +24,8 @@ from textmdp.envs.tokenizers import Tokenizer
 
 #: The doctor's warning about probability ratios allows at least this difference of log-probabilities, in nats.
 _LEAST_TOLERANCE = 1e-3
+#: Episodes of an evaluation between updates that the callback gets.
+_SHOWN = 5
 
 
 class Callback(Protocol):
@@ -40,6 +42,9 @@ class Callback(Protocol):
 
     def on_update(self, metrics: Metrics) -> None:
         """An update is done; `metrics` has `evaluation/…` if an evaluation followed."""
+
+    def on_transcripts(self, transcripts: Sequence[Mapping[str, Any]]) -> None:
+        """The first episodes of an evaluation between updates, the same problems each time."""
 
     def on_finding(self, update: int, finding: Finding) -> None:
         """The doctor found something at an update."""
@@ -135,7 +140,12 @@ def train(
         for metrics in trainer.run():
             tell(trainer.num_updates, doctor.examine(metrics))
             if metrics["update"] % evaluation.evaluate_every == 0:
-                metrics |= _evaluation_metrics(greedy, held_out, evaluation.evaluate_episodes, config.seed)
+                began = time.perf_counter()
+                result = evaluate(
+                    greedy, held_out, episodes=evaluation.evaluate_episodes, seed=config.seed, transcripts=_SHOWN
+                )
+                metrics |= _evaluation_metrics(result, time.perf_counter() - began)
+                callback.on_transcripts(result.transcripts)
                 run.save_model(model)
                 if splits:
                     tell(trainer.num_updates, doctor.examine_held_out(metrics))
@@ -190,10 +200,8 @@ def make_model(config: NetworkConfig, tokenizer: Tokenizer, context_length: int,
     return model
 
 
-def _evaluation_metrics(agent: LanguageModelAgent, envs: Any, episodes: int, seed: int) -> Metrics:
+def _evaluation_metrics(result: Evaluation, seconds: float) -> Metrics:
     """The metrics of an evaluation between updates."""
-    began = time.perf_counter()
-    result = evaluate(agent, envs, episodes=episodes, seed=seed, transcripts=0)
     low, high = result.accuracy_interval
     return {
         "evaluation/accuracy": result.accuracy,
@@ -202,5 +210,5 @@ def _evaluation_metrics(agent: LanguageModelAgent, envs: Any, episodes: int, see
         "evaluation/return": result.mean_return,
         "evaluation/episodes": result.episodes,
         **{f"evaluation/score/{name}": value for name, value in result.scores.items()},
-        "seconds_evaluation": time.perf_counter() - began,
+        "seconds_evaluation": seconds,
     }

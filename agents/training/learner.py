@@ -154,6 +154,7 @@ class Learner:
             time=time,
             groups=batch.groups,
             running_mean=self.running_mean or 0.0,
+            turns=batch.turns,
             greedy_returns=greedy_returns,
             values=scores.values,
             last_values=scores.last_values,

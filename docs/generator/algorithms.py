@@ -11,6 +11,7 @@ from typing import Any
 
 from generator.inserts import code_block
 from generator.paths import RESULTS
+from generator.results import verdict
 from textmdp.agents.algorithms import advantages, baselines, losses, objectives
 from textmdp.agents.algorithms.config import Config
 from textmdp.agents.algorithms.objectives import OBJECTIVES, Objective
@@ -28,6 +29,10 @@ ADVANTAGES: dict[str, tuple[str, Any]] = {
     "leave-one-out": (
         r"A_{it} = G_{it} - \frac{1}{G - 1} \sum_{j \in g(i),\, j \neq i} R_j",
         baselines.leave_one_out,
+    ),
+    "turn": (
+        r"A_{it} = G_{it} - \frac{1}{G - 1} \sum_{j \in g(i),\, j \neq i} G_{j,k(t)}",
+        baselines.turn_leave_one_out,
     ),
     "greedy": (r"A_{it} = G_{it} - R_i^{\text{greedy}}", None),
     "value": (
@@ -138,6 +143,12 @@ def page(name: str, row: Objective) -> str:
     for function in functions:
         if function is not None:
             parts += [code_block(function), ""]
+    parts += [
+        "## Judged",
+        "",
+        f"By [the referee](../credit.md#the-referee), `textmdp audit {name}`: {verdict(name)}",
+        "",
+    ]
     parts += ["## Measured", "", measured(name), ""]
     parts += ["## Run", "", "```sh", f"textmdp train TextMath-v0 --algorithm {name} --out runs/{name}", "```", ""]
     return "\n".join(parts)
@@ -160,6 +171,8 @@ def formula(row: Objective) -> list[str]:
         words.append(r"$V$: the value function; $\gamma$, $\lambda$: `--gamma`, `--gae-lambda`")
     else:
         words.append(r"$G_{it}$: discounted rewards to go; $R_i$: the return of episode $i$")
+    if row.baseline == "turn":
+        words.append(r"$G_{jk}$: the reward to go at the first token of turn $k$ of episode $j$, 0 if it ended before")
     if row.grouped:
         words.append(r"$g(i)$: the $G$ episodes of the group of $i$")
     if row.scale_by_std:

@@ -165,6 +165,27 @@ def judging() -> str:
     return "\n".join([*rows, "", provenance(found, "judging")])
 
 
+def credit() -> str:
+    """Scores and accuracies of the estimators on trial, over all diagnostics."""
+    found = _read("credit")
+    rows = [
+        "| estimator | score, equal tokens | score, equal episodes | cosine, equal tokens | cosine, equal episodes |",
+        "|---|---|---|---|---|",
+    ]
+    for line in found["summary"]:
+        score, low, high = line["score_tokens"]
+        others = (line[name][0] for name in ("score_episodes", "cosine_tokens", "cosine_episodes"))
+        cells = [f"{score:.3f} [{low:.3f}, {high:.3f}]", *(f"{value:.2f}" for value in others)]
+        rows.append(f"| {line['estimator']} | {' | '.join(cells)} |")
+    return "\n".join([*rows, "", provenance(found, "credit")])
+
+
+def verdict(name: str) -> str:
+    """The referee's verdict on a row of the table of algorithms."""
+    words: str = _read("credit")["verdicts"][name]
+    return words.replace("|o|", r"\|o\|")
+
+
 def baselines() -> str:
     """Final scores of SB3's agents, language models in SB3 and our algorithms."""
     found = _read("baselines")

@@ -41,7 +41,7 @@ MAY_IMPORT = {
     "agents.evaluation": "agents.rollouts agents.inference agents.models",
     "agents.training": ("agents.algorithms agents.rollouts agents.models agents.inference agents.evaluation"),
     "agents.credit": "agents.algorithms agents.rollouts agents.models agents.inference",
-    "agents.course": "",
+    "agents.course": "agents.algorithms agents.credit",
     "agents.microscope": "agents.algorithms agents.rollouts agents.models agents.inference agents.credit",
     "agents.runs": (
         "agents.algorithms agents.rollouts agents.models agents.inference agents.evaluation agents.training"

@@ -167,7 +167,7 @@ LEVELS: dict[str, Level] = {
     "brackets": Level("7*(12-45)=", Sampled(_to_solve(brackets), 20), 20, 48, 256),
     "decimals": Level("3.7-12.45=", Sampled(_to_solve(decimals), 12), 12, 48, 192),
     "fractions": Level("1/2+3/4=", Sampled(_to_solve(fractions), 16), 16, 48, 128),
-    "expressions": Level("(12-45)/6+7*2=", Sampled(_to_solve(expressions), 32), 32, 96, 288),
+    "expressions": Level("(12-45)/6+7*2=", Sampled(_to_solve(expressions), 32), 32, 96, 512),
     "words": Level(
         "Ann has 12 coins and gives 5 to Ben. How many coins does Ann have now? ",
         Sampled(words, 160),

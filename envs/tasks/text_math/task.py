@@ -63,7 +63,7 @@ class TextMath(Task[Problem]):
     | `brackets` | `7*(12-45)=` | 48, 256 | `columns`, `operations` |
     | `decimals` | `3.7-12.45=` | 48, 192 | `aligned`, `whole` |
     | `fractions` | `1/2+3/4=` | 48, 128 | `least`, `cross` |
-    | `expressions` | `(12-45)/6+7*2=` | 96, 288 | `columns`, `operations` |
+    | `expressions` | `(12-45)/6+7*2=` | 96, 512 | `columns`, `operations` |
     | `words` | `Ann has 12 coins and gives 5 to Ben. How many coins …? ` | 96, 256 | `columns`, `operations` |
 
     Demonstrations are bare answers (`thinking="none"`), or worked step by step (`"steps"`), or some of each

@@ -6,7 +6,7 @@ import numpy as np
 
 from textmdp.envs.tasks.text_support.dialogue import Dialogue
 from textmdp.envs.tasks.text_support.policy import DEEDS, NEWS
-from textmdp.envs.tasks.text_support.shop import LOST, SHIPPED
+from textmdp.envs.tasks.text_support.shop import LOST, SHIPPED, age
 from textmdp.envs.tasks.text_support.tools import TOOLS, Call
 
 #: The expert's sentences by act; `{days}` and `{city}` are filled in.
@@ -117,4 +117,4 @@ def write(act: str | Call, state: Dialogue, variant: int) -> str:
     facts = state.facts
     order = state.before.order(facts.number)
     days = order.days if order is not None and order.status in (SHIPPED, LOST) and order.days else 5
-    return sentences[variant % len(sentences)].format(days=f"{days} day{'s' * (days != 1)}", city=facts.city)
+    return sentences[variant % len(sentences)].format(days=age(days), city=facts.city)

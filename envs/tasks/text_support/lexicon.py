@@ -11,7 +11,7 @@ from textmdp.envs.tasks.text_support.expert import ENTRY_SENTENCES, SENTENCES, S
 from textmdp.envs.tasks.text_support.phrases import OPENINGS, PERSONS, PHRASES, PLACES
 from textmdp.envs.tasks.text_support.policy import TEXT
 from textmdp.envs.tasks.text_support.scenarios import LEVELS
-from textmdp.envs.tasks.text_support.shop import CITIES, ITEMS, NAMES
+from textmdp.envs.tasks.text_support.shop import CITIES, ITEMS, NAMES, age
 from textmdp.envs.tasks.text_support.tools import TOOLS
 from textmdp.envs.tasks.text_support.user import choose, without_greeting
 
@@ -83,7 +83,7 @@ def bot_tokens(entry: bool) -> tuple[str, ...]:
     sentences = [s for table in (ENTRY_SENTENCES if entry else SENTENCES).values() for s in table]
     if not entry:
         sentences.extend(SPARE)
-    return tokens_of(sentences)
+    return tokens_of(sentence.replace("{days}", age(days)) for sentence in sentences for days in range(1, 10))
 
 
 @lru_cache(maxsize=2)

@@ -28,7 +28,7 @@ def a_group(returns):
 @pytest.mark.parametrize("name", OBJECTIVES)
 def test_every_row_is_valid(name):
     row = OBJECTIVES[name]
-    assert row.baseline in (*BASELINES, "value")
+    assert row.baseline in (*BASELINES, "turn", "value")
     assert row.epochs * row.minibatches >= 1
     assert row.aggregation in AGGREGATIONS
     assert row.summary
@@ -70,11 +70,34 @@ def test_rows_subtract_their_baselines():
         assert white[MASK].std() == pytest.approx(1, abs=1e-3)
 
 
+def test_turns_are_compared_with_the_others_turns():
+    mask = np.ones((3, 4), bool)
+    mask[2, 2:] = False  # two turns of two tokens, the last episode one
+    rewards = np.array([[0, 1, 0, 2.0], [0, 3, 0, 4], [0, 5, 0, 0]])
+    turns = np.where(mask, [0, 0, 1, 1], -1)
+    found = OBJECTIVES["rloo-turn"].advantages(
+        AdvantageInputs(rewards, mask, mask.astype(float), np.zeros(3, int), turns=turns), 1.0
+    )
+    to_go = np.array([[3, 3, 2, 2], [7, 7, 4, 4], [5, 5, 0, 0]])
+    others = np.array([[6, 6, 2, 2], [4, 4, 1, 1], [5, 5, 0, 0]])  # at turn 1 the last episode counts as 0
+    np.testing.assert_array_equal(found, (to_go - others) * mask)
+
+
+def test_groups_without_a_signal_give_none_even_if_their_rewards_come_at_different_times():
+    rewards = np.array([[0, 0, 0, 1.0, 0], [0, 1, 0, 0, 0]])
+    early = np.array([[0, 1.0, 0, 0, 0], [0, 1, 0, 0, 0]])
+    for equal in (rewards, early):
+        np.testing.assert_array_equal(OBJECTIVES["grpo"].advantages(inputs(equal, [4, 4]), 1.0), 0)
+    assert OBJECTIVES["dr-grpo"].advantages(inputs(early, [4, 4]), 1.0).min() == -1  # what would be divided by 1e-4
+
+
 def test_missing_inputs_of_a_baseline_are_refused():
     with pytest.raises(ValueError, match="greedy episodes"):
         OBJECTIVES["remax"].advantages(inputs(np.zeros(MASK.shape), [0, 0]), 1.0)
     with pytest.raises(ValueError, match="value function"):
         OBJECTIVES["ppo"].advantages(inputs(np.zeros(MASK.shape), [0, 0]), 1.0)
+    with pytest.raises(ValueError, match="turn of each token"):
+        OBJECTIVES["rloo-turn"].advantages(inputs(np.zeros(MASK.shape), [0, 0]), 1.0)
 
 
 def test_aggregations():

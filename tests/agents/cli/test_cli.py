@@ -465,7 +465,7 @@ def test_ids_are_found_by_any_of_their_names():
             "difficulty='hard' is none of 'entry', 'one-digit'",
         ),
         ("evaluate expert TextMath-v0 --difficulties words --set difficulty=words", "leave one out"),
-        ("evaluate /no/where", "no agent or run '/no/where': give random, expert, or a folder"),
+        ("evaluate /no/where", "no agent or run '/no/where': give random, expert, a folder"),
         ("train TextMath-v0 --group-size 7", "group_size=7 must divide episodes=512"),
         ("train TextMath-v0 --updates -1", "updates=-1 must not be negative"),
         ("train TextMath-v0 --learning-rate -1", "learning_rate=-1.0 must not be negative"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import gc
 import shutil
 import stat
@@ -140,7 +141,9 @@ def test_the_garbage_collector_may_free_memory_at_any_time(monkeypatch):
     assert len(Memory(size).array) == size  # the one of the cycle, which is free again
 
 
-def test_memory_is_used_again_and_aligned():
+def test_memory_is_used_again_and_aligned(monkeypatch):
+    monkeypatch.setattr(Memory, "_spare", [])  # other tests may have left larger ones
+    monkeypatch.setattr(Memory, "_returned", collections.deque(maxlen=4))
     first = Memory(12345)
     address = first.array.ctypes.data
     assert address % 64 == 0

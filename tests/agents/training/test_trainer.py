@@ -303,7 +303,7 @@ def test_a_batch_without_signal_leaves_the_weights_alone():
         ({"level": "response", "algorithm": "grpo"}, "'sequence-mean', the default of algorithm='grpo', averages"),
         ({"level": "response", "aggregation": "sequence-mean"}, "aggregation='sequence-mean' averages over tokens"),
         ({"temperature": 0.0}, r"temperature=0\.0 must be above 0"),
-        ({"learning_rate": float("nan")}, "learning_rate=nan must not be negative"),
+        ({"learning_rate": float("nan")}, "learning_rate=nan must be a finite number"),
         ({"updates": -1}, "updates=-1 must not be negative"),
         ({"level": "word"}, "'word' is none of 'token', 'response'"),
         ({"epochs": -1}, "must not be negative"),

@@ -142,9 +142,9 @@ def test_bad_actions_change_nothing():
     ("arguments", "message"),
     [
         ({"reward": "denze"}, "reward='denze' is not one of"),
-        ({"shaping_discount": 1.5}, r"must lie in \[0, 1\]"),
-        ({"max_response_tokens": 0}, "max_response_tokens=0 must be at least 1"),
-        ({"context_length": 1}, "context_length=1 must be at least 2"),
+        ({"shaping_discount": 1.5}, r"shaping_discount=1\.5 must be a number in \[0, 1\]"),
+        ({"max_response_tokens": 0}, "max_response_tokens=0 must be a whole number of at least 1"),
+        ({"context_length": 1}, "context_length=1 must be a whole number of at least 2"),
         ({"render_mode": "svg"}, "render_mode='svg' is not one of"),
     ],
 )

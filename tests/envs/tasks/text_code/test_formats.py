@@ -405,7 +405,8 @@ def test_mbpp_is_split_by_its_ids(tmp_path):
 
 
 def test_other_files_are_split_by_content(tmp_path):
-    rows = [{**HUMANEVAL_ROW, "prompt": PROMPT.replace("circle", f"circle {i}")} for i in range(40)]
+    changes = [{"task_id": f"HumanEval/{i}", "prompt": PROMPT.replace("circle", f"circle {i}")} for i in range(40)]
+    rows = [{**HUMANEVAL_ROW, **change} for change in changes]
     path = write(tmp_path / "rows.jsonl", *rows)
     train, test = (load_code_problems(path, split) for split in ("train", "test"))
     assert sorted([*train, *test]) == sorted(load_code_problems(path, "all"))
@@ -414,7 +415,7 @@ def test_other_files_are_split_by_content(tmp_path):
 
 def test_arrays_and_compressed_files(tmp_path):
     path = tmp_path / "rows.json"
-    path.write_text(json.dumps([MBPP_ROW, MBPP_ROW]), "utf-8")
+    path.write_text(json.dumps([MBPP_ROW, {**MBPP_ROW, "task_id": 601}]), "utf-8")
     assert len(load_code_problems(path)) == 2
     path = tmp_path / "test.json.gz"
     path.write_bytes(gzip.compress(json.dumps([MBPP_ROW]).encode()))
