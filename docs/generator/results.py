@@ -13,6 +13,7 @@ from generator.paths import RESULTS
 from textmdp.benchmarks.algorithms import table as algorithms_table
 from textmdp.benchmarks.baselines import table as baselines_table
 from textmdp.benchmarks.judging import FORGERIES
+from textmdp.benchmarks.levels import table as levels_table
 
 
 def algorithms() -> str:
@@ -194,6 +195,47 @@ Scores: 0 is a random agent, 1 the expert; {found["tokens"]:,} tokens of the env
 {len(found["seeds"])} seeds with 95 % bootstrap intervals. {provenance(found, "baselines")}
 
 ![Scores over tokens, and at the end, a column for each level](../benchmarks/results/baselines.png)"""
+
+
+def thinking() -> str:
+    """Share of thinking, length and accuracy of each setting, before and after training."""
+    found = _read("thinking")
+    rows = ["| setting | thinks | tokens | accuracy | of those that think | of the others |", "|---" * 6 + "|"]
+    for line in found["settings"]:
+        cells = [f"{_change(line, column)}" for column in ("thinks", "tokens", "accuracy")]
+        cells += [_ends(line, f"accuracy_{kind}") for kind in ("thinking", "direct")]
+        rows.append(f"| {line['setting']} | {' | '.join(cells)} |")
+    seeds, updates = found["settings"][0]["seeds"], found["config"]["updates"]
+    said = f"{seeds} warm starts, {updates} updates of {found['config']['episodes']} episodes; means over warm starts"
+    return "\n".join([*rows, "", f"{said} with 95 % bootstrap intervals. {provenance(found, 'thinking')}"])
+
+
+def thinking_responses() -> str:
+    """Responses of the first seed to the same problems over time."""
+    moments = _read("thinking")["responses"]["reinforce-group"]
+    lines = ["| problem | " + " | ".join(moments) + " |", "|---" * (len(moments) + 1) + "|"]
+    for texts in zip(*moments.values(), strict=True):
+        question = texts[0].partition("=")[0] + "="
+        total = sum(int(digit) for digit in question.partition(")")[0] if digit.isdigit()) % 10
+        cells = [f"`{text.removeprefix(question)}` {'✓' if text.endswith(f'#### {total}') else '✗'}" for text in texts]
+        lines.append(f"| `{question}` | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _change(line: dict[str, Any], column: str) -> str:
+    return f"{line[f'{column}_start'][0]:.2f} → {_mean(line[f'{column}_end'])}"
+
+
+def _ends(line: dict[str, Any], column: str) -> str:
+    """Means before and after; a dash where no response is of the kind."""
+    means = (line[f"{column}_{when}"][0] for when in ("start", "end"))
+    return " → ".join("–" if mean is None else f"{mean:.2f}" for mean in means)
+
+
+def levels() -> str:
+    """Accuracy of each level of TextMath before and after the policy gradient."""
+    found = _read("levels")
+    return "\n".join([levels_table(found["levels"]), "", provenance(found, "levels")])
 
 
 def provenance(found: dict[str, Any], name: str) -> str:
