@@ -35,20 +35,19 @@ def run(seed: int, updates: int | None, imitation_steps: int | None) -> int:
     trainer, held_out = Trainer(model, start.envs(config.episodes), config), start.envs(PROBLEMS, "test")
     columns: dict[str, tuple[str, ...]] = {}
     show(("update   share that thinks          tokens   right   seconds", "bold"))
-    while True:
+    moments = (0, config.updates // 2, config.updates)
+    for update in sorted({*range(0, config.updates, EVERY), *moments}):
+        while trainer.num_updates < update:
+            trainer.step()
         found = sample(model, held_out, transcripts=SHOWN)
         share = Text("█" * round(BAR * found.thinks), style="green").append("·" * (BAR - round(BAR * found.thinks)))
         show(
-            f"{trainer.num_updates:6}   ",
+            f"{update:6}   ",
             share,
             f" {found.thinks:4.0%}  {found.tokens:7.1f}  {found.accuracy:6.0%}  {perf_counter() - began:8.0f}",
         )
-        if trainer.num_updates == 0 or trainer.num_updates == config.updates // 2 or not trainer.updates_left:
-            columns[f"update {trainer.num_updates}"] = found.transcripts
-        if not trainer.updates_left:
-            break
-        for _ in range(min(EVERY, trainer.updates_left)):
-            trainer.step()
+        if update in moments:
+            columns[f"update {update}"] = found.transcripts
     _show_transcripts(columns)
     return 0
 

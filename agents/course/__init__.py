@@ -1,1 +1,1 @@
-"""The frame of the course's notebooks: figures for light and dark pages, and exercises that check themselves."""
+"""What the notebooks of the course share: figures, exercises that check themselves, exact figures of tables."""

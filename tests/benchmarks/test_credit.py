@@ -19,6 +19,7 @@ def test_a_run_writes_rows_a_summary_and_pictures(tmp_path, monkeypatch):
     options = ["--seeds", "0", "--updates", "3", "--batches", "2", "--jobs", "1"]
     monkeypatch.setattr(sys, "argv", ["credit", *options, "--out", str(tmp_path)])
     monkeypatch.setattr(credit, "SWEEPS", {TextUmbrella: (1, 4), TextDistractor: (2.0,)})
+    monkeypatch.setattr(credit, "OBJECTIVES", ["rloo"])  # an audit of each takes seconds
     credit.main()
     with open(tmp_path / "credit.csv") as file:
         rows = list(csv.DictReader(file))
@@ -26,6 +27,7 @@ def test_a_run_writes_rows_a_summary_and_pictures(tmp_path, monkeypatch):
     assert all(0 <= float(row["score_tokens"]) <= 1 for row in rows)
     written = json.loads((tmp_path / "credit.json").read_text())
     assert [line["estimator"] for line in written["summary"]] == [*CONTENDERS]
+    assert written["verdicts"] == {"rloo": "unbiased. It discounts by tokens."}
     assert written["command"].startswith("python -m textmdp.benchmarks.credit --seeds 0")
     for name in ("credit_radar.png", "credit_sweeps.png"):
         assert (tmp_path / name).read_bytes().startswith(b"\x89PNG")

@@ -218,6 +218,25 @@ WRONG = {
             ("np.bincount(turns, rewards)", "np.full(len(values) - 1, rewards.sum())"),
         ],
     },
+    "09_sb3": {
+        "first": [
+            ("math.log(1 - q) / math.log(1 - p)", "math.log(1 - p) / math.log(1 - q)"),
+            ("math.log(1 - q) / math.log(1 - p)", "q / p"),
+            ("math.log(1 - q)", "math.log(q)"),
+        ],
+        "masked": [
+            (" - logits[legal].max()", ""),
+            ("np.where(legal, np.exp(logits - logits[legal].max()), 0.0)", "np.exp(logits - logits[legal].max())"),
+            ("odds / odds.sum()", "odds"),
+            ("odds / odds.sum()", "odds / len(odds)"),
+        ],
+        "goal": [
+            (">= goal", "> goal"),
+            ("reached[0]", "reached[-1]"),
+            ("curve[reached[0], 0]", "reached[0]"),
+            ("math.inf", "curve[-1, 0]"),
+        ],
+    },
     "10_referee": {
         "bias": [
             (" - policy @ expected", ""),
