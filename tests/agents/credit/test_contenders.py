@@ -8,6 +8,7 @@ from textmdp.agents.credit.contenders import (
     CONTENDERS,
     Situation,
     TableCritic,
+    row,
     vine,
     vine_where_unsure,
 )
@@ -75,3 +76,18 @@ def test_branches_tell_the_token_that_earned_it_from_those_that_follow():
     }
     assert 1.3 * correlation["rloo"] < correlation["vine"] < correlation["exact"]
     assert correlation["exact"] == pytest.approx(1)
+
+
+@pytest.mark.parametrize("unit", ["tokens", "turns"])
+def test_a_discount_leaves_the_umbrella_a_power_of_its_distance(unit):
+    """The first token's reward is four turns of one token away: both clocks keep γ^4 of its credit."""
+    kept = []
+    for seed in range(20):
+        values, one = situation(TextUmbrella(length=4, noise=0.0), episodes=400, seed=seed)
+        at = np.arange(len(one.batch.edges)), one.batch.mask.argmax(1)
+        truth = values.a[one.batch.edges[at]]
+        slope = [
+            float(truth @ row("rloo", gamma, unit)(one).advantages[at] / (truth @ truth)) for gamma in (1.0, 0.99, 0.9)
+        ]
+        kept.append(np.array(slope[1:]) / slope[0])
+    np.testing.assert_allclose(np.mean(kept, 0), [0.99**4, 0.9**4], rtol=1e-6)
