@@ -1,7 +1,7 @@
 """The sixteen tools of tau-bench's retail shop: each reads or changes records, and returns a text.
 
-They follow `tau_bench/envs/retail/tools` of github.com/sierra-research/tau-bench: the same checks in the same order,
-and the same changes of the records. A call that the records don't allow returns a text that begins with "Error".
+They have the names, arguments and effects of the retail tools of tau-bench (arXiv 2406.12045); the texts of errors may
+differ. A call that the records don't allow returns a text that begins with "Error".
 """
 
 from __future__ import annotations
