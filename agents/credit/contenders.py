@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from textmdp.agents.algorithms.advantages import generalized_advantages, rewards_to_go, time_steps
+from textmdp.agents.algorithms.advantages import Mask, generalized_advantages, rewards_to_go, time_steps
 from textmdp.agents.algorithms.objectives import OBJECTIVES, AdvantageInputs, token_weights
 from textmdp.agents.credit.exact_values import exact_values
 from textmdp.agents.credit.prefix_tree import Floats, Ints, PrefixTree
@@ -123,7 +123,8 @@ def exact(situation: Situation) -> Credit:
 def vine(situation: Situation) -> Credit:
     """One-step differences of values by branching (VinePPO, Kazemnejad et al. 2024, arXiv 2410.01679).
 
-    Equal states of a batch share their branches.
+    Equal states of a batch share their branches. A token that is the only legal one has no credit: there are branches
+    where the policy has a choice, and right after.
     """
     return _branched(situation, situation.batch.mask)
 
@@ -159,18 +160,28 @@ def redistribution(situation: Situation, ridge: float = 1.0) -> Credit:
     return Credit(advantages)
 
 
-def _branched(situation: Situation, where: np.ndarray) -> Credit:
+def _branched(situation: Situation, where: Mask) -> Credit:
     tree, batch = situation.tree, situation.batch
     values = situation.by_token(situation.critic.values)
-    places = np.nonzero(where)
+    chooses = situation.by_token(np.diff(tree.first_edge)) > 1
+    places = np.nonzero(where & (chooses | _next_token(batch.mask, chooses)))
     if not len(places[0]):
-        return Credit(_one_step(batch, values))
+        return Credit(chooses * _one_step(batch, values))
     states = np.stack([tree.edge_prefix[batch.edges[places]], batch.particles[places]], 1)
     different, inverse = np.unique(states, axis=0, return_inverse=True)
     starts = np.repeat(different, BRANCHES, axis=0)
     branches = continue_episodes(tree, situation.policy, starts[:, 0], starts[:, 1], situation.rng)
     values[places] = branches.returns.reshape(-1, BRANCHES).mean(1)[inverse.ravel()]
-    return Credit(_one_step(batch, values), int(branches.mask.sum()))
+    return Credit(chooses * _one_step(batch, values), int(branches.mask.sum()))
+
+
+def _next_token(mask: Mask, marked: Mask) -> Mask:
+    """The policy's tokens that follow a marked one, (B, T)."""
+    following, before = np.zeros_like(mask), np.zeros(len(mask), bool)
+    for t in range(mask.shape[1]):
+        following[:, t] = mask[:, t] & before
+        before = np.where(mask[:, t], marked[:, t], before)
+    return following
 
 
 def _one_step(batch: SampledEpisodes, values: Floats) -> Floats:

@@ -60,9 +60,10 @@ def test_the_critic_learns_the_values():
 
 def test_vine_branches_from_each_state_once_and_not_where_v_is_known():
     _, one = situation(TextDelay(delay=3), learn=20)
-    states = np.unique(one.tree.edge_prefix[one.batch.edges[one.batch.mask]])
-    lengths = [one.tree.written.max() + 1 - one.tree.written[state] for state in states]
-    assert vine(one).extra_tokens == BRANCHES * sum(lengths)
+    # A choice of two arms, then 3 forced tokens: branches from the opening, and from right after each arm.
+    assert vine(one).extra_tokens == BRANCHES * (4 + 3 + 3)
+    forced = one.batch.mask & (np.arange(one.batch.mask.shape[1]) != one.batch.mask.argmax(1)[:, None])
+    assert not vine(one).advantages[forced].any()
     assert vine_where_unsure(one).extra_tokens == 0
     assert vine_where_unsure(one, least=10**9).extra_tokens == vine(one).extra_tokens
 
