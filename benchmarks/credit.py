@@ -104,7 +104,7 @@ def batches(
 
 
 def accuracy(case: Case, contender: Contender, count: int, rng: np.random.Generator) -> Row:
-    """How right the estimates of single batches are, under the uneven policy of the referee.
+    """The accuracy of the estimates of single batches, under the uneven policy of the referee.
 
     The critic has learnt from one batch.
     """

@@ -139,8 +139,10 @@ class Objective:
         if self.baseline == "turn":
             if inputs.turns is None:
                 raise ValueError("the baseline 'turn' needs the turn of each token: pass turns")
-            return to_go - turn_leave_one_out(to_go, mask, inputs.turns, inputs.groups)
-        advantages = np.where(mask, to_go - BASELINES[self.baseline](returns, inputs)[:, None], 0.0)
+            baseline = turn_leave_one_out(to_go, mask, inputs.turns, inputs.groups)  # (B, T)
+        else:
+            baseline = BASELINES[self.baseline](returns, inputs)[:, None]  # (B, 1)
+        advantages = np.where(mask, to_go - baseline, 0.0)
         if self.scale_by_std:
             std = group_std(returns, inputs.groups)[:, None]
             # Equal returns are no signal. Rewards to go may differ even so, and would be divided by next to nothing.

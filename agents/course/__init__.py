@@ -1,1 +1,1 @@
-"""What the notebooks of the course share: figures, exercises that check themselves, exact figures of tables."""
+"""Shared by the notebooks of the course: figures, exercises that check themselves, exact figures of tables."""

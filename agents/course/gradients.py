@@ -1,4 +1,4 @@
-"""How good an advantage estimator is on a table: the exact moments of its gradient, and the learning curve it gives."""
+"""The exact moments of the gradient of an advantage estimator on a table, and the learning curve of the estimator."""
 
 from __future__ import annotations
 

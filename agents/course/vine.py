@@ -14,7 +14,7 @@ from textmdp.agents.credit.prefix_tree import Floats
 
 
 class FromEachState(NamedTuple):
-    """What follows each prefix of a tree, under a policy and the task's chance."""
+    """The noise and the length of the rest of an episode, from each prefix, under a policy and the task's chance."""
 
     variance: Floats
     """(N,), the variance of the rewards to go."""

@@ -78,7 +78,7 @@ class Situation:
 
 
 class Credit(NamedTuple):
-    """What an estimator makes of a situation."""
+    """The advantages of an estimator, and their cost."""
 
     advantages: Floats
     """(B, T)."""
@@ -115,7 +115,7 @@ def row(name: str, gamma: float = 1.0, discount_unit: str = "tokens", gae_lambda
 
 
 def exact(situation: Situation) -> Credit:
-    """The exact advantages, which no estimator is told."""
+    """The exact advantages, a bound for the others."""
     edges, values = situation.batch.edges, exact_values(situation.tree, situation.policy)
     return Credit(np.where(edges >= 0, values.a[edges], 0.0))
 
